@@ -1,0 +1,108 @@
+//! From the configuration's text to a [`Policy`]: strict, every fault with its path, all of them at once.
+//!
+//! Read by our own JSON reader rather than by serde: it refuses duplicate members (serde_json keeps the last), and a
+//! derived reader stops at the first fault. Members of the contract that this version does not carry out are faults too,
+//! so that nobody relies on a rule that is not there.
+
+pub mod field;
+mod operations;
+mod sections;
+pub mod summary;
+mod tokens;
+
+pub use field::ConfigError;
+
+use crate::json::{Limits, parse};
+use crate::operation::Router;
+use crate::policy::Policy;
+use crate::verdict::Mode;
+use field::{Faults, Field, Section};
+
+/// The largest configuration that is read.
+const TEXT_BYTES_MAX: usize = 16 << 20;
+
+/// `mode` of the whole, a guard, an operation or a quota.
+fn mode(section: &Section<'_>) -> Option<Mode> {
+    section
+        .get("mode")?
+        .one_of(&[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)])
+}
+
+/// Reads a configuration. An empty text is the empty configuration `{}`.
+///
+/// # Errors
+/// Every fault, in the order of the document's sections.
+pub fn load(text: &[u8]) -> Result<Policy, Vec<ConfigError>> {
+    let text = if text.trim_ascii().is_empty() { b"{}" } else { text };
+    let fault = |problem: String| ConfigError {
+        path: String::new(),
+        problem,
+    };
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(vec![fault(format!("expected at most {TEXT_BYTES_MAX} bytes"))]);
+    }
+    let value = parse(text, &Limits::CONFIGURATION).map_err(|e| {
+        let before = text.get(..e.at).unwrap_or(text);
+        let line = before.iter().filter(|b| **b == b'\n').count().saturating_add(1);
+        vec![fault(format!("expected JSON, found {e} (line {line})"))]
+    })?;
+    let faults = Faults::default();
+    let policy = Field {
+        value: &value,
+        path: String::new(),
+        faults: &faults,
+    }
+    .section()
+    .and_then(read);
+    match (policy, faults.into_errors()) {
+        (Some(policy), errors) if errors.is_empty() => Ok(policy),
+        (_, errors) => Err(errors),
+    }
+}
+
+fn read(root: Section<'_>) -> Option<Policy> {
+    let global = mode(&root).unwrap_or_default();
+    let clients = sections::clients(root.get("clients"));
+    let requests = root.get("requests");
+    let operations = root.get("operations");
+    let declared = requests.is_some() || operations.is_some();
+    let (request_policy, request_extras) = sections::requests(requests);
+    let tokens_field = root.get("tokens");
+    let revocation_field = root.get("revocation");
+    let revocation = revocation_field.as_ref().and_then(tokens::revocation);
+    let wants_hash = revocation.as_ref().is_some_and(tokens::asks_hash);
+    let tokens = tokens_field
+        .as_ref()
+        .and_then(|field| tokens::tokens(field, wants_hash));
+    if let (Some(field), None) = (&revocation_field, &tokens_field) {
+        field.note("needs a `tokens` section: without it no token is known");
+    }
+    let (operations, router) = match &operations {
+        Some(field) => operations::operations(field, request_extras.assert_formats, tokens_field.is_some()),
+        None => (Vec::new(), Router::default()),
+    };
+    let quotas = root
+        .get("quotas")
+        .map(|field| sections::quotas(&field, &operations))
+        .unwrap_or_default();
+    let login = root.get("login").and_then(|field| sections::login(&field));
+    let (style, rate_limit_fields) = sections::replies(root.get("replies"));
+    let store_bytes = sections::store(root.get("store"));
+    root.unsupported(&["threats", "openapi"]);
+    root.finish();
+    Some(Policy {
+        mode: global,
+        clients,
+        requests: declared.then_some(request_policy),
+        operations,
+        router,
+        quotas,
+        login,
+        tokens,
+        revocation,
+        style,
+        rate_limit_fields,
+        hold: request_extras.hold,
+        store_bytes,
+    })
+}

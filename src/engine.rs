@@ -1,0 +1,123 @@
+//! One configuration at work in one VM: the policy, the table and what this worker has learnt. Every pipeline has a
+//! share of it.
+
+use crate::guard::revocation::Answer;
+use crate::guard::token::{Endpoint, KeySource};
+use crate::host::{Counter, Host, HostError, Level};
+use crate::knowledge::{Knowledge, Need};
+use crate::policy::Policy;
+use crate::store::Table;
+use std::cell::RefCell;
+
+#[derive(Debug)]
+pub struct Engine {
+    pub policy: Policy,
+    pub(crate) table: Option<Table>,
+    pub(crate) knowledge: RefCell<Knowledge>,
+}
+
+/// A question for the host to carry to a cluster, as GET.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callout {
+    pub endpoint: Endpoint,
+    /// In place of the endpoint's path.
+    pub path: String,
+}
+
+/// The largest answer that is read.
+pub const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+impl Engine {
+    /// Sets a policy to work.
+    ///
+    /// # Errors
+    /// If the host can't keep the table's cells.
+    pub fn new(policy: Policy, host: &dyn Host) -> Result<Self, HostError> {
+        let table = if policy.asks_store() {
+            Some(Table::open(host, policy.store_bytes)?)
+        } else {
+            None
+        };
+        let key = table.as_ref().map_or_else(|| host.random(), |table| *table.key());
+        let providers = policy.tokens.as_ref().map_or(0, |tokens| tokens.providers.len());
+        Ok(Self {
+            knowledge: RefCell::new(Knowledge::new(key, providers)),
+            policy,
+            table,
+        })
+    }
+
+    /// What is due to be asked unasked, such as keys at start.
+    pub fn due(&self, host: &dyn Host) -> Vec<Need> {
+        let Some(tokens) = &self.policy.tokens else {
+            return Vec::new();
+        };
+        let due = self.knowledge.borrow().keys_due(tokens, host.now());
+        due.into_iter().map(Need::Keys).collect()
+    }
+
+    /// The callout that tells what is needed; `None` if nothing does.
+    pub fn callout(&self, need: &Need) -> Option<Callout> {
+        match need {
+            Need::Keys(provider) => match &self.policy.tokens.as_ref()?.providers.get(*provider)?.keys {
+                KeySource::Remote(endpoint) => Some(Callout {
+                    path: endpoint.path.clone(),
+                    endpoint: endpoint.clone(),
+                }),
+                KeySource::Inline(_) => None,
+            },
+            Need::Revocation(path) => Some(Callout {
+                endpoint: self.policy.revocation.as_ref()?.lookup.endpoint.clone(),
+                path: path.clone(),
+            }),
+        }
+    }
+
+    /// Notes that a callout is under way.
+    pub fn asked(&self, host: &dyn Host, need: &Need) {
+        match need {
+            Need::Keys(provider) => self.knowledge.borrow_mut().note_key_fetch(*provider, host.now()),
+            Need::Revocation(_) => host.count(Counter::RevocationAsked),
+        }
+    }
+
+    /// Takes in the answer to a callout, or that there was none; whether it told what was needed.
+    pub fn learn(&self, host: &dyn Host, need: &Need, answer: Option<&Answer>) -> bool {
+        let now = host.now();
+        match need {
+            Need::Keys(provider) => {
+                let Some(tokens) = &self.policy.tokens else {
+                    return false;
+                };
+                let learnt = self.knowledge.borrow_mut().learn_keys(tokens, *provider, answer, now);
+                host.count(if learnt.is_ok() {
+                    Counter::KeysFetched
+                } else {
+                    Counter::KeysFailed
+                });
+                if let Err(problem) = learnt {
+                    // At most one fetch in five seconds, so this does not flood the log.
+                    let issuer = tokens.providers.get(*provider).map_or("", |p| p.issuer.as_str());
+                    host.log(
+                        Level::Warn,
+                        &format!("the keys of {issuer} could not be fetched: {problem}"),
+                    );
+                }
+                learnt.is_ok()
+            }
+            Need::Revocation(path) => {
+                let revoked = self
+                    .policy
+                    .revocation
+                    .as_ref()
+                    .zip(answer)
+                    .and_then(|(policy, answer)| policy.lookup.read(answer));
+                match revoked {
+                    Some(revoked) => self.knowledge.borrow_mut().learn_answer(path, revoked, now),
+                    None => host.count(Counter::RevocationFailed),
+                }
+                revoked.is_some()
+            }
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Envoy's phases, turned into events for a pipeline; and its steps, carried out.
+//!
+//! The request is kept from the backend until the final step. There is one final step, so there is one local reply or
+//! one release; answers of others (Envoy's own, or our reply on its way out) end the matter for the pipeline too.
+
+use crate::engine::Engine;
+use crate::host::envoy::ffi;
+use crate::knowledge::Need;
+use crate::pipeline::{Pipeline, Response, Step};
+use crate::plugin::Shared;
+use crate::policy::Hold;
+use crate::reply::Reply;
+use crate::request::{Head, HeadEdit};
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Filter state for access logs: `%FILTER_STATE(wasm.portcullis_code:PLAIN)%`.
+const CODE_PROPERTY: &str = "portcullis_code";
+/// The same for refusals that shadow mode let pass, separated by commas.
+const SHADOW_PROPERTY: &str = "portcullis_shadowed";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Judging,
+    Released,
+    Answered,
+}
+
+/// Where a step is carried out, which decides how a request is released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Headers,
+    Body,
+    /// Outside the stream's own callbacks.
+    Resumed,
+}
+
+/// One request on its way.
+pub struct Stream {
+    id: u32,
+    shared: Rc<Shared>,
+    pipeline: Option<Pipeline>,
+    hold: Hold,
+    state: State,
+    /// In [`Hold::BufferFilter`], the head went on to the buffer filter, or the body could not come.
+    head_gone: bool,
+    waits_for: Option<Need>,
+    body_bytes: u64,
+}
+
+fn length(size: usize) -> u64 {
+    u64::try_from(size).unwrap_or(u64::MAX)
+}
+
+impl Stream {
+    /// Carries out a step and says whether the phase goes on.
+    fn carry_out(&mut self, mut step: Step, phase: Phase) -> Action {
+        loop {
+            match step {
+                Step::Allow => return self.release(phase),
+                Step::Deny(reply) => return self.answer(&reply),
+                Step::Hold => {
+                    self.apply_edits();
+                    return self.hold(phase);
+                }
+                Step::Wait(need) => {
+                    self.apply_edits();
+                    if self.shared.wait(self.id, &need) {
+                        self.waits_for = Some(need);
+                        return Action::Pause;
+                    }
+                    let Some(pipeline) = &mut self.pipeline else {
+                        return self.fail();
+                    };
+                    step = pipeline.resume(&self.shared.host, &need, false);
+                }
+            }
+        }
+    }
+
+    fn release(&mut self, phase: Phase) -> Action {
+        if self.state == State::Judging {
+            self.apply_edits();
+            self.note_shadowed();
+            self.state = State::Released;
+            if phase == Phase::Resumed {
+                let _ = ffi::continue_request();
+            }
+        }
+        Action::Continue
+    }
+
+    fn hold(&mut self, phase: Phase) -> Action {
+        if self.hold == Hold::StopIteration || self.head_gone {
+            return Action::Pause;
+        }
+        // The body comes only once the head has gone on; the buffer filter keeps both.
+        match phase {
+            Phase::Headers => {
+                self.head_gone = true;
+                Action::Continue
+            }
+            Phase::Resumed => {
+                self.head_gone = true;
+                let _ = ffi::continue_request();
+                Action::Pause
+            }
+            Phase::Body => Action::Pause,
+        }
+    }
+
+    fn answer(&mut self, reply: &Reply) -> Action {
+        if self.state != State::Judging {
+            return Action::Pause;
+        }
+        self.state = State::Answered;
+        self.note_shadowed();
+        let _ = ffi::set_property(CODE_PROPERTY, reply.code.as_bytes());
+        let headers: Vec<(&str, &[u8])> = reply
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_bytes()))
+            .collect();
+        let grpc_status = reply
+            .grpc_status
+            .and_then(|status| i32::try_from(status).ok())
+            .unwrap_or(-1);
+        // That the host can't answer leaves the request where it is: it goes nowhere, and times out.
+        let _ = ffi::send_local_response(
+            reply.status.into(),
+            reply.code,
+            &headers,
+            reply.body.as_bytes(),
+            grpc_status,
+        );
+        Action::Pause
+    }
+
+    /// Refuses a request that no pipeline can judge.
+    fn fail(&mut self) -> Action {
+        if self.state == State::Judging {
+            self.state = State::Answered;
+            let _ = ffi::send_local_response(500, "internal", &[], b"", -1);
+        }
+        Action::Pause
+    }
+
+    fn apply_edits(&mut self) {
+        let edits = self.pipeline.as_mut().map(Pipeline::take_edits).unwrap_or_default();
+        for edit in edits {
+            let _ = match edit {
+                HeadEdit::Set(name, value) => ffi::set_map_value(ffi::Map::RequestHeaders, &name, &value),
+                HeadEdit::Remove(name) => ffi::remove_map_value(ffi::Map::RequestHeaders, &name),
+            };
+        }
+    }
+
+    fn note_shadowed(&mut self) {
+        let shadowed = self.pipeline.as_mut().map(Pipeline::take_shadowed).unwrap_or_default();
+        if !shadowed.is_empty() {
+            let codes: Vec<&str> = shadowed.into_iter().map(|reason| reason.code()).collect();
+            let _ = ffi::set_property(SHADOW_PROPERTY, codes.join(",").as_bytes());
+        }
+    }
+
+    fn headers(&mut self, ends: bool) -> Action {
+        if self.state != State::Judging {
+            return Action::Pause;
+        }
+        let head = ffi::map(ffi::Map::RequestHeaders).ok().and_then(Head::from_block);
+        let Some(pipeline) = &mut self.pipeline else {
+            return self.fail();
+        };
+        let step = pipeline.head(&self.shared.host, head, ends);
+        self.carry_out(step, Phase::Headers)
+    }
+
+    fn body(&mut self, bytes: usize, ends: bool) -> Action {
+        match self.state {
+            State::Released => return Action::Continue,
+            State::Answered => return Action::Pause,
+            State::Judging => {}
+        }
+        self.body_bytes = length(bytes);
+        if ends {
+            return self.body_ended();
+        }
+        let Some(pipeline) = &mut self.pipeline else {
+            return self.fail();
+        };
+        let step = pipeline.body_so_far(&self.shared.host, length(bytes));
+        self.carry_out(step, Phase::Body)
+    }
+
+    /// At the end of the body, or at the trailers, after which no body callback comes.
+    fn body_ended(&mut self) -> Action {
+        match self.state {
+            State::Released => return Action::Continue,
+            State::Answered => return Action::Pause,
+            State::Judging => {}
+        }
+        let bytes = self.body_bytes;
+        let read = || {
+            let body = ffi::buffer(ffi::Buffer::RequestBody, usize::try_from(bytes).ok()?)?;
+            // What is judged is what is forwarded: all of it.
+            (length(body.len()) == bytes).then_some(body)
+        };
+        let Some(pipeline) = &mut self.pipeline else {
+            return self.fail();
+        };
+        let step = pipeline.body_ended(&self.shared.host, bytes, read);
+        self.carry_out(step, Phase::Body)
+    }
+
+    /// Goes on after a wait; called by the plugin, in this stream's context.
+    pub fn resume(&mut self, need: &Need, told: bool) {
+        self.waits_for = None;
+        if self.state != State::Judging {
+            return;
+        }
+        if let Some(pipeline) = &mut self.pipeline {
+            let step = pipeline.resume(&self.shared.host, need, told);
+            self.carry_out(step, Phase::Resumed);
+        }
+    }
+
+    fn response(&mut self) {
+        match self.state {
+            State::Released => {}
+            // Our own reply on its way out, or Envoy's answer to a request that it gave up: nothing is left to judge.
+            State::Judging | State::Answered => {
+                self.state = State::Answered;
+                return;
+            }
+        }
+        let Some(pipeline) = self.pipeline.as_mut().filter(|pipeline| pipeline.asks_response()) else {
+            return;
+        };
+        let status = ffi::map_value(ffi::Map::ResponseHeaders, ":status");
+        let status = status
+            .and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok())
+            .unwrap_or(0);
+        let details = ffi::property("response\0code_details");
+        let header = |name: &str| {
+            let head = ffi::map(ffi::Map::ResponseHeaders)
+                .ok()
+                .and_then(Head::from_block)
+                .unwrap_or_default();
+            head.values(name).map(<[u8]>::to_vec).collect()
+        };
+        let response = Response {
+            status,
+            from_backend: details.as_deref() == Some(b"via_upstream"),
+            header: &header,
+        };
+        for (name, value) in pipeline.response(&self.shared.host, &response) {
+            // Added, not replaced: the backend's own limits stand beside ours, as one list.
+            let _ = ffi::add_map_value(ffi::Map::ResponseHeaders, name, value.as_bytes());
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.finish(&self.shared.host);
+        }
+    }
+}
+
+/// The SDK's context of a stream.
+pub struct Filter {
+    stream: Rc<RefCell<Stream>>,
+}
+
+impl Filter {
+    /// Without an engine, which no configured plugin is, every request is refused.
+    pub fn new(id: u32, shared: Rc<Shared>, engine: Option<Rc<Engine>>) -> Self {
+        let stream = Rc::new(RefCell::new(Stream {
+            id,
+            hold: engine.as_ref().map(|engine| engine.policy.hold).unwrap_or_default(),
+            pipeline: engine.map(Pipeline::new),
+            shared: Rc::clone(&shared),
+            state: State::Judging,
+            head_gone: false,
+            waits_for: None,
+            body_bytes: 0,
+        }));
+        shared.register(id, Rc::clone(&stream));
+        Self { stream }
+    }
+}
+
+impl Drop for Filter {
+    fn drop(&mut self) {
+        let mut stream = self.stream.borrow_mut();
+        stream.finish();
+        let waits_for = stream.waits_for.take();
+        stream.shared.forget(stream.id, waits_for.as_ref());
+    }
+}
+
+impl Context for Filter {}
+
+impl HttpContext for Filter {
+    fn on_http_request_headers(&mut self, _count: usize, ends: bool) -> Action {
+        self.stream.borrow_mut().headers(ends)
+    }
+
+    fn on_http_request_body(&mut self, bytes: usize, ends: bool) -> Action {
+        self.stream.borrow_mut().body(bytes, ends)
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.stream.borrow_mut().body_ended()
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, _ends: bool) -> Action {
+        self.stream.borrow_mut().response();
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        self.stream.borrow_mut().finish();
+    }
+}

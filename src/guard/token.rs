@@ -1,0 +1,313 @@
+//! Bearer tokens: where a request carries one, whose it is, and whether it is good (`crate::jose` has the order of the
+//! checks). A bad token is never skipped, and one that is required is never assumed.
+
+use crate::jose::keys::Signature;
+use crate::jose::{Algorithm, Claims, Compact, KeySet, Verified, type_matches};
+use crate::json::{Limits, Value, parse};
+use crate::operation::Operation;
+use crate::rate::Instant;
+use crate::request::{Head, HeadEdit};
+use crate::verdict::{Denial, Extra, Mode, Reason};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The configuration's `tokens`.
+#[derive(Debug)]
+pub struct TokenPolicy {
+    /// For operations that say nothing of their own.
+    pub default: Requirement,
+    /// Where tokens are looked for.
+    pub from: Vec<Source>,
+    pub providers: Vec<Provider>,
+    pub token_bytes_max: usize,
+    pub mode: Option<Mode>,
+    /// Whether revocation asks for the hash of the signing input.
+    pub wants_hash: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requirement {
+    Required,
+    /// None is fine; one that is there must be good.
+    Optional,
+    /// Not looked at.
+    None,
+}
+
+impl Requirement {
+    pub const WORDS: [(&'static str, Self); 3] = [
+        ("required", Self::Required),
+        ("optional", Self::Optional),
+        ("none", Self::None),
+    ];
+}
+
+/// A header field with a scheme, such as `authorization: Bearer …`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// In lower case.
+    pub header: String,
+    /// Compared in any case; `None`: the field is the token.
+    pub scheme: Option<String>,
+}
+
+/// An issuer whose tokens are accepted.
+#[derive(Debug)]
+pub struct Provider {
+    pub issuer: String,
+    pub algorithms: BTreeSet<Algorithm>,
+    /// Accepted `typ` values; a token without `typ` is accepted too.
+    pub types: Vec<String>,
+    pub claims: Claims,
+    pub keys: KeySource,
+    /// Whether the backend gets to see the token.
+    pub forward_token: bool,
+}
+
+#[derive(Debug)]
+pub enum KeySource {
+    Inline(Rc<KeySet>),
+    Remote(Endpoint),
+}
+
+/// A service asked by callout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    pub cluster: String,
+    pub authority: String,
+    pub path: String,
+    pub timeout: Duration,
+    /// How often it is asked unasked.
+    pub refresh: Duration,
+}
+
+/// Why a token is not good, or not yet known to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    Bad(Reason),
+    /// The provider at this position has no keys yet.
+    NoKeys(usize),
+    /// The provider's keys know none of the token's name: it may be newer than they are.
+    UnknownKey(usize),
+}
+
+impl From<Reason> for Trouble {
+    fn from(reason: Reason) -> Self {
+        Self::Bad(reason)
+    }
+}
+
+impl TokenPolicy {
+    /// What an operation asks for.
+    pub fn requirement(&self, operation: Option<&Operation>) -> Requirement {
+        operation.and_then(|o| o.token).unwrap_or(self.default)
+    }
+
+    /// The request's one token, if it has any.
+    ///
+    /// # Errors
+    /// [`Reason::TokenRepeated`] for two, in one place or in several (RFC 6750 §2), [`Reason::TokenTooLarge`],
+    /// [`Reason::TokenMalformed`] for a scheme without a token.
+    pub fn extract<'h>(&self, head: &'h Head) -> Result<Option<&'h [u8]>, Denial> {
+        let mut found = None;
+        for source in &self.from {
+            for value in head.values(&source.header) {
+                let Some(token) = source.token(value) else { continue };
+                // Envoy joins repeated fields with a comma, which no token has.
+                if found.replace(token).is_some() || token.contains(&b',') {
+                    return Err(Reason::TokenRepeated.into());
+                }
+            }
+        }
+        match found {
+            Some(token) if token.len() > self.token_bytes_max => Err(Reason::TokenTooLarge.into()),
+            Some([]) => Err(Reason::TokenMalformed.into()),
+            found => Ok(found),
+        }
+    }
+
+    /// Judges a token with the keys that this worker has.
+    ///
+    /// # Errors
+    /// See [`Trouble`]; the first reason in the order that `crate::jose` documents.
+    pub fn judge<'k>(
+        &self,
+        token: &[u8],
+        keys: impl Fn(usize) -> Option<&'k KeySet>,
+        now: Instant,
+    ) -> Result<Verified, Trouble> {
+        let compact = Compact::parse(token)?;
+        let header = compact.header()?;
+        let payload = parse(&compact.payload, &Limits::FOREIGN).map_err(|_| Reason::TokenMalformed)?;
+        let claims = payload.as_object().ok_or(Reason::TokenMalformed)?;
+        let issuer = claims.get("iss").and_then(Value::as_str);
+        let mut providers = self.providers.iter().enumerate();
+        let Some((position, provider)) = providers.find(|(_, provider)| Some(provider.issuer.as_str()) == issuer)
+        else {
+            return Err(Reason::TokenIssuer.into());
+        };
+        if !provider.algorithms.contains(&header.algorithm) {
+            return Err(Reason::TokenAlgorithm.into());
+        }
+        if let Some(found) = &header.token_type
+            && !provider.types.iter().any(|accepted| type_matches(found, accepted))
+        {
+            return Err(Reason::TokenType.into());
+        }
+        let set = match &provider.keys {
+            KeySource::Inline(set) => set,
+            KeySource::Remote(_) => keys(position).ok_or(Trouble::NoKeys(position))?,
+        };
+        match set.check(
+            header.algorithm,
+            header.key_id.as_deref(),
+            compact.signing_input,
+            &compact.signature,
+        ) {
+            Signature::Good => {}
+            Signature::Bad => return Err(Reason::TokenSignature.into()),
+            Signature::UnknownKey => return Err(Trouble::UnknownKey(position)),
+        }
+        let mut verified = provider.claims.judge(position, claims, now)?;
+        if self.wants_hash {
+            verified.hash = Some(hex(&hmac_sha256::Hash::hash(compact.signing_input)));
+        }
+        Ok(verified)
+    }
+
+    /// The header fields that only this filter may set: incoming copies go, whatever becomes of the token.
+    pub fn removals(&self, head: &Head) -> Vec<HeadEdit> {
+        let mapped = self.providers.iter().flat_map(|provider| &provider.claims.to_headers);
+        let mut names: Vec<&str> = mapped
+            .map(|(header, _)| header.as_str())
+            .filter(|header| head.contains(header))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+            .into_iter()
+            .map(|name| HeadEdit::Remove(name.to_owned()))
+            .collect()
+    }
+
+    /// What a good token changes in the head.
+    pub fn edits(&self, verified: &Verified) -> Vec<HeadEdit> {
+        let mut edits: Vec<HeadEdit> = verified
+            .headers
+            .iter()
+            .map(|(name, value)| HeadEdit::Set(name.clone(), value.clone()))
+            .collect();
+        if self
+            .providers
+            .get(verified.provider)
+            .is_some_and(|provider| !provider.forward_token)
+        {
+            edits.extend(self.from.iter().map(|source| HeadEdit::Remove(source.header.clone())));
+        }
+        edits
+    }
+}
+
+impl Source {
+    /// The token in a field's value; `None` if the value is of another scheme.
+    fn token<'v>(&self, value: &'v [u8]) -> Option<&'v [u8]> {
+        let Some(scheme) = &self.scheme else {
+            return Some(value);
+        };
+        let (found, rest) = value.split_at_checked(scheme.len())?;
+        if !found.eq_ignore_ascii_case(scheme.as_bytes()) {
+            return None;
+        }
+        match rest {
+            [] => Some(rest),
+            // One or more spaces (RFC 9110 §11.4).
+            [b' ', ..] => Some(rest.trim_ascii()),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a token grants every scope that an operation needs.
+///
+/// # Errors
+/// [`Reason::TokenScope`], naming what is needed.
+pub fn judge_scopes(operation: &Operation, verified: &Verified) -> Result<(), Denial> {
+    if operation.scopes.iter().all(|needed| verified.scopes.contains(needed)) {
+        return Ok(());
+    }
+    Err(Reason::TokenScope.with(Extra::Scope(operation.scopes.join(" "))))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 0xF)])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> TokenPolicy {
+        TokenPolicy {
+            default: Requirement::Required,
+            from: vec![
+                Source {
+                    header: "authorization".into(),
+                    scheme: Some("Bearer".into()),
+                },
+                Source {
+                    header: "x-token".into(),
+                    scheme: None,
+                },
+            ],
+            providers: Vec::new(),
+            token_bytes_max: 20,
+            mode: None,
+            wants_hash: false,
+        }
+    }
+
+    #[track_caller]
+    fn check(fields: &[(&str, &[u8])], expected: Result<Option<&[u8]>, Reason>) {
+        let head = Head::from_fields(fields.iter().copied());
+        assert_eq!(policy().extract(&head).map_err(|d| d.reason), expected, "{fields:?}");
+    }
+
+    #[test]
+    fn one_token_is_found_and_two_are_refused() {
+        check(&[], Ok(None));
+        check(&[("authorization", b"Bearer abc")], Ok(Some(b"abc")));
+        check(&[("authorization", b"bEARER   abc")], Ok(Some(b"abc")));
+        check(&[("x-token", b"abc")], Ok(Some(b"abc")));
+        check(&[("authorization", b"Basic abc")], Ok(None));
+        check(&[("authorization", b"Bearerabc")], Ok(None));
+        check(&[("authorization", b"Bearer")], Err(Reason::TokenMalformed));
+        check(&[("authorization", b"Bearer ")], Err(Reason::TokenMalformed));
+        check(
+            &[("authorization", b"Bearer a"), ("x-token", b"b")],
+            Err(Reason::TokenRepeated),
+        );
+        check(
+            &[("authorization", b"Bearer a"), ("authorization", b"Bearer a")],
+            Err(Reason::TokenRepeated),
+        );
+        check(&[("authorization", b"Bearer a,Bearer b")], Err(Reason::TokenRepeated));
+        check(
+            &[("authorization", b"Basic x"), ("authorization", b"Bearer a")],
+            Ok(Some(b"a")),
+        );
+        check(&[("x-token", &[b'a'; 20])], Ok(Some(&[b'a'; 20])));
+        check(&[("x-token", &[b'a'; 21])], Err(Reason::TokenTooLarge));
+        check(&[("authorization", b"Bearer \xff\x80")], Ok(Some(b"\xff\x80")));
+        check(&[("authorization", b"\xff\x80")], Ok(None));
+    }
+
+    #[test]
+    fn bytes_are_written_in_lower_case_hex() {
+        assert_eq!(hex(&[0x00, 0x9f, 0xff]), "009fff");
+    }
+}

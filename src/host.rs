@@ -1,0 +1,86 @@
+//! What the core asks of its host, and nothing else: the clock, the shared cells, randomness, counters and the log.
+//!
+//! Callouts are not here: a pipeline that needs one says so ([`crate::pipeline::Step::Wait`]) and is resumed. Envoy's
+//! adapter is the only one that names `proxy_wasm`; [`memory`] serves tests and simulation.
+
+pub mod envoy;
+pub mod memory;
+
+use crate::rate::Instant;
+use crate::verdict::Reason;
+
+/// One of the fixed set of cells that all workers share. Never made from client input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cell {
+    /// The key for fingerprints: random, made once.
+    HashKey,
+    /// How many buckets have been made.
+    BucketCount,
+    /// A bucket of the table.
+    Bucket(u32),
+}
+
+/// A cell's bytes with the version that a later write must name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned {
+    pub bytes: Vec<u8>,
+    pub version: u32,
+}
+
+/// A failure of the environment; the guard that meets it applies its `on_error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostError(pub &'static str);
+
+/// What is counted, once per event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Counter {
+    /// Requests that went on to the backend with every guard's consent.
+    Allowed,
+    Denied(Reason),
+    /// A refusal in shadow mode: the request went on.
+    Shadowed(Reason),
+    BanStarted,
+    AttemptReserved,
+    AttemptRefunded,
+    /// A write that lost against another worker's and was tried again.
+    StoreRetry,
+    /// An update given up, for retries ran out or the bucket was full of clients that must not be forgotten.
+    StoreFailure,
+    /// An idle or nearly idle client forgotten for another.
+    StoreEviction,
+    KeysFetched,
+    KeysFailed,
+    RevocationAsked,
+    RevocationFailed,
+    /// An answer older than `cache` that served while the source was down.
+    RevocationStale,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Info,
+    Warn,
+    Error,
+}
+
+pub trait Host {
+    /// Nanoseconds since the Unix epoch.
+    fn now(&self) -> Instant;
+
+    /// 16 bytes that a client can't guess.
+    fn random(&self) -> [u8; 16];
+
+    /// `None` for a cell that was never written.
+    fn read(&self, cell: Cell) -> Result<Option<Versioned>, HostError>;
+
+    /// Writes a cell if its version is still `expected`; `false` if it is not. Without an expectation it writes.
+    fn write(&self, cell: Cell, bytes: &[u8], expected: Option<u32>) -> Result<bool, HostError>;
+
+    /// The peer's address that the host trusts, as text with a port.
+    fn source_address(&self) -> Option<Vec<u8>>;
+
+    fn count(&self, counter: Counter);
+
+    /// A log line. It may name a client's address or a subject, never a secret or a token.
+    fn log(&self, level: Level, text: &str);
+}

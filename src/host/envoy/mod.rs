@@ -1,0 +1,157 @@
+//! Envoy's side of [`Host`], over the byte-typed calls in [`ffi`].
+
+pub mod ffi;
+
+use super::{Cell, Counter, Host, HostError, Level, Versioned};
+use crate::rate::Instant;
+use crate::verdict::Reason;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// The host of one plugin in one VM.
+#[derive(Debug)]
+pub struct Envoy {
+    /// Starts every key of shared data: Istio leaves `vm_id` blank, so that all plugins share one name space.
+    prefix: String,
+    counters: RefCell<HashMap<Counter, Option<u32>>>,
+}
+
+impl Envoy {
+    /// `plugin` names the plugin within its VM.
+    pub fn new(plugin: &str) -> Self {
+        Self {
+            prefix: format!("portcullis:{plugin}:"),
+            counters: RefCell::default(),
+        }
+    }
+
+    /// Defines the counters that dashboards expect to see at zero.
+    pub fn define_counters(&self) {
+        let denied = Reason::ALL.iter().map(|reason| Counter::Denied(*reason));
+        let others = [
+            Counter::Allowed,
+            Counter::BanStarted,
+            Counter::AttemptReserved,
+            Counter::AttemptRefunded,
+            Counter::StoreRetry,
+            Counter::StoreFailure,
+            Counter::StoreEviction,
+            Counter::KeysFetched,
+            Counter::KeysFailed,
+            Counter::RevocationAsked,
+            Counter::RevocationFailed,
+            Counter::RevocationStale,
+        ];
+        for counter in denied.chain(others) {
+            self.id(counter);
+        }
+    }
+
+    fn id(&self, counter: Counter) -> Option<u32> {
+        let mut counters = self.counters.borrow_mut();
+        *counters
+            .entry(counter)
+            .or_insert_with(|| ffi::define_counter(&name(counter)))
+    }
+
+    fn key(&self, cell: Cell) -> String {
+        match cell {
+            Cell::HashKey => format!("{}key", self.prefix),
+            Cell::BucketCount => format!("{}count", self.prefix),
+            Cell::Bucket(bucket) => format!("{}{bucket}", self.prefix),
+        }
+    }
+}
+
+/// A counter's name; Envoy puts `wasmcustom.` before it.
+fn name(counter: Counter) -> String {
+    match counter {
+        Counter::Denied(reason) => format!("portcullis.denied.{}", reason.code()),
+        Counter::Shadowed(reason) => format!("portcullis.shadowed.{}", reason.code()),
+        Counter::Allowed => "portcullis.allowed".to_owned(),
+        Counter::BanStarted => "portcullis.login.bans".to_owned(),
+        Counter::AttemptReserved => "portcullis.login.attempts".to_owned(),
+        Counter::AttemptRefunded => "portcullis.login.refunds".to_owned(),
+        Counter::StoreRetry => "portcullis.store.retries".to_owned(),
+        Counter::StoreFailure => "portcullis.store.failures".to_owned(),
+        Counter::StoreEviction => "portcullis.store.evictions".to_owned(),
+        Counter::KeysFetched => "portcullis.keys.fetched".to_owned(),
+        Counter::KeysFailed => "portcullis.keys.failed".to_owned(),
+        Counter::RevocationAsked => "portcullis.revocation.lookups".to_owned(),
+        Counter::RevocationFailed => "portcullis.revocation.failures".to_owned(),
+        Counter::RevocationStale => "portcullis.revocation.stale".to_owned(),
+    }
+}
+
+impl Host for Envoy {
+    fn now(&self) -> Instant {
+        // Without a clock nothing is earlier than anything: tokens are not valid yet, limits do not refill.
+        Instant(ffi::now().unwrap_or(0))
+    }
+
+    fn random(&self) -> [u8; 16] {
+        // A host without randomness still gets keyed hashes; the key is then known to who knows the time of the start.
+        ffi::random().unwrap_or_else(|| {
+            let [a, b, c, d, e, f, g, h] = self.now().0.to_le_bytes();
+            [a, b, c, d, e, f, g, h, b, d, f, h, a, c, e, g]
+        })
+    }
+
+    fn read(&self, cell: Cell) -> Result<Option<Versioned>, HostError> {
+        let found = ffi::shared_data(&self.key(cell)).map_err(|ffi::Failed| HostError("shared data can't be read"))?;
+        Ok(found.map(|(bytes, version)| Versioned { bytes, version }))
+    }
+
+    fn write(&self, cell: Cell, bytes: &[u8], expected: Option<u32>) -> Result<bool, HostError> {
+        let written = ffi::set_shared_data(&self.key(cell), bytes, expected.unwrap_or(0));
+        written.map_err(|ffi::Failed| HostError("shared data can't be written"))
+    }
+
+    fn source_address(&self) -> Option<Vec<u8>> {
+        ffi::property("source\0address")
+    }
+
+    fn count(&self, counter: Counter) {
+        if let Some(id) = self.id(counter) {
+            ffi::increment(id);
+        }
+    }
+
+    fn log(&self, level: Level, text: &str) {
+        let level = match level {
+            Level::Info => ffi::LogLevel::Info,
+            Level::Warn => ffi::LogLevel::Warn,
+            Level::Error => ffi::LogLevel::Error,
+        };
+        ffi::log(level, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_have_distinct_plain_names() {
+        let mut names: Vec<String> = Reason::ALL
+            .iter()
+            .flat_map(|reason| [Counter::Denied(*reason), Counter::Shadowed(*reason)])
+            .chain([
+                Counter::Allowed,
+                Counter::BanStarted,
+                Counter::StoreRetry,
+                Counter::RevocationStale,
+            ])
+            .map(name)
+            .collect();
+        assert!(
+            names
+                .iter()
+                .all(|n| n.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b)))
+        );
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}

@@ -1,0 +1,122 @@
+//! A host in memory with a clock moved by hand, for tests and simulation: cells behave as Envoy's shared data does.
+
+use super::{Cell, Counter, Host, HostError, Level, Versioned};
+use crate::rate::Instant;
+use std::cell::{Cell as Shared, RefCell};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// See the module. Every field a test needs to see or move has a method.
+#[derive(Debug)]
+pub struct MemoryHost {
+    now: Shared<Instant>,
+    cells: RefCell<HashMap<Cell, Versioned>>,
+    counters: RefCell<HashMap<Counter, u64>>,
+    address: RefCell<String>,
+    lines: RefCell<Vec<String>>,
+    /// Writes still to be refused as if another worker had been faster.
+    lost_writes: Shared<u32>,
+    broken: Shared<bool>,
+}
+
+impl Default for MemoryHost {
+    /// A host at 2026-01-01T00:00:00Z whose peer is 192.0.2.1.
+    fn default() -> Self {
+        Self {
+            now: Shared::new(Instant::from_seconds(1_767_225_600)),
+            cells: RefCell::default(),
+            counters: RefCell::default(),
+            address: RefCell::new("192.0.2.1:50000".into()),
+            lines: RefCell::default(),
+            lost_writes: Shared::new(0),
+            broken: Shared::new(false),
+        }
+    }
+}
+
+impl MemoryHost {
+    pub fn advance(&self, span: Duration) {
+        self.now.set(self.now.get().plus(span));
+    }
+
+    /// Sets what `source.address` gives, such as `192.0.2.1:50000`.
+    pub fn set_address(&self, address: &str) {
+        *self.address.borrow_mut() = address.to_owned();
+    }
+
+    /// Lets the next `count` conditional writes lose.
+    pub fn lose_writes(&self, count: u32) {
+        self.lost_writes.set(count);
+    }
+
+    /// Lets every access to a cell fail, or work again.
+    pub fn set_broken(&self, broken: bool) {
+        self.broken.set(broken);
+    }
+
+    pub fn counted(&self, counter: Counter) -> u64 {
+        self.counters.borrow().get(&counter).copied().unwrap_or(0)
+    }
+
+    pub fn cell_count(&self) -> usize {
+        self.cells.borrow().len()
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.borrow().clone()
+    }
+}
+
+impl Host for MemoryHost {
+    fn now(&self) -> Instant {
+        self.now.get()
+    }
+
+    /// Fixed, so that a simulation gives the same answer each time.
+    fn random(&self) -> [u8; 16] {
+        *b"not random: test"
+    }
+
+    fn read(&self, cell: Cell) -> Result<Option<Versioned>, HostError> {
+        if self.broken.get() {
+            return Err(HostError("broken by the test"));
+        }
+        Ok(self.cells.borrow().get(&cell).cloned())
+    }
+
+    fn write(&self, cell: Cell, bytes: &[u8], expected: Option<u32>) -> Result<bool, HostError> {
+        if self.broken.get() {
+            return Err(HostError("broken by the test"));
+        }
+        if expected.is_some() && self.lost_writes.get() > 0 {
+            self.lost_writes.set(self.lost_writes.get().saturating_sub(1));
+            return Ok(false);
+        }
+        let mut cells = self.cells.borrow_mut();
+        let version = cells.get(&cell).map_or(0, |found| found.version);
+        if expected.is_some_and(|expected| expected != version) {
+            return Ok(false);
+        }
+        let written = Versioned {
+            bytes: bytes.to_vec(),
+            version: version.saturating_add(1),
+        };
+        cells.insert(cell, written);
+        Ok(true)
+    }
+
+    fn source_address(&self) -> Option<Vec<u8>> {
+        let address = self.address.borrow();
+        (!address.is_empty()).then(|| address.clone().into_bytes())
+    }
+
+    fn count(&self, counter: Counter) {
+        let mut counters = self.counters.borrow_mut();
+        let count = counters.entry(counter).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    fn log(&self, _level: Level, text: &str) {
+        self.lines.borrow_mut().push(text.to_owned());
+    }
+}

@@ -1,0 +1,227 @@
+//! JSON Web Tokens (RFC 7519, 7515, 8725): compact form, key sets, claims; every check in a documented order.
+//!
+//! 1. size;
+//! 2. three parts of canonical base64url, a header that is a JSON object;
+//! 3. nothing critical, nothing nested;
+//! 4. an algorithm that exists;
+//! 5. an issuer that is configured, lists the algorithm and accepts the type;
+//! 6. a key of that issuer that is bound to the algorithm;
+//! 7. the signature;
+//! 8. times, audience, what must be there.
+//!
+//! The issuer is looked at before the signature only to choose the keys.
+
+pub mod claims;
+pub mod keys;
+mod signature;
+
+pub use claims::{Claims, Verified};
+pub use keys::{Algorithm, KeySet};
+
+use crate::json::{Limits, Value, parse};
+use crate::verdict::Reason;
+use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
+
+/// The largest header, decoded. A token's own limit is `tokens.max_token`.
+const HEADER_BYTES_MAX: usize = 4096;
+
+/// A token taken apart; nothing of it is verified yet.
+#[derive(Debug)]
+pub struct Compact<'t> {
+    /// The bytes that the signature is over: header and payload as they came.
+    pub signing_input: &'t [u8],
+    pub header: Vec<u8>,
+    pub payload: Vec<u8>,
+    pub signature: Vec<u8>,
+}
+
+/// What the header says that matters. `jku`, `x5u`, `jwk` and `x5c` are never read: keys come from the configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Header {
+    pub algorithm: Algorithm,
+    pub key_id: Option<String>,
+    pub token_type: Option<String>,
+}
+
+/// Decodes base64url without padding; `None` for any other spelling of the same bytes (RFC 7515 §2, 8725bis).
+fn decode_base64url(text: &[u8]) -> Option<Vec<u8>> {
+    Base64UrlSafeNoPadding::decode_to_vec(text, None).ok()
+}
+
+impl<'t> Compact<'t> {
+    /// Takes a token apart (RFC 7515 §7.1).
+    ///
+    /// # Errors
+    /// [`Reason::TokenMalformed`] for anything but three parts of canonical base64url.
+    pub fn parse(token: &'t [u8]) -> Result<Self, Reason> {
+        let mut parts = token.split(|b| *b == b'.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Reason::TokenMalformed);
+        };
+        let signed = header.len().saturating_add(payload.len()).saturating_add(1);
+        let decode = |part: &[u8]| decode_base64url(part).ok_or(Reason::TokenMalformed);
+        let compact = Self {
+            signing_input: token.get(..signed).unwrap_or_default(),
+            header: decode(header)?,
+            payload: decode(payload)?,
+            signature: decode(signature)?,
+        };
+        if compact.header.len() > HEADER_BYTES_MAX {
+            return Err(Reason::TokenMalformed);
+        }
+        Ok(compact)
+    }
+
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// [`Reason::TokenMalformed`], [`Reason::TokenCritical`], [`Reason::TokenType`] (a nested token) or
+    /// [`Reason::TokenAlgorithm`], in this order.
+    pub fn header(&self) -> Result<Header, Reason> {
+        let value = parse(&self.header, &Limits::FOREIGN).map_err(|_| Reason::TokenMalformed)?;
+        let header = value.as_object().ok_or(Reason::TokenMalformed)?;
+        let text = |name: &str| match header.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone().into_owned())),
+            Some(_) => Err(Reason::TokenMalformed),
+        };
+        let algorithm = text("alg")?.ok_or(Reason::TokenMalformed)?;
+        let (key_id, token_type, content_type) = (text("kid")?, text("typ")?, text("cty")?);
+        // No extension is supported, so any `crit`, and the members that only mean something with it, are refused.
+        if ["crit", "b64", "zip", "enc"]
+            .iter()
+            .any(|name| header.get(name).is_some())
+        {
+            return Err(Reason::TokenCritical);
+        }
+        if content_type.is_some_and(|cty| type_matches(&cty, "jwt")) {
+            return Err(Reason::TokenType);
+        }
+        Ok(Header {
+            algorithm: Algorithm::named(&algorithm).ok_or(Reason::TokenAlgorithm)?,
+            key_id,
+            token_type,
+        })
+    }
+}
+
+/// Compares media types as RFC 7515 §4.1.9 has it: any case, `application/` optional.
+pub fn type_matches(found: &str, expected: &str) -> bool {
+    let bare = |text: &str| {
+        let lower = text.to_ascii_lowercase();
+        lower.strip_prefix("application/").map(str::to_owned).unwrap_or(lower)
+    };
+    bare(found) == bare(expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ct_codecs::Encoder;
+
+    fn encode(text: &str) -> String {
+        Base64UrlSafeNoPadding::encode_to_string(text).unwrap()
+    }
+
+    #[track_caller]
+    fn header(json: &str, expected: Result<Algorithm, Reason>) {
+        let token = format!("{}.{}.", encode(json), encode("{}"));
+        let compact = Compact::parse(token.as_bytes()).unwrap();
+        assert_eq!(compact.header().map(|h| h.algorithm), expected, "{json}");
+    }
+
+    #[test]
+    fn only_three_canonical_parts_are_a_token() {
+        let good = format!("{}.{}.{}", encode("{}"), encode("{\"a\":1}"), encode("sig"));
+        let compact = Compact::parse(good.as_bytes()).unwrap();
+        assert_eq!(compact.payload, b"{\"a\":1}");
+        assert_eq!(compact.signing_input, good.rsplit_once('.').unwrap().0.as_bytes());
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a.b",
+            "a.b.c.d",
+            "e30.e30.c2ln=",
+            "e30.e30. c2ln",
+            "e30.e30.c2ln\n",
+            "e30=.e30.c2ln",
+            "e30.e30.c2l+",
+            "e30.e30.c2/n",
+            "e31.e30.c2ln",
+            "e30.e30.c2lnZ",
+            "{}.{}.x",
+            "e30.e30.c2ln.",
+            "e30.e30.é",
+        ] {
+            if bad == ".." {
+                continue;
+            }
+            assert_eq!(
+                Compact::parse(bad.as_bytes()).err(),
+                Some(Reason::TokenMalformed),
+                "{bad:?}"
+            );
+        }
+        assert_eq!(Compact::parse(b"..").unwrap().header(), Err(Reason::TokenMalformed));
+    }
+
+    #[test]
+    fn headers_are_judged_in_order() {
+        header(r#"{"alg":"RS256"}"#, Ok(Algorithm::Rs256));
+        header(
+            r#"{"alg":"EdDSA","kid":"1","typ":"JWT","jku":"https://evil"}"#,
+            Ok(Algorithm::EdDsa),
+        );
+        for alg in [
+            "none", "None", "NONE", "nOnE", "", "rs256", "RS256 ", "HS1", "ES256K", "RSA1_5", "dir",
+        ] {
+            header(&format!(r#"{{"alg":"{alg}"}}"#), Err(Reason::TokenAlgorithm));
+        }
+        for json in [
+            "",
+            "[]",
+            "\"x\"",
+            "{}",
+            r#"{"alg":1}"#,
+            r#"{"alg":null}"#,
+            r#"{"alg":["RS256"]}"#,
+            r#"{"alg":"RS256","alg":"none"}"#,
+            r#"{"alg":"RS256","kid":1}"#,
+            r#"{"alg":"RS256","typ":{}}"#,
+            r#"{"alg":"RS256"}x"#,
+        ] {
+            header(json, Err(Reason::TokenMalformed));
+        }
+        for extra in [
+            r#""crit":[]"#,
+            r#""crit":["exp"]"#,
+            r#""crit":"x""#,
+            r#""crit":null"#,
+            r#""b64":false"#,
+            r#""b64":true"#,
+            r#""zip":"DEF""#,
+            r#""enc":"A128GCM""#,
+        ] {
+            header(&format!(r#"{{"alg":"RS256",{extra}}}"#), Err(Reason::TokenCritical));
+        }
+        header(r#"{"alg":"RS256","cty":"JWT"}"#, Err(Reason::TokenType));
+        let long = format!(r#"{{"alg":"RS256","x":"{}"}}"#, "x".repeat(5000));
+        assert_eq!(
+            Compact::parse(format!("{}.e30.", encode(&long)).as_bytes()).err(),
+            Some(Reason::TokenMalformed)
+        );
+    }
+
+    #[test]
+    fn types_compare_in_any_case_with_application_optional() {
+        assert!(
+            type_matches("at+JWT", "at+jwt")
+                && type_matches("Application/AT+jwt", "at+jwt")
+                && type_matches("JWT", "application/jwt")
+        );
+        assert!(!type_matches("at+jwt", "jwt") && !type_matches("application/", "jwt"));
+    }
+}

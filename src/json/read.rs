@@ -1,0 +1,522 @@
+//! The reader: recursive descent over bytes that were checked to be UTF-8 once.
+
+use super::{DEPTH_CEILING, Duplicates, Limits, Number, Object, Value};
+use std::borrow::Cow;
+use std::fmt;
+
+/// Why a document was refused, and at which byte (counted from 0).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub kind: FaultKind,
+    pub at: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    NotUtf8,
+    Malformed(&'static str),
+    Duplicate,
+    TooDeep,
+    TooManyMembers,
+    StringTooLong,
+    NumberTooLong,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            FaultKind::NotUtf8 => "text that is not UTF-8",
+            FaultKind::Malformed(what) => what,
+            FaultKind::Duplicate => "an object that names a member twice",
+            FaultKind::TooDeep => "nesting beyond the limit",
+            FaultKind::TooManyMembers => "more members and elements than the limit",
+            FaultKind::StringTooLong => "a string longer than the limit",
+            FaultKind::NumberTooLong => "a number longer than the limit",
+        };
+        write!(f, "{what} at byte {}", self.at)
+    }
+}
+
+/// The longest number in bytes: 2^1024 has 309 digits, so every finite double fits in full.
+const NUMBER_BYTES_MAX: usize = 512;
+
+/// Reads one document that fills `bytes`.
+///
+/// # Errors
+/// The first fault, with its byte offset. Limits are checked while reading.
+pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Value<'a>, Fault> {
+    let text = std::str::from_utf8(bytes).map_err(|e| Fault {
+        kind: FaultKind::NotUtf8,
+        at: e.valid_up_to(),
+    })?;
+    let mut reader = Reader {
+        text,
+        bytes,
+        at: 0,
+        members: 0,
+        limits,
+    };
+    reader.skip_white_space();
+    let value = reader.value(limits.depth.min(DEPTH_CEILING))?;
+    reader.skip_white_space();
+    if reader.at < bytes.len() {
+        return Err(reader.malformed("data after the document"));
+    }
+    Ok(value)
+}
+
+struct Reader<'a, 'l> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    members: u32,
+    limits: &'l Limits,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn fault(&self, kind: FaultKind) -> Fault {
+        Fault { kind, at: self.at }
+    }
+
+    fn malformed(&self, what: &'static str) -> Fault {
+        self.fault(FaultKind::Malformed(what))
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn take(&mut self, expected: u8) -> bool {
+        let found = self.peek() == Some(expected);
+        if found {
+            self.at += 1;
+        }
+        found
+    }
+
+    fn skip_white_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// Reads a value that may nest `depth` more levels.
+    fn value(&mut self, depth: u32) -> Result<Value<'a>, Fault> {
+        match self.peek() {
+            Some(b'{') => self.object(depth),
+            Some(b'[') => self.array(depth),
+            Some(b'"') => Ok(Value::String(self.string()?)),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.literal("true", Value::Bool(true)),
+            Some(b'f') => self.literal("false", Value::Bool(false)),
+            Some(b'n') => self.literal("null", Value::Null),
+            Some(_) => Err(self.malformed("something that is no JSON value")),
+            None => Err(self.malformed("the end of the text")),
+        }
+    }
+
+    fn literal(&mut self, word: &'static str, value: Value<'a>) -> Result<Value<'a>, Fault> {
+        let found = self
+            .bytes
+            .get(self.at..)
+            .is_some_and(|rest| rest.starts_with(word.as_bytes()));
+        if !found {
+            return Err(self.malformed("something that is no JSON value"));
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    fn count_member(&mut self) -> Result<(), Fault> {
+        if self.members >= self.limits.members {
+            return Err(self.fault(FaultKind::TooManyMembers));
+        }
+        self.members += 1;
+        Ok(())
+    }
+
+    fn object(&mut self, depth: u32) -> Result<Value<'a>, Fault> {
+        let Some(depth) = depth.checked_sub(1) else {
+            return Err(self.fault(FaultKind::TooDeep));
+        };
+        let start = self.at;
+        self.at += 1;
+        let mut members = Vec::new();
+        self.skip_white_space();
+        if self.take(b'}') {
+            return Ok(Value::Object(Object::default()));
+        }
+        loop {
+            self.count_member()?;
+            self.skip_white_space();
+            if self.peek() != Some(b'"') {
+                return Err(self.malformed("no member name where one was expected"));
+            }
+            let name = self.string()?;
+            self.skip_white_space();
+            if !self.take(b':') {
+                return Err(self.malformed("no colon where one was expected"));
+            }
+            self.skip_white_space();
+            let value = self.value(depth)?;
+            members.push((name, value));
+            self.skip_white_space();
+            if self.take(b',') {
+                continue;
+            }
+            if self.take(b'}') {
+                break;
+            }
+            return Err(self.malformed("no comma or closing brace where one was expected"));
+        }
+        match Object::from_members(members) {
+            Ok(object) => Ok(Value::Object(object)),
+            Err((object, _)) if self.limits.duplicates == Duplicates::Allow => Ok(Value::Object(object)),
+            Err(_) => Err(Fault {
+                kind: FaultKind::Duplicate,
+                at: start,
+            }),
+        }
+    }
+
+    fn array(&mut self, depth: u32) -> Result<Value<'a>, Fault> {
+        let Some(depth) = depth.checked_sub(1) else {
+            return Err(self.fault(FaultKind::TooDeep));
+        };
+        self.at += 1;
+        let mut items = Vec::new();
+        self.skip_white_space();
+        if self.take(b']') {
+            return Ok(Value::Array(items));
+        }
+        loop {
+            self.count_member()?;
+            self.skip_white_space();
+            items.push(self.value(depth)?);
+            self.skip_white_space();
+            if self.take(b',') {
+                continue;
+            }
+            if self.take(b']') {
+                return Ok(Value::Array(items));
+            }
+            return Err(self.malformed("no comma or closing bracket where one was expected"));
+        }
+    }
+
+    fn digits(&mut self) -> Result<(), Fault> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == start {
+            return Err(self.malformed("no digit where one was expected"));
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<Value<'a>, Fault> {
+        let start = self.at;
+        self.take(b'-');
+        if !self.take(b'0') {
+            self.digits()?;
+        } else if let Some(b'0'..=b'9') = self.peek() {
+            return Err(self.malformed("a number with a leading zero"));
+        }
+        if self.take(b'.') {
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if !self.take(b'+') {
+                self.take(b'-');
+            }
+            self.digits()?;
+        }
+        let text = self.text.get(start..self.at).unwrap_or("0");
+        if text.len() > NUMBER_BYTES_MAX {
+            return Err(Fault {
+                kind: FaultKind::NumberTooLong,
+                at: start,
+            });
+        }
+        Ok(Value::Number(Number::from_checked(text)))
+    }
+
+    /// Reads a string; the reader stands at its opening quote.
+    fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
+        let opening = self.at;
+        self.at += 1;
+        let start = self.at;
+        let too_long = |at| Fault {
+            kind: FaultKind::StringTooLong,
+            at,
+        };
+        let bytes_max = self.limits.string_bytes as usize;
+        let plain = self.plain_run();
+        if plain.len() > bytes_max {
+            return Err(too_long(opening));
+        }
+        if self.take(b'"') {
+            return Ok(Cow::Borrowed(
+                self.text.get(start..self.at.saturating_sub(1)).unwrap_or(""),
+            ));
+        }
+        let mut unescaped = String::from(plain);
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(Cow::Owned(unescaped));
+                }
+                Some(b'\\') => {
+                    self.at += 1;
+                    unescaped.push(self.escape()?);
+                }
+                Some(_) => return Err(self.malformed("a control character in a string")),
+                None => return Err(self.malformed("a string without its end")),
+            }
+            unescaped.push_str(self.plain_run());
+            if unescaped.len() > bytes_max {
+                return Err(too_long(opening));
+            }
+        }
+    }
+
+    /// The text up to the next quote, backslash or control character.
+    fn plain_run(&mut self) -> &'a str {
+        let start = self.at;
+        while let Some(byte) = self.peek() {
+            if byte == b'"' || byte == b'\\' || byte < 0x20 {
+                break;
+            }
+            self.at += 1;
+        }
+        self.text.get(start..self.at).unwrap_or("")
+    }
+
+    fn escape(&mut self) -> Result<char, Fault> {
+        let Some(escape) = self.peek() else {
+            return Err(self.malformed("a string without its end"));
+        };
+        let plain = match escape {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                self.at += 1;
+                return self.unicode_escape();
+            }
+            _ => return Err(self.malformed("an unknown escape in a string")),
+        };
+        self.at += 1;
+        Ok(plain)
+    }
+
+    /// The reader stands after `\u`. Surrogates must come as a pair (I-JSON, RFC 7493 §2.1).
+    fn unicode_escape(&mut self) -> Result<char, Fault> {
+        const LONE: &str = "half of a surrogate pair in a string";
+        let unit = self.four_hex_digits()?;
+        let code = match unit {
+            0xD800..=0xDBFF => {
+                if !(self.take(b'\\') && self.take(b'u')) {
+                    return Err(self.malformed(LONE));
+                }
+                match self.four_hex_digits()? {
+                    low @ 0xDC00..=0xDFFF => 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00),
+                    _ => return Err(self.malformed(LONE)),
+                }
+            }
+            unit => unit,
+        };
+        char::from_u32(code).ok_or_else(|| self.malformed(LONE))
+    }
+
+    fn four_hex_digits(&mut self) -> Result<u32, Fault> {
+        let mut unit = 0;
+        for _ in 0..4 {
+            let digit = self.peek().and_then(|b| char::from(b).to_digit(16));
+            let Some(digit) = digit else {
+                return Err(self.malformed("an unknown escape in a string"));
+            };
+            unit = unit * 16 + digit;
+            self.at += 1;
+        }
+        Ok(unit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        depth: 3,
+        members: 4,
+        string_bytes: 5,
+        duplicates: Duplicates::Deny,
+    };
+
+    #[track_caller]
+    fn refused(text: &[u8], kind: FaultKind, at: usize) {
+        assert_eq!(parse(text, &LIMITS).unwrap_err(), Fault { kind, at });
+    }
+
+    #[track_caller]
+    fn malformed(text: &[u8]) {
+        let fault = parse(text, &Limits::FOREIGN).unwrap_err();
+        assert!(matches!(fault.kind, FaultKind::Malformed(_)), "{fault:?}");
+    }
+
+    #[test]
+    fn documents_are_read() {
+        let value = parse(
+            br#" {"a":[1,-0.5e+3,true,null],"b\u00e9\ud83d\ude00":"\"\\\/\b\f\n\r\t"} "#,
+            &Limits::FOREIGN,
+        )
+        .unwrap();
+        let object = value.as_object().unwrap();
+        assert_eq!(object.get("a").unwrap().as_array().unwrap().len(), 4);
+        assert_eq!(object.get("bé😀").unwrap().as_str(), Some("\"\\/\u{8}\u{c}\n\r\t"));
+        assert_eq!(object.get("c"), None);
+    }
+
+    #[test]
+    fn what_rfc_8259_does_not_allow_is_malformed() {
+        for text in [
+            "",
+            " ",
+            "{",
+            "[",
+            "[1",
+            "[1,",
+            "[1,]",
+            "[,1]",
+            "{,}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{'a':1}",
+            "01",
+            "-",
+            "-01",
+            "1.",
+            ".5",
+            "+1",
+            "1e",
+            "1e+",
+            "0x1",
+            "NaN",
+            "Infinity",
+            "nul",
+            "nulL",
+            "True",
+            "\"",
+            "\"\\\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "\"\\ud800\"",
+            "\"\\udc00\"",
+            "\"\\ud800\\u0041\"",
+            "\"\\ud800x\"",
+            "\"a\tb\"",
+            "\"a\u{0}b\"",
+            "1 2",
+            "{}[]",
+            "[1]x",
+            "\u{feff}{}",
+            "/**/1",
+            "[1]//",
+            "[\u{a0}1]",
+            "\u{c}1",
+            "[1}",
+            "{\"a\":1]",
+        ] {
+            malformed(text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_refused_where_it_stops_being() {
+        refused(b"\"\xff\"", FaultKind::NotUtf8, 1);
+        refused(b"\"\xc0\xaf\"", FaultKind::NotUtf8, 1);
+        refused(b"\"\xed\xa0\x80\"", FaultKind::NotUtf8, 1);
+    }
+
+    #[test]
+    fn each_limit_holds_at_its_bound_and_not_one_beyond() {
+        assert!(parse(b"[[[1]]]", &LIMITS).is_ok());
+        refused(b"[[[[]]]]", FaultKind::TooDeep, 3);
+        assert!(parse(b"[1,2,{\"a\":3}]", &LIMITS).is_ok());
+        refused(b"[1,2,{\"a\":3,\"b\":4}]", FaultKind::TooManyMembers, 12);
+        assert!(parse(b"\"12345\"", &LIMITS).is_ok());
+        refused(b"\"123456\"", FaultKind::StringTooLong, 0);
+        refused(b"{\"12345\\n\":1}", FaultKind::StringTooLong, 1);
+        assert!(parse("9".repeat(512).as_bytes(), &LIMITS).is_ok());
+        refused("9".repeat(513).as_bytes(), FaultKind::NumberTooLong, 0);
+    }
+
+    #[test]
+    fn a_deep_document_is_refused_without_recursing_that_deep() {
+        let limits = Limits {
+            depth: u32::MAX,
+            ..LIMITS
+        };
+        let fault = parse("[".repeat(1_000_000).as_bytes(), &limits).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::TooManyMembers);
+        let limits = Limits {
+            members: u32::MAX,
+            ..limits
+        };
+        assert_eq!(
+            parse("[".repeat(1_000_000).as_bytes(), &limits).unwrap_err().kind,
+            FaultKind::TooDeep
+        );
+    }
+
+    #[test]
+    fn duplicate_members_are_refused_in_small_and_large_objects_also_when_escaped() {
+        refused(br#"[{"a":1,"\u0061":2}]"#, FaultKind::Duplicate, 1);
+        let many = |extra: &str| {
+            let members: Vec<String> = (0..50).map(|i| format!("\"m{i}\":{i}")).collect();
+            format!("{{{}{extra}}}", members.join(","))
+        };
+        let limits = Limits::FOREIGN;
+        assert_eq!(
+            parse(many(",\"m7\":0").as_bytes(), &limits).unwrap_err().kind,
+            FaultKind::Duplicate
+        );
+        let text = many("");
+        let value = parse(text.as_bytes(), &limits).unwrap();
+        for i in 0..50 {
+            let found = value.as_object().unwrap().get(&format!("m{i}")).unwrap();
+            assert_eq!(found.as_number().unwrap().as_u64(), Some(i));
+        }
+        assert_eq!(value.as_object().unwrap().get("m"), None);
+        let lenient = Limits {
+            duplicates: Duplicates::Allow,
+            ..limits
+        };
+        for text in [many(",\"m7\":99"), r#"{"m7":1,"m7":99}"#.to_owned()] {
+            let value = parse(text.as_bytes(), &lenient).unwrap();
+            assert_eq!(
+                value
+                    .as_object()
+                    .unwrap()
+                    .get("m7")
+                    .unwrap()
+                    .as_number()
+                    .unwrap()
+                    .as_u64(),
+                Some(99)
+            );
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The root context: loads the configuration or refuses it, makes every callout, and takes in the answers.
+//!
+//! All callouts are the root's, so one serves all streams of this worker that wait for the same answer, and a stream
+//! that goes away takes none with it.
+
+use crate::config;
+use crate::engine::{ANSWER_BYTES_MAX, Engine};
+use crate::filter::{Filter, Stream};
+use crate::guard::revocation::Answer;
+use crate::host::envoy::{Envoy, ffi};
+use crate::host::{Host, Level};
+use crate::knowledge::Need;
+use proxy_wasm::hostcalls::dispatch_http_call;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// Callouts under way at once in one worker; beyond them the guard's `on_error` answers.
+const CALLOUTS_MAX: usize = 1024;
+
+/// How often due key fetches are looked for.
+const TICK_MILLISECONDS: u32 = 100;
+
+/// What a plugin and its streams share.
+pub struct Shared {
+    root: u32,
+    pub host: Envoy,
+    engine: RefCell<Option<Rc<Engine>>>,
+    /// Callouts under way, by the host's token.
+    callouts: RefCell<HashMap<u32, Need>>,
+    /// Streams that wait, by what they wait for; an entry stands as long as its callout is under way.
+    waiting: RefCell<HashMap<Need, Vec<u32>>>,
+    /// Needs that a stream has and the root is to ask for.
+    unasked: RefCell<Vec<Need>>,
+    streams: RefCell<HashMap<u32, Rc<RefCell<Stream>>>>,
+    /// Whether a callback of the root is running, which the SDK must not be made to enter again.
+    in_root: Cell<bool>,
+}
+
+unsafe extern "C" {
+    /// The SDK's own entry point. It attributes a callout to the context that it is in, so that a stream which needs
+    /// one enters the root's this way.
+    fn proxy_on_queue_ready(context_id: u32, queue_id: u32);
+}
+
+impl Shared {
+    /// Makes `stream` wait for what it needs; `false` if nobody can be asked.
+    pub fn wait(&self, stream: u32, need: &Need) -> bool {
+        if let Some(waiting) = self.waiting.borrow_mut().get_mut(need) {
+            waiting.push(stream);
+            return true;
+        }
+        self.unasked.borrow_mut().push(need.clone());
+        if self.in_root.get() {
+            self.ask_all();
+        } else {
+            // SAFETY: the entry point is defined by the SDK in this module. It borrows the SDK's root contexts only, which
+            // no stream's callback holds, and ends in `Plugin::on_queue_ready`.
+            unsafe { proxy_on_queue_ready(self.root, 0) };
+        }
+        let _ = ffi::set_effective_context(stream);
+        match self.waiting.borrow_mut().get_mut(need) {
+            Some(waiting) => {
+                waiting.push(stream);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub fn register(&self, id: u32, stream: Rc<RefCell<Stream>>) {
+        self.streams.borrow_mut().insert(id, stream);
+    }
+
+    /// Forgets a stream that is gone.
+    pub fn forget(&self, id: u32, waits_for: Option<&Need>) {
+        self.streams.borrow_mut().remove(&id);
+        if let Some(need) = waits_for
+            && let Some(waiting) = self.waiting.borrow_mut().get_mut(need)
+        {
+            waiting.retain(|stream| *stream != id);
+        }
+    }
+
+    fn engine(&self) -> Option<Rc<Engine>> {
+        self.engine.borrow().clone()
+    }
+
+    /// Starts the callouts that streams need, in the root's context.
+    fn ask_all(&self) {
+        let needs = std::mem::take(&mut *self.unasked.borrow_mut());
+        let _ = ffi::set_effective_context(self.root);
+        if let Some(engine) = self.engine() {
+            for need in needs {
+                self.ask(&engine, need);
+            }
+        }
+    }
+
+    /// Starts a callout, in the root's context.
+    fn ask(&self, engine: &Engine, need: Need) {
+        let under_way = self.waiting.borrow().contains_key(&need);
+        if under_way || self.callouts.borrow().len() >= CALLOUTS_MAX {
+            return;
+        }
+        let Some(callout) = engine.callout(&need) else { return };
+        let headers = vec![
+            (":method", "GET"),
+            (":path", callout.path.as_str()),
+            (":authority", callout.endpoint.authority.as_str()),
+            ("accept", "application/json"),
+        ];
+        engine.asked(&self.host, &need);
+        match dispatch_http_call(
+            &callout.endpoint.cluster,
+            headers,
+            None,
+            Vec::new(),
+            callout.endpoint.timeout,
+        ) {
+            Ok(token) => {
+                self.callouts.borrow_mut().insert(token, need.clone());
+                self.waiting.borrow_mut().insert(need, Vec::new());
+            }
+            // An unknown cluster, or one that refuses at once.
+            Err(_) => {
+                engine.learn(&self.host, &need, None);
+            }
+        }
+    }
+}
+
+pub struct Plugin {
+    shared: Rc<Shared>,
+}
+
+impl Plugin {
+    pub fn new(context: u32) -> Self {
+        let name = ffi::property("plugin_root_id").and_then(|name| String::from_utf8(name).ok());
+        Self {
+            shared: Rc::new(Shared {
+                root: context,
+                host: Envoy::new(&name.unwrap_or_default()),
+                engine: RefCell::default(),
+                callouts: RefCell::default(),
+                waiting: RefCell::default(),
+                unasked: RefCell::default(),
+                streams: RefCell::default(),
+                in_root: Cell::new(false),
+            }),
+        }
+    }
+}
+
+/// The answer to a callout; `None` for one that can't be used: a reset, or more than is read.
+fn read_answer(headers: usize, body_size: usize) -> Option<Answer> {
+    if headers == 0 || body_size > ANSWER_BYTES_MAX {
+        return None;
+    }
+    let status = ffi::map_value(ffi::Map::CallResponseHeaders, ":status")?;
+    let body = if body_size == 0 {
+        Some(Vec::new())
+    } else {
+        ffi::buffer(ffi::Buffer::CallResponseBody, body_size)
+    };
+    Some(Answer {
+        status: std::str::from_utf8(&status).ok()?.parse().ok()?,
+        content_type: ffi::map_value(ffi::Map::CallResponseHeaders, "content-type").unwrap_or_default(),
+        body: body?,
+    })
+}
+
+impl Context for Plugin {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
+        let Some(need) = self.shared.callouts.borrow_mut().remove(&token) else {
+            return;
+        };
+        let Some(engine) = self.shared.engine() else { return };
+        let answer = read_answer(headers, body_size);
+        let told = engine.learn(&self.shared.host, &need, answer.as_ref());
+        let waiting = self.shared.waiting.borrow_mut().remove(&need).unwrap_or_default();
+        self.shared.in_root.set(true);
+        for id in waiting {
+            let stream = self.shared.streams.borrow().get(&id).cloned();
+            if let Some(stream) = stream
+                && ffi::set_effective_context(id).is_ok()
+            {
+                stream.borrow_mut().resume(&need, told);
+            }
+        }
+        self.shared.in_root.set(false);
+        let _ = ffi::set_effective_context(self.shared.root);
+    }
+}
+
+impl RootContext for Plugin {
+    fn on_configure(&mut self, size: usize) -> bool {
+        let text = if size == 0 {
+            Some(Vec::new())
+        } else {
+            ffi::buffer(ffi::Buffer::PluginConfiguration, size)
+        };
+        let host = &self.shared.host;
+        let Some(text) = text else {
+            host.log(
+                Level::Error,
+                "portcullis: the configuration can't be read from the host",
+            );
+            return false;
+        };
+        let policy = match config::load(&text) {
+            Ok(policy) => policy,
+            Err(errors) => {
+                host.log(
+                    Level::Error,
+                    &format!(
+                        "portcullis: the configuration has {} fault(s), it is not used",
+                        errors.len()
+                    ),
+                );
+                for error in errors {
+                    host.log(Level::Error, &format!("portcullis: {error}"));
+                }
+                return false;
+            }
+        };
+        let ticks = policy.asks_tick();
+        match Engine::new(policy, host) {
+            Ok(engine) => *self.shared.engine.borrow_mut() = Some(Rc::new(engine)),
+            Err(error) => {
+                host.log(Level::Error, &format!("portcullis: {}", error.0));
+                return false;
+            }
+        }
+        host.define_counters();
+        if ticks && ffi::set_tick_period(TICK_MILLISECONDS).is_err() {
+            host.log(
+                Level::Warn,
+                "portcullis: the host gives no ticks: keys are fetched when a token asks for them",
+            );
+        }
+        true
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(engine) = self.shared.engine() {
+            for need in engine.due(&self.shared.host) {
+                self.shared.ask(&engine, need);
+            }
+        }
+    }
+
+    /// Called by [`Shared::wait`], not by the host.
+    fn on_queue_ready(&mut self, _queue: u32) {
+        self.shared.ask_all();
+    }
+
+    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Filter::new(
+            context,
+            Rc::clone(&self.shared),
+            self.shared.engine(),
+        )))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}

@@ -1,0 +1,76 @@
+//! A configuration compiled: everything that the guards ask, nothing that they don't.
+
+use crate::client::{Networks, Prefixes};
+use crate::guard::login::LoginPolicy;
+use crate::guard::quota::Quota;
+use crate::guard::requests::RequestPolicy;
+use crate::guard::revocation::RevocationPolicy;
+use crate::guard::token::{KeySource, TokenPolicy};
+use crate::operation::{Operation, Router};
+use crate::reply::Style;
+use crate::verdict::Mode;
+
+/// The whole configuration. A guard that is `None` is off.
+#[derive(Debug)]
+pub struct Policy {
+    pub mode: Mode,
+    pub clients: Clients,
+    /// On if `requests` or `operations` is there.
+    pub requests: Option<RequestPolicy>,
+    pub operations: Vec<Operation>,
+    /// From method and path to a position in `operations`.
+    pub router: Router<usize>,
+    pub quotas: Vec<Quota>,
+    pub login: Option<LoginPolicy>,
+    pub tokens: Option<TokenPolicy>,
+    pub revocation: Option<RevocationPolicy>,
+    pub style: Style,
+    /// Whether answers carry the `RateLimit` fields.
+    pub rate_limit_fields: bool,
+    pub hold: Hold,
+    /// What the table may cost all workers together.
+    pub store_bytes: u64,
+}
+
+/// The configuration's `clients`.
+#[derive(Debug)]
+pub struct Clients {
+    pub prefixes: Prefixes,
+    /// Never counted or banned.
+    pub exempt: Networks,
+    pub deny: Networks,
+    pub mode: Option<Mode>,
+}
+
+/// How a request is kept from the backend until the verdict (`requests.hold`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hold {
+    /// The head stops too; needs the filter's `allow_on_headers_stop_iteration`.
+    #[default]
+    StopIteration,
+    /// The head goes on to a buffer filter that stands after this one.
+    BufferFilter,
+}
+
+impl Policy {
+    /// Whether any guard asks who the client is.
+    pub fn asks_client(&self) -> bool {
+        !self.clients.deny.is_empty() || !self.quotas.is_empty() || self.login.is_some()
+    }
+
+    /// Whether any guard asks for method and path.
+    pub fn asks_target(&self) -> bool {
+        self.requests.is_some() || self.login.is_some()
+    }
+
+    /// Whether any guard remembers in the shared table.
+    pub fn asks_store(&self) -> bool {
+        !self.quotas.is_empty() || self.login.is_some() || self.revocation.is_some()
+    }
+
+    /// Whether the plugin needs a tick, to fetch keys.
+    pub fn asks_tick(&self) -> bool {
+        let remote = |tokens: &TokenPolicy| tokens.providers.iter().any(|p| matches!(p.keys, KeySource::Remote(_)));
+        self.tokens.as_ref().is_some_and(remote)
+    }
+}
