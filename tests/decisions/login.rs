@@ -1,0 +1,108 @@
+//! Login attempts, through the whole pipeline.
+
+use crate::scene::{Scene, get, header, post_json, request};
+use portcullis::host::Counter;
+
+const POLICY: &str = r#"{ "login": { "operations": [ { "methods": ["POST"], "path": "/login" } ], "client": { "attempts": 5, "window": "15m" }, "ban": { "for": "15m" } } }"#;
+
+fn guess() -> crate::scene::Request {
+    post_json("/login", r#"{"username":"ann","password":"wrong"}"#)
+}
+
+#[test]
+fn the_sixth_wrong_password_is_banned_and_the_seventh_too() {
+    let scene = Scene::new(POLICY);
+    for _ in 0..5 {
+        scene.allowed(&guess()).responds(401);
+    }
+    let reply = scene.denied(&guess(), "client_banned");
+    assert_eq!((reply.status, header(&reply, "retry-after")), (429, Some("900")));
+    scene.pass(60);
+    let reply = scene.denied(&guess(), "client_banned");
+    assert_eq!(header(&reply, "retry-after"), Some("840"));
+    assert_eq!(scene.host.counted(Counter::BanStarted), 1);
+    scene.allowed(&get("/orders"));
+    scene.pass(840);
+    scene.allowed(&guess());
+}
+
+#[test]
+fn spellings_of_the_login_path_count_as_one() {
+    let scene = Scene::new(POLICY);
+    for path in ["/login", "//login", "/%6Cogin", "/login/", "/login;x"] {
+        scene.allowed(&request("POST", path)).responds(401);
+    }
+    scene.denied(&request("POST", "/./login"), "client_banned");
+}
+
+#[test]
+fn parallel_guesses_are_as_many_attempts() {
+    let scene = Scene::new(POLICY);
+    let under_way: Vec<_> = (0..5).map(|_| scene.allowed(&guess())).collect();
+    for _ in 0..95 {
+        scene.denied(&guess(), "login_limited");
+    }
+    under_way.into_iter().for_each(|exchange| {
+        exchange.responds(401);
+    });
+    scene.denied(&guess(), "client_banned");
+}
+
+#[test]
+fn an_own_login_between_guesses_resets_nothing() {
+    let scene = Scene::new(POLICY);
+    for _ in 0..4 {
+        scene.allowed(&guess()).responds(401);
+        scene.allowed(&guess()).responds(200);
+    }
+    scene.allowed(&guess()).responds(401);
+    scene.denied(&guess(), "client_banned");
+}
+
+#[test]
+fn a_failing_backend_refunds_and_no_answer_stays_counted() {
+    let scene = Scene::new(POLICY);
+    for _ in 0..20 {
+        scene.allowed(&guess()).responds(503);
+    }
+    for _ in 0..4 {
+        // The client goes away before the answer.
+        scene.allowed(&guess()).pipeline.finish(&scene.host);
+    }
+    // Envoy answers in the backend's place.
+    scene.allowed(&guess()).respond(503, false);
+    scene.denied(&guess(), "client_banned");
+}
+
+#[test]
+fn a_ban_of_all_refuses_every_request() {
+    let scene = Scene::new(&POLICY.replace("\"for\": \"15m\"", "\"for\": \"15m\", \"scope\": \"all\""));
+    for _ in 0..5 {
+        scene.allowed(&guess()).responds(401);
+    }
+    scene.denied(&guess(), "client_banned");
+    scene.denied(&get("/orders"), "client_banned");
+    scene.host.set_address("192.0.2.77:1");
+    scene.allowed(&get("/orders"));
+}
+
+#[test]
+fn an_invalid_body_is_refused_before_it_costs_an_attempt() {
+    let scene = Scene::new(&POLICY.replacen('{', r#"{ "requests": {}, "#, 1));
+    for _ in 0..20 {
+        scene.denied(&post_json("/login", "{"), "json_malformed");
+    }
+    assert_eq!(scene.host.counted(Counter::AttemptReserved), 0);
+    scene.allowed(&guess());
+}
+
+#[test]
+fn without_a_store_logins_are_refused_unless_told_otherwise() {
+    let scene = Scene::new(POLICY);
+    scene.host.set_broken(true);
+    scene.denied(&guess(), "store_unavailable");
+    scene.allowed(&get("/orders"));
+    let scene = Scene::new(&POLICY.replace("\"ban\"", "\"on_error\": \"allow\", \"ban\""));
+    scene.host.set_broken(true);
+    scene.allowed(&guess());
+}

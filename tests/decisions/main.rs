@@ -1,0 +1,18 @@
+//! Decisions: a configuration's text, scripted requests and times, and the verdict of the whole pipeline, natively.
+// A test that can't go on says so by panicking.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
+mod clients;
+mod login;
+mod quotas;
+mod requests;
+mod revocation;
+mod scene;
+mod shadow;
+mod tokens;
