@@ -17,7 +17,7 @@ use crate::knowledge::Need;
 use crate::operation::{Operation, Route};
 use crate::path::Target;
 use crate::reply::{Reply, render};
-use crate::request::{Head, HeadEdit};
+use crate::request::{Head, HeadEdit, is_authority};
 use crate::store::Fingerprint;
 use crate::verdict::{Denial, Extra, Mode, Reason};
 use std::rc::Rc;
@@ -335,11 +335,8 @@ impl Pipeline {
             return Ok(None);
         };
         self.method = method;
-        let host_named = self
-            .head
-            .single(":authority")
-            .is_ok_and(|host| host.is_some_and(|host| !host.is_empty()));
-        if !host_named {
+        let authority = self.head.single(":authority").ok().flatten().unwrap_or_default();
+        if !is_authority(authority) {
             self.refuse(host, mode, Reason::HostInvalid.into())?;
         }
         let path = self.head.single(":path").ok().flatten().unwrap_or_default();

@@ -100,6 +100,30 @@ impl Head {
     }
 }
 
+/// Whether a text names one host, with or without a port (RFC 9110 §7.2): a list, as Envoy joins repeated fields, user
+/// information or a path is not.
+pub fn is_authority(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else {
+        return false;
+    };
+    let (host, port) = match text.rfind(':') {
+        Some(at) if !text.ends_with(']') => text.split_at(at),
+        _ => (text, ""),
+    };
+    let port_is_good = port
+        .strip_prefix(':')
+        .is_none_or(|port| port.parse::<u16>().is_ok() && !port.starts_with('+'));
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host_is_good = match address {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+            (1..=255).contains(&host.len()) && host.bytes().all(plain)
+        }
+    };
+    host_is_good && port_is_good
+}
+
 /// A change to the request's head, made before it goes to the backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeadEdit {
@@ -148,6 +172,27 @@ mod tests {
         }
         assert!(Head::from_block(vec![0xFF; 64]).is_none());
         assert_eq!(Head::from_block(Vec::new()).unwrap().fields().count(), 0);
+    }
+
+    #[test]
+    fn an_authority_is_one_host() {
+        for text in [
+            "localhost",
+            "api.example.com:443",
+            "192.0.2.1:8080",
+            "[::1]",
+            "[2001:db8::1]:443",
+            "a_b.c",
+        ] {
+            assert!(is_authority(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "", ":443", "a,b", "a@b", "a:b", "a:", "a:99999", "a:+1", "::1", "[::1", "[x]", "[::1]x", "a/b", "a b",
+            "a:1:2", "é",
+        ] {
+            assert!(!is_authority(text.as_bytes()), "{text}");
+        }
+        assert!(!is_authority(b"\xff"));
     }
 
     #[test]

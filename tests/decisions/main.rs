@@ -13,6 +13,7 @@ mod login;
 mod quotas;
 mod requests;
 mod revocation;
+mod robustness;
 mod scene;
 mod shadow;
 mod tokens;

@@ -84,6 +84,11 @@ fn paths_and_methods_without_one_meaning_are_refused() {
     scene().denied(&get("/orders").field(":path", "/login"), "path_invalid");
     scene().denied(&get("/orders").field(":method", "POST"), "method_invalid");
     scene().denied(&get("/orders").field(":authority", "other"), "host_invalid");
+    let named = |host: &str| get("/orders").field("x-app", "1").authority(host);
+    scene().allowed(&named("api.example:443"));
+    for host in ["", "localhost,evil", "a@b", "a b"] {
+        scene().denied(&named(host), "host_invalid");
+    }
 }
 
 #[test]

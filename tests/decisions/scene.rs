@@ -21,6 +21,7 @@ pub struct Scene {
 pub struct Request {
     method: String,
     path: Vec<u8>,
+    authority: String,
     fields: Vec<(String, Vec<u8>)>,
     body: Option<Vec<u8>>,
 }
@@ -39,6 +40,7 @@ pub fn request(method: &str, path: &str) -> Request {
     Request {
         method: method.into(),
         path: path.into(),
+        authority: "api.example".into(),
         fields: Vec::new(),
         body: None,
     }
@@ -47,6 +49,16 @@ pub fn request(method: &str, path: &str) -> Request {
 impl Request {
     pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.fields.push((name.into(), value.as_ref().into()));
+        self
+    }
+
+    pub fn path_bytes(mut self, path: Vec<u8>) -> Self {
+        self.path = path;
+        self
+    }
+
+    pub fn authority(mut self, authority: &str) -> Self {
+        self.authority = authority.into();
         self
     }
 
@@ -94,7 +106,7 @@ impl Scene {
         let pseudo: [(&str, &[u8]); 3] = [
             (":method", request.method.as_bytes()),
             (":path", &request.path),
-            (":authority", b"api.example"),
+            (":authority", request.authority.as_bytes()),
         ];
         let fields = request
             .fields
