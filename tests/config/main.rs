@@ -9,6 +9,8 @@
     clippy::string_slice
 )]
 
+mod readme;
+
 use portcullis::config::{load, summary::summary};
 use std::fs;
 use std::path::{Path, PathBuf};
