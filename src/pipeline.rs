@@ -41,6 +41,8 @@ enum Stage {
     Head,
     Token,
     Revocation,
+    /// Quotas that count by what the token says.
+    TokenQuotas,
     Body,
     Login,
     Done,
@@ -233,8 +235,7 @@ impl Pipeline {
 
     fn rate_limit_fields(&self) -> Vec<(&'static str, String)> {
         let policy = &self.engine.policy;
-        let fields = quota::fields(&policy.quotas, &self.standings).filter(|_| policy.rate_limit_fields);
-        fields.into_iter().flatten().collect()
+        policy.rate_limit_fields.of(&policy.quotas, &self.standings)
     }
 
     fn operation<'e>(&self, engine: &'e Engine) -> Option<&'e Operation> {
@@ -289,7 +290,7 @@ impl Pipeline {
             None
         };
         self.judge_ban(host, &engine)?;
-        self.charge_quotas(host, &engine)?;
+        self.charge_quotas(host, &engine, false)?;
         if let Some(denial) = route {
             let mode = self.request_mode();
             self.refuse(host, mode, denial)?;
@@ -398,27 +399,44 @@ impl Pipeline {
         self.refuse(host, policy.mode.unwrap_or(engine.policy.mode), denial)
     }
 
-    fn charge_quotas(&mut self, host: &dyn Host, engine: &Engine) -> Result<(), Denial> {
+    /// Charges the quotas that ask for the token, or those that don't.
+    fn charge_quotas(&mut self, host: &dyn Host, engine: &Engine, token: bool) -> Result<(), Denial> {
         let (Some(table), Some(client)) = (&engine.table, self.client) else {
             return Ok(());
         };
-        if self.exempt {
+        if self.exempt || (token && self.verified.is_none()) {
             return Ok(());
         }
         let client = client.key();
-        let operation = self
-            .operation
-            .map_or([0xFF; 8], |at| u64::try_from(at).unwrap_or(u64::MAX).to_be_bytes());
         let units = self.operation(engine).map_or(1, |o| o.cost);
         // Shadowed quotas are charged apart: what they would refuse must not undo what is enforced.
         for mode in [Mode::Enforce, Mode::Shadow] {
             let applies = |quota: &quota::Quota| {
                 let named = |operations: &Vec<usize>| self.operation.is_some_and(|at| operations.contains(&at));
-                quota.mode.unwrap_or(engine.policy.mode) == mode && quota.operations.as_ref().is_none_or(named)
+                quota.asks_token() == token
+                    && quota.mode.unwrap_or(engine.policy.mode) == mode
+                    && quota.operations.as_ref().is_none_or(named)
             };
-            let part = |by: By| match by {
-                By::Client => &client[..],
-                By::Operation => &operation[..],
+            let part = |by: &By| match by {
+                By::Client => client.to_vec(),
+                By::Operation => self
+                    .operation(engine)
+                    .map(|o| o.id.clone().into_bytes())
+                    .unwrap_or_default(),
+                By::Header(name) => self.head.values(name).collect::<Vec<_>>().join(&b','),
+                By::Subject => self
+                    .verified
+                    .as_ref()
+                    .and_then(|v| v.subject.clone())
+                    .unwrap_or_default()
+                    .into_bytes(),
+                By::Claim(name) => {
+                    let kept = self
+                        .verified
+                        .as_ref()
+                        .and_then(|v| v.kept.iter().find(|(kept, _)| kept == name));
+                    kept.map(|(_, value)| value.clone()).unwrap_or_default().into_bytes()
+                }
             };
             let quotas = engine
                 .policy
@@ -467,7 +485,12 @@ impl Pipeline {
                 Stage::Head => return Step::Hold,
                 Stage::Done => return Step::Allow,
                 Stage::Token => self.judge_token(host, &engine).map(|pass| (pass, Stage::Revocation)),
-                Stage::Revocation => self.judge_revocation(host, &engine).map(|pass| (pass, Stage::Body)),
+                Stage::Revocation => self
+                    .judge_revocation(host, &engine)
+                    .map(|pass| (pass, Stage::TokenQuotas)),
+                Stage::TokenQuotas => self
+                    .charge_quotas(host, &engine, true)
+                    .map(|()| (Pass::On, Stage::Body)),
                 Stage::Body => match self.judge_body(host, &engine) {
                     None => return Step::Hold,
                     Some(verdict) => verdict.map(|()| (Pass::On, Stage::Login)),
@@ -502,7 +525,7 @@ impl Pipeline {
         };
         match verdict {
             Ok(Ok(verified)) => {
-                self.edits.extend(policy.edits(&verified));
+                self.edits.extend(policy.edits(&self.head, &verified));
                 self.verified = Some(verified);
                 Ok(Pass::On)
             }

@@ -2,7 +2,7 @@
 
 use crate::client::{Networks, Prefixes};
 use crate::guard::login::LoginPolicy;
-use crate::guard::quota::Quota;
+use crate::guard::quota::{Fields, Quota};
 use crate::guard::requests::RequestPolicy;
 use crate::guard::revocation::RevocationPolicy;
 use crate::guard::token::{KeySource, TokenPolicy};
@@ -25,8 +25,8 @@ pub struct Policy {
     pub tokens: Option<TokenPolicy>,
     pub revocation: Option<RevocationPolicy>,
     pub style: Style,
-    /// Whether answers carry the `RateLimit` fields.
-    pub rate_limit_fields: bool,
+    /// Which fields of answers tell where a client stands.
+    pub rate_limit_fields: Fields,
     pub hold: Hold,
     /// What the table may cost all workers together.
     pub store_bytes: u64,

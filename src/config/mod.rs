@@ -71,7 +71,7 @@ fn read(root: Section<'_>) -> Option<Policy> {
     let revocation_field = root.get("revocation");
     let revocation = revocation_field.as_ref().and_then(tokens::revocation);
     let wants_hash = revocation.as_ref().is_some_and(tokens::asks_hash);
-    let tokens = tokens_field
+    let mut tokens = tokens_field
         .as_ref()
         .and_then(|field| tokens::tokens(field, wants_hash));
     if let (Some(field), None) = (&revocation_field, &tokens_field) {
@@ -83,8 +83,11 @@ fn read(root: Section<'_>) -> Option<Policy> {
     };
     let quotas = root
         .get("quotas")
-        .map(|field| sections::quotas(&field, &operations))
+        .map(|field| sections::quotas(&field, &operations, tokens_field.is_some()))
         .unwrap_or_default();
+    if let Some(tokens) = &mut tokens {
+        tokens.keep_claims(&quotas);
+    }
     let login = root.get("login").and_then(|field| sections::login(&field));
     let (style, rate_limit_fields) = sections::replies(root.get("replies"));
     let store_bytes = sections::store(root.get("store"));

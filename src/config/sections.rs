@@ -5,7 +5,7 @@ use super::mode;
 use crate::client::{Networks, Prefixes, parse_network};
 use crate::guard::OnError;
 use crate::guard::login::{BanPolicy, BanScope, Failure, LoginPolicy};
-use crate::guard::quota::{By, Quota};
+use crate::guard::quota::{By, Fields, Quota};
 use crate::guard::requests::RequestPolicy;
 use crate::json::{DEPTH_CEILING, Duplicates, Limits};
 use crate::operation::{Operation, Router, TEMPLATE_EXPECTED, parse_template};
@@ -149,7 +149,7 @@ fn rate(section: &Section<'_>, counted: &'static str, limit: u32, window: Durati
     Rate::new(limit, window, limit)
 }
 
-pub fn quotas(field: &Field<'_>, operations: &[Operation]) -> Vec<Quota> {
+pub fn quotas(field: &Field<'_>, operations: &[Operation], tokens: bool) -> Vec<Quota> {
     let mut quotas: Vec<Quota> = Vec::new();
     for item in field.list().unwrap_or_default() {
         let Some(section) = item.section() else { continue };
@@ -157,7 +157,7 @@ pub fn quotas(field: &Field<'_>, operations: &[Operation]) -> Vec<Quota> {
         let limit = section.required("limit").and_then(|f| f.count(1, 1_000_000_000));
         let window = section.required("window").and_then(|f| f.duration(SECOND, YEAR));
         let burst = section.get("burst").and_then(|f| f.count(1, 1_000_000_000));
-        let by = section.get("by").map(|f| by(&f));
+        let by = section.get("by").map(|f| by(&f, tokens));
         let about = section.get("operations").map(|f| named_operations(&f, operations));
         let mode = mode(&section);
         section.finish();
@@ -201,17 +201,25 @@ pub fn quotas(field: &Field<'_>, operations: &[Operation]) -> Vec<Quota> {
     quotas
 }
 
-fn by(field: &Field<'_>) -> Vec<By> {
+fn by(field: &Field<'_>, tokens: bool) -> Vec<By> {
+    const EXPECTED: &str = "\"client\", \"operation\", \"subject\", \"header:NAME\" or \"claim:NAME\"";
     let mut parts = Vec::new();
     for item in field.list().unwrap_or_default() {
         let text = item.value.as_str().unwrap_or_default();
-        let later = text == "subject" || text.starts_with("header:") || text.starts_with("claim:");
-        match text {
-            "client" => parts.push(By::Client),
-            "operation" => parts.push(By::Operation),
-            _ if later => item.note(format!("`{text}` is not supported by this version")),
-            _ => item.expected("\"client\" or \"operation\"").unwrap_or_default(),
+        let part = match text.split_once(':') {
+            None if text == "client" => Some(By::Client),
+            None if text == "operation" => Some(By::Operation),
+            None if text == "subject" => Some(By::Subject),
+            Some(("header", name)) if is_header_name(&name.to_ascii_lowercase()) => {
+                Some(By::Header(name.to_ascii_lowercase()))
+            }
+            Some(("claim", name)) if !name.is_empty() => Some(By::Claim(name.to_owned())),
+            _ => item.expected(EXPECTED),
+        };
+        if !tokens && matches!(part, Some(By::Subject | By::Claim(_))) {
+            item.note("needs a `tokens` section: without it no token is known");
         }
+        parts.extend(part);
     }
     parts
 }
@@ -361,10 +369,14 @@ pub fn statuses(field: &Field<'_>) -> std::collections::BTreeSet<u16> {
     statuses.collect()
 }
 
-pub fn replies(field: Option<Field<'_>>) -> (Style, bool) {
+pub fn replies(field: Option<Field<'_>>) -> (Style, Fields) {
     let mut style = Style::default();
+    let mut fields = Fields {
+        draft: true,
+        legacy: false,
+    };
     let Some(section) = section(field) else {
-        return (style, true);
+        return (style, fields);
     };
     style.hide_reason = section.get("hide_reason").and_then(|f| f.bool()).unwrap_or(false);
     style.type_base = section.get("type_base").and_then(|f| {
@@ -377,18 +389,14 @@ pub fn replies(field: Option<Field<'_>>) -> (Style, bool) {
         let base = f.value.as_str().filter(plain).map(str::to_owned);
         base.or_else(|| f.expected("a URI such as \"https://example.com/errors/\""))
     });
-    let mut fields = true;
-    if let Some(field) = section.get("rate_limit_fields") {
-        match field.one_of(&[
-            ("draft", Some(true)),
-            ("none", Some(false)),
-            ("legacy", None),
-            ("both", None),
-        ]) {
-            Some(Some(wanted)) => fields = wanted,
-            Some(None) => field.note("\"legacy\" and \"both\" are not supported by this version"),
-            None => {}
-        }
+    let words = [
+        ("draft", (true, false)),
+        ("legacy", (false, true)),
+        ("both", (true, true)),
+        ("none", (false, false)),
+    ];
+    if let Some((draft, legacy)) = section.get("rate_limit_fields").and_then(|f| f.one_of(&words)) {
+        fields = Fields { draft, legacy };
     }
     section.finish();
     (style, fields)

@@ -58,14 +58,14 @@ pub fn summary(policy: &Policy) -> Vec<String> {
         ));
     }
     for quota in &policy.quotas {
-        let by: Vec<&str> = quota
-            .by
-            .iter()
-            .map(|by| match by {
-                By::Client => "client",
-                By::Operation => "operation",
-            })
-            .collect();
+        let by = quota.by.iter().map(|by| match by {
+            By::Client => "client".to_owned(),
+            By::Operation => "operation".to_owned(),
+            By::Subject => "subject".to_owned(),
+            By::Header(name) => format!("value of {name}"),
+            By::Claim(name) => format!("claim {name}"),
+        });
+        let by: Vec<String> = by.collect();
         let by = if by.is_empty() {
             "all clients together".to_owned()
         } else {

@@ -29,8 +29,8 @@ pub fn tokens(field: &Field<'_>, wants_hash: bool) -> Option<TokenPolicy> {
         .unwrap_or(Requirement::Required);
     let from = match section.get("from") {
         Some(field) => sources(&field),
-        None => vec![Source {
-            header: "authorization".into(),
+        None => vec![Source::Header {
+            name: "authorization".into(),
             scheme: Some("Bearer".into()),
         }],
     };
@@ -71,24 +71,35 @@ fn sources(field: &Field<'_>) -> Vec<Source> {
     }
     let sources = list.iter().filter_map(|item| {
         let section = item.section()?;
-        section.unsupported(&["cookie", "query"]);
-        let unsupported = section.get("cookie").is_some() || section.get("query").is_some();
-        let header = if unsupported {
-            section.get("header")
-        } else {
-            section.required("header")
-        };
-        let scheme = section.get("scheme");
+        let (header, scheme, cookie) = (section.get("header"), section.get("scheme"), section.get("cookie"));
+        section.unsupported(&["query"]);
         section.finish();
-        Some(Source {
-            header: header_name(&header?)?,
-            scheme: match scheme {
-                None => None,
-                Some(field) => Some(scheme_name(&field)?),
-            },
-        })
+        match (header, cookie, scheme) {
+            (Some(header), None, None) => Some(Source::Header {
+                name: header_name(&header)?,
+                scheme: None,
+            }),
+            (Some(header), None, Some(scheme)) => Some(Source::Header {
+                name: header_name(&header)?,
+                scheme: Some(scheme_name(&scheme)?),
+            }),
+            (None, Some(cookie), None) => Some(Source::Cookie(cookie_name(&cookie)?)),
+            _ => {
+                item.note("expected either `header` with or without `scheme`, or `cookie`");
+                None
+            }
+        }
     });
     sources.collect()
+}
+
+fn cookie_name(field: &Field<'_>) -> Option<String> {
+    let name = field
+        .value
+        .as_str()
+        .filter(|text| is_header_name(&text.to_ascii_lowercase()));
+    name.map(str::to_owned)
+        .or_else(|| field.expected("the name of a cookie"))
 }
 
 fn scheme_name(field: &Field<'_>) -> Option<String> {
@@ -132,6 +143,7 @@ fn provider(field: &Field<'_>) -> Option<Provider> {
             issued_at_required: max_age_field.is_some(),
             require: require.unwrap_or_else(|| vec!["sub".into(), "exp".into()]),
             to_headers,
+            keep: Vec::new(),
         },
         keys: keys?,
         forward_token,

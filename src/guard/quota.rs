@@ -21,10 +21,16 @@ pub struct Quota {
 }
 
 /// A part of a quota's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum By {
     Client,
     Operation,
+    /// The values of a header field; requests without it are counted as one.
+    Header(String),
+    /// The token's subject. Requests without a token are not counted.
+    Subject,
+    /// A claim of the token; tokens without it are counted as one. Requests without a token are not counted.
+    Claim(String),
 }
 
 /// What an admitted request leaves of a quota, for the `RateLimit` fields.
@@ -57,9 +63,15 @@ fn state(record: Option<Record>) -> Instant {
 }
 
 impl Quota {
-    /// The key of a request in the table; `parts` gives the bytes of each part of `by`.
-    pub fn fingerprint<'k>(&self, table: &Table, parts: impl Fn(By) -> &'k [u8]) -> Fingerprint {
-        let parts: Vec<&[u8]> = self.by.iter().map(|by| parts(*by)).collect();
+    /// Whether it counts by what only a token tells, and so is charged after the token.
+    pub fn asks_token(&self) -> bool {
+        self.by.iter().any(|by| matches!(by, By::Subject | By::Claim(_)))
+    }
+
+    /// The key of a request in the table; `part` gives the bytes of each part of `by`.
+    pub fn fingerprint(&self, table: &Table, part: impl Fn(&By) -> Vec<u8>) -> Fingerprint {
+        let parts: Vec<Vec<u8>> = self.by.iter().map(part).collect();
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         table.fingerprint(Use::Quota(&self.name), &parts)
     }
 
@@ -123,26 +135,56 @@ pub fn charge(
     Ok(standings)
 }
 
-/// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10 §3, §4) for what applies to a request.
-pub fn fields(quotas: &[Quota], standings: &[Standing]) -> Option<[(&'static str, String); 2]> {
-    let (mut policy, mut limit) = (String::new(), String::new());
-    for standing in standings {
-        let Some(quota) = quotas.get(standing.quota) else {
-            continue;
-        };
-        let comma = if policy.is_empty() { "" } else { ", " };
-        let window = retry_after_seconds(quota.window);
-        policy.push_str(&format!("{comma}\"{}\";q={};w={window}", quota.name, quota.limit));
-        let seconds = match standing.next_unit {
-            Duration::ZERO => 0,
-            span => retry_after_seconds(span),
-        };
-        limit.push_str(&format!(
-            "{comma}\"{}\";r={};t={seconds}",
-            quota.name, standing.remaining
-        ));
+/// Which fields tell a client where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fields {
+    /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10 §3, §4), for every quota.
+    pub draft: bool,
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds), for the quota with the least left.
+    pub legacy: bool,
+}
+
+impl Fields {
+    /// The fields for what applies to a request.
+    pub fn of(self, quotas: &[Quota], standings: &[Standing]) -> Vec<(&'static str, String)> {
+        let known = standings
+            .iter()
+            .filter_map(|standing| Some((quotas.get(standing.quota)?, standing)));
+        let known: Vec<(&Quota, &Standing)> = known.collect();
+        let mut fields = Vec::new();
+        let list = |items: Vec<String>| items.join(", ");
+        if self.draft && !known.is_empty() {
+            let policy = known.iter().map(|(quota, _)| {
+                let window = retry_after_seconds(quota.window);
+                format!("\"{}\";q={};w={window}", quota.name, quota.limit)
+            });
+            let limit = known.iter().map(|(quota, standing)| {
+                format!(
+                    "\"{}\";r={};t={}",
+                    quota.name,
+                    standing.remaining,
+                    seconds_left(standing)
+                )
+            });
+            fields.push(("ratelimit-policy", list(policy.collect())));
+            fields.push(("ratelimit", list(limit.collect())));
+        }
+        if self.legacy
+            && let Some((quota, standing)) = known.iter().min_by_key(|(_, standing)| standing.remaining)
+        {
+            fields.push(("x-ratelimit-limit", quota.limit.to_string()));
+            fields.push(("x-ratelimit-remaining", standing.remaining.to_string()));
+            fields.push(("x-ratelimit-reset", seconds_left(standing).to_string()));
+        }
+        fields
     }
-    (!policy.is_empty()).then_some([("ratelimit-policy", policy), ("ratelimit", limit)])
+}
+
+fn seconds_left(standing: &Standing) -> u64 {
+    match standing.next_unit {
+        Duration::ZERO => 0,
+        span => retry_after_seconds(span),
+    }
 }
 
 #[cfg(test)]
@@ -168,7 +210,7 @@ mod tests {
         let host = MemoryHost::default();
         let table = Table::open(&host, 1 << 20).unwrap();
         let (wide, narrow) = (quota("wide", 3), quota("narrow", 1));
-        let key = |quota: &Quota| quota.fingerprint(&table, |_| b"client");
+        let key = |quota: &Quota| quota.fingerprint(&table, |_| b"client".to_vec());
         let both = [(0, &wide, key(&wide)), (1, &narrow, key(&narrow))];
         assert_eq!(charge(&table, &host, &both, 1).unwrap()[0].remaining, 2);
         for _ in 0..10 {
@@ -193,19 +235,31 @@ mod tests {
             remaining,
             next_unit: Duration::from_millis(millis),
         };
-        let [policy, limit] = fields(&quotas, &[standing(0, 99, 600), standing(1, 0, 2001)]).unwrap();
+        let standings = [standing(0, 99, 600), standing(1, 0, 2001)];
+        let of = |draft, legacy| Fields { draft, legacy }.of(&quotas, &standings);
+        let draft = [
+            ("ratelimit-policy", "\"per-client\";q=100;w=60, \"orders\";q=20;w=60"),
+            ("ratelimit", "\"per-client\";r=99;t=1, \"orders\";r=0;t=3"),
+        ];
+        let legacy = [
+            ("x-ratelimit-limit", "20"),
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", "3"),
+        ];
+        let owned =
+            |fields: &[(&'static str, &str)]| fields.iter().map(|(n, v)| (*n, (*v).to_owned())).collect::<Vec<_>>();
+        assert_eq!(of(true, false), owned(&draft));
+        assert_eq!(of(false, true), owned(&legacy));
+        assert_eq!(of(true, true), owned(&[&draft[..], &legacy[..]].concat()));
+        assert_eq!(of(false, false), []);
         assert_eq!(
-            policy,
-            (
-                "ratelimit-policy",
-                "\"per-client\";q=100;w=60, \"orders\";q=20;w=60".into()
-            )
+            Fields {
+                draft: true,
+                legacy: true
+            }
+            .of(&quotas, &[]),
+            []
         );
-        assert_eq!(
-            limit,
-            ("ratelimit", "\"per-client\";r=99;t=1, \"orders\";r=0;t=3".into())
-        );
-        assert_eq!(fields(&quotas, &[]), None);
     }
 
     #[test]
@@ -214,7 +268,12 @@ mod tests {
         let table = Table::open(&host, 1 << 20).unwrap();
         let quota = quota("q", 1);
         host.set_broken(true);
-        let result = charge(&table, &host, &[(0, &quota, quota.fingerprint(&table, |_| b"c"))], 1);
+        let result = charge(
+            &table,
+            &host,
+            &[(0, &quota, quota.fingerprint(&table, |_| b"c".to_vec()))],
+            1,
+        );
         assert!(matches!(result, Err(Refusal::Store(StoreError::Host(_)))));
     }
 }

@@ -233,6 +233,7 @@ mod tests {
             ends: None,
             scopes: Vec::new(),
             headers: Vec::new(),
+            kept: Vec::new(),
             hash: None,
         };
         let lookup = lookup(json_rule());

@@ -1,6 +1,7 @@
 //! Bearer tokens: where a request carries one, whose it is, and whether it is good (`crate::jose` has the order of the
 //! checks). A bad token is never skipped, and one that is required is never assumed.
 
+use crate::guard::quota::{By, Quota};
 use crate::jose::keys::Signature;
 use crate::jose::{Algorithm, Claims, Compact, KeySet, Verified, type_matches};
 use crate::json::{Limits, Value, parse};
@@ -43,13 +44,18 @@ impl Requirement {
     ];
 }
 
-/// A header field with a scheme, such as `authorization: Bearer …`.
+/// A place where a token may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// In lower case.
-    pub header: String,
-    /// Compared in any case; `None`: the field is the token.
-    pub scheme: Option<String>,
+pub enum Source {
+    /// A header field, such as `authorization: Bearer …`.
+    Header {
+        /// In lower case.
+        name: String,
+        /// Compared in any case; `None`: the field is the token.
+        scheme: Option<String>,
+    },
+    /// A cookie of this name (RFC 6265 §4.2.1).
+    Cookie(String),
 }
 
 /// An issuer whose tokens are accepted.
@@ -112,8 +118,7 @@ impl TokenPolicy {
     pub fn extract<'h>(&self, head: &'h Head) -> Result<Option<&'h [u8]>, Denial> {
         let mut found = None;
         for source in &self.from {
-            for value in head.values(&source.header) {
-                let Some(token) = source.token(value) else { continue };
+            for token in source.tokens(head) {
                 // Envoy joins repeated fields with a comma, which no token has.
                 if found.replace(token).is_some() || token.contains(&b',') {
                     return Err(Reason::TokenRepeated.into());
@@ -176,6 +181,26 @@ impl TokenPolicy {
         Ok(verified)
     }
 
+    /// Has the claims kept that quotas count by.
+    pub fn keep_claims(&mut self, quotas: &[Quota]) {
+        let mut names: Vec<String> = quotas
+            .iter()
+            .flat_map(|quota| &quota.by)
+            .filter_map(|by| {
+                if let By::Claim(name) = by {
+                    Some(name.clone())
+                } else {
+                    None
+                }
+            })
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        for provider in &mut self.providers {
+            provider.claims.keep.clone_from(&names);
+        }
+    }
+
     /// The header fields that only this filter may set: incoming copies go, whatever becomes of the token.
     pub fn removals(&self, head: &Head) -> Vec<HeadEdit> {
         let mapped = self.providers.iter().flat_map(|provider| &provider.claims.to_headers);
@@ -192,40 +217,81 @@ impl TokenPolicy {
     }
 
     /// What a good token changes in the head.
-    pub fn edits(&self, verified: &Verified) -> Vec<HeadEdit> {
+    pub fn edits(&self, head: &Head, verified: &Verified) -> Vec<HeadEdit> {
         let mut edits: Vec<HeadEdit> = verified
             .headers
             .iter()
             .map(|(name, value)| HeadEdit::Set(name.clone(), value.clone()))
             .collect();
-        if self
+        let forwarded = self
             .providers
             .get(verified.provider)
-            .is_some_and(|provider| !provider.forward_token)
-        {
-            edits.extend(self.from.iter().map(|source| HeadEdit::Remove(source.header.clone())));
+            .is_none_or(|provider| provider.forward_token);
+        if !forwarded {
+            edits.extend(self.from.iter().map(|source| source.removal(head)));
         }
         edits
     }
 }
 
 impl Source {
-    /// The token in a field's value; `None` if the value is of another scheme.
-    fn token<'v>(&self, value: &'v [u8]) -> Option<&'v [u8]> {
-        let Some(scheme) = &self.scheme else {
-            return Some(value);
-        };
-        let (found, rest) = value.split_at_checked(scheme.len())?;
-        if !found.eq_ignore_ascii_case(scheme.as_bytes()) {
-            return None;
-        }
-        match rest {
-            [] => Some(rest),
-            // One or more spaces (RFC 9110 §11.4).
-            [b' ', ..] => Some(rest.trim_ascii()),
-            _ => None,
+    /// Every token that a request has in this place.
+    fn tokens<'h>(&self, head: &'h Head) -> Vec<&'h [u8]> {
+        match self {
+            Self::Header { name, scheme: None } => head.values(name).collect(),
+            Self::Header {
+                name,
+                scheme: Some(scheme),
+            } => head
+                .values(name)
+                .filter_map(|value| after_scheme(value, scheme))
+                .collect(),
+            Self::Cookie(name) => {
+                let named = |(found, value): (&'h [u8], &'h [u8])| (found == name.as_bytes()).then_some(value);
+                cookies(head).filter_map(named).collect()
+            }
         }
     }
+
+    /// The change that keeps the token from the backend; other cookies stay.
+    fn removal(&self, head: &Head) -> HeadEdit {
+        match self {
+            Self::Header { name, .. } => HeadEdit::Remove(name.clone()),
+            Self::Cookie(name) => {
+                let kept = cookies(head).filter(|(found, _)| *found != name.as_bytes());
+                let kept: Vec<Vec<u8>> = kept.map(|(found, value)| [found, b"=", value].concat()).collect();
+                if kept.is_empty() {
+                    HeadEdit::Remove("cookie".into())
+                } else {
+                    HeadEdit::Set("cookie".into(), kept.join(&b"; "[..]))
+                }
+            }
+        }
+    }
+}
+
+/// What follows a scheme and one or more spaces (RFC 9110 §11.4); `None` if the value is of another scheme.
+fn after_scheme<'v>(value: &'v [u8], scheme: &str) -> Option<&'v [u8]> {
+    let (found, rest) = value.split_at_checked(scheme.len())?;
+    if !found.eq_ignore_ascii_case(scheme.as_bytes()) {
+        return None;
+    }
+    match rest {
+        [] => Some(rest),
+        [b' ', ..] => Some(rest.trim_ascii()),
+        _ => None,
+    }
+}
+
+/// Names and values of all cookies; HTTP/2 may spread them over several fields (RFC 9113 §8.2.3).
+fn cookies(head: &Head) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let pairs = head.values("cookie").flat_map(|value| value.split(|b| *b == b';'));
+    pairs.filter_map(|pair| {
+        let pair = pair.trim_ascii();
+        let at = pair.iter().position(|b| *b == b'=')?;
+        let (name, value) = pair.split_at_checked(at)?;
+        Some((name.trim_ascii_end(), value.get(1..)?.trim_ascii_start()))
+    })
 }
 
 /// Whether a token grants every scope that an operation needs.
@@ -255,14 +321,15 @@ mod tests {
         TokenPolicy {
             default: Requirement::Required,
             from: vec![
-                Source {
-                    header: "authorization".into(),
+                Source::Header {
+                    name: "authorization".into(),
                     scheme: Some("Bearer".into()),
                 },
-                Source {
-                    header: "x-token".into(),
+                Source::Header {
+                    name: "x-token".into(),
                     scheme: None,
                 },
+                Source::Cookie("session".into()),
             ],
             providers: Vec::new(),
             token_bytes_max: 20,
@@ -304,6 +371,26 @@ mod tests {
         check(&[("x-token", &[b'a'; 21])], Err(Reason::TokenTooLarge));
         check(&[("authorization", b"Bearer \xff\x80")], Ok(Some(b"\xff\x80")));
         check(&[("authorization", b"\xff\x80")], Ok(None));
+        check(&[("cookie", b"a=1; session=abc;b=2")], Ok(Some(b"abc")));
+        check(&[("cookie", b"a=1"), ("cookie", b" session = abc=")], Ok(Some(b"abc=")));
+        check(&[("cookie", b"session=a; session=b")], Err(Reason::TokenRepeated));
+        check(
+            &[("cookie", b"session=a"), ("authorization", b"Bearer a")],
+            Err(Reason::TokenRepeated),
+        );
+        check(&[("cookie", b"xsession=a; Session=b; session; =; ;")], Ok(None));
+        check(&[("cookie", b"session=")], Err(Reason::TokenMalformed));
+    }
+
+    #[test]
+    fn a_cookie_that_is_a_token_is_taken_out_and_others_stay() {
+        let session = Source::Cookie("session".into());
+        let removal = |cookie: &[u8]| session.removal(&Head::from_fields([("cookie", cookie)]));
+        assert_eq!(
+            removal(b"a=1; session=x; b=2"),
+            HeadEdit::Set("cookie".into(), b"a=1; b=2".to_vec())
+        );
+        assert_eq!(removal(b"session=x"), HeadEdit::Remove("cookie".into()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The claims of a token whose signature is good (RFC 7519 §4): times, audience, what must be there.
 
-use crate::json::{Number, Object, Value};
+use crate::json::{Object, Value};
 use crate::rate::Instant;
 use crate::verdict::Reason;
 use std::time::Duration;
@@ -18,6 +18,8 @@ pub struct Claims {
     pub require: Vec<String>,
     /// Header field and claim: what the backend gets to see.
     pub to_headers: Vec<(String, String)>,
+    /// Claims that quotas count by.
+    pub keep: Vec<String>,
 }
 
 /// A token that passed every check, reduced to what guards ask of it.
@@ -36,6 +38,8 @@ pub struct Verified {
     pub scopes: Vec<String>,
     /// Header fields to set for the backend.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// The claims that quotas count by, as text; absent and null ones are left out.
+    pub kept: Vec<(String, String)>,
     /// SHA-256 of the signing input in lower-case hex, where revocation asks for it.
     pub hash: Option<String>,
 }
@@ -117,6 +121,7 @@ impl Claims {
             ends: ends.map(instant),
             scopes: scopes(claims)?,
             headers: self.headers(claims)?,
+            kept: self.kept(claims)?,
             hash: None,
         })
     }
@@ -136,16 +141,18 @@ impl Claims {
         if found { Ok(()) } else { Err(Reason::TokenAudience) }
     }
 
+    fn kept(&self, claims: &Object<'_>) -> Result<Vec<(String, String)>, Reason> {
+        let kept = self
+            .keep
+            .iter()
+            .map(|name| Ok(scalar(claims, name)?.map(|value| (name.clone(), value))));
+        kept.filter_map(Result::transpose).collect()
+    }
+
     fn headers(&self, claims: &Object<'_>) -> Result<Vec<(String, Vec<u8>)>, Reason> {
         let mut headers = Vec::new();
         for (header, claim) in &self.to_headers {
-            let value = match claims.get(claim) {
-                None | Some(Value::Null) => continue,
-                Some(Value::String(text)) => text.to_string(),
-                Some(Value::Number(number)) => Number::text(number).to_owned(),
-                Some(Value::Bool(flag)) => flag.to_string(),
-                Some(Value::Array(_) | Value::Object(_)) => return Err(Reason::TokenClaim),
-            };
+            let Some(value) = scalar(claims, claim)? else { continue };
             // A field's edges are trimmed by receivers, so white space there would not arrive.
             if value.chars().any(char::is_control) || value.trim() != value {
                 return Err(Reason::TokenClaim);
@@ -153,6 +160,17 @@ impl Claims {
             headers.push((header.clone(), value.into_bytes()));
         }
         Ok(headers)
+    }
+}
+
+/// A claim as text; `None` if it is absent or null.
+fn scalar(claims: &Object<'_>, name: &str) -> Result<Option<String>, Reason> {
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.to_string())),
+        Some(Value::Number(number)) => Ok(Some(number.text().to_owned())),
+        Some(Value::Bool(flag)) => Ok(Some(flag.to_string())),
+        Some(Value::Array(_) | Value::Object(_)) => Err(Reason::TokenClaim),
     }
 }
 
@@ -187,6 +205,7 @@ mod tests {
             issued_at_required: false,
             require: vec!["sub".into(), "exp".into()],
             to_headers: vec![("x-user".into(), "sub".into())],
+            keep: vec!["tenant".into()],
         }
     }
 
@@ -304,6 +323,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(verified.scopes, ["a", "b c"]);
+        let verified = judge(&policy(), r#"{"sub":"s","aud":"api","exp":1700000100,"tenant":7}"#).unwrap();
+        assert_eq!(verified.kept, [("tenant".to_owned(), "7".to_owned())]);
+        check("\"tenant\":[]", Err(Reason::TokenClaim));
         check("\"scope\":1", Err(Reason::TokenClaim));
         check("\"scp\":[1]", Err(Reason::TokenClaim));
     }

@@ -63,7 +63,7 @@ fn empty_sections_are_on_with_their_defaults_and_nothing_is_a_configuration() {
     }
     let policy = load(br#"{"requests":{},"login":{},"clients":{},"replies":{},"store":{}}"#).unwrap();
     assert_eq!(policy.requests.as_ref().unwrap().body_bytes_max, 1 << 20);
-    assert!(policy.login.is_some() && policy.rate_limit_fields && policy.store_bytes == 8 << 20);
+    assert!(policy.login.is_some() && policy.rate_limit_fields.draft && policy.store_bytes == 8 << 20);
     assert!(
         summary(&policy)
             .iter()

@@ -1,6 +1,9 @@
 //! Quotas.
 
 use crate::scene::{Scene, Verdict, get, header, request};
+use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use jwt_simple::algorithms::{HS256Key, MACLike};
+use portcullis::host::Host;
 
 const POLICY: &str = r#"{
   "operations": [ { "id": "list", "methods": ["GET"], "path": "/orders" }, { "id": "dear", "methods": ["GET"], "path": "/dear", "cost": 3 } ],
@@ -118,4 +121,58 @@ fn without_a_store_nothing_passes_uncounted() {
     let scene = Scene::new(POLICY);
     scene.host.set_broken(true);
     assert_eq!(scene.denied(&get("/orders"), "store_unavailable").status, 503);
+}
+
+const BY_TOKEN: &str = r#"{
+  "operations": [ { "id": "open", "methods": ["GET"], "path": "/open", "token": "optional" } ],
+  "tokens": { "providers": [ { "issuer": "i", "audiences": ["a"], "algorithms": ["HS256"], "jwks": { "inline": { "keys": [ { "kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY" } ] } } } ] },
+  "quotas": [ { "name": "wide", "limit": 100, "window": "1m" }, { "name": "subject", "limit": 1, "window": "1m", "by": ["subject"] }, { "name": "tenant", "limit": 3, "window": "1m", "by": ["claim:tenant"] } ],
+  "replies": { "rate_limit_fields": "both" } }"#;
+
+fn token(scene: &Scene, subject: &str, tenant: &str) -> String {
+    let end = scene.host.now().seconds() + 3600;
+    let encode = |text: &str| Base64UrlSafeNoPadding::encode_to_string(text).unwrap();
+    let payload = format!(r#"{{"iss":"i","aud":"a","sub":"{subject}","exp":{end}{tenant}}}"#);
+    let input = format!("{}.{}", encode(r#"{"alg":"HS256"}"#), encode(&payload));
+    let tag = HS256Key::from_bytes(b"0123456789abcdef0123456789abcdef").authentication_tag(input.as_bytes());
+    format!("{input}.{}", Base64UrlSafeNoPadding::encode_to_string(tag).unwrap())
+}
+
+#[test]
+fn quotas_by_subject_and_claim_count_after_the_token() {
+    let scene = Scene::new(BY_TOKEN);
+    let ask = |subject: &str, tenant: &str| get("/x").bearer(&token(&scene, subject, tenant));
+    let fields = scene.allowed(&ask("ann", r#","tenant":"t""#)).responds(200);
+    assert_eq!(
+        fields[0].1,
+        r#""wide";q=100;w=60, "subject";q=1;w=60, "tenant";q=3;w=60"#
+    );
+    assert_eq!(fields[2], ("x-ratelimit-limit", "1".to_owned()));
+    let reply = scene.denied(&ask("ann", r#","tenant":"t""#), "quota_exceeded");
+    assert_eq!(header(&reply, "x-ratelimit-remaining"), Some("0"));
+    scene.host.set_address("192.0.2.200:1");
+    scene.denied(&ask("ann", ""), "quota_exceeded");
+    scene.allowed(&ask("bob", r#","tenant":"t""#));
+    scene.allowed(&ask("cid", r#","tenant":"t""#));
+    scene.denied(&ask("dan", r#","tenant":"t""#), "quota_exceeded");
+    // Who has no tenant is of the tenant without a name.
+    scene.allowed(&ask("dan", ""));
+    // A forged token is charged to nobody's subject, and none is not counted.
+    scene.denied(&get("/x").bearer("e30.e30.AAAA"), "token_malformed");
+    for _ in 0..5 {
+        scene.allowed(&get("/open"));
+    }
+}
+
+#[test]
+fn quotas_by_header_count_its_values_and_its_absence() {
+    let scene =
+        Scene::new(r#"{ "quotas": [ { "name": "key", "limit": 1, "window": "1m", "by": ["header:X-Api-Key"] } ] }"#);
+    let with = |key: &[u8]| get("/x").field("x-api-key", key);
+    scene.allowed(&with(b"a"));
+    scene.denied(&with(b"a"), "quota_exceeded");
+    scene.allowed(&with(b"\xff"));
+    scene.allowed(&with(b"a").field("x-api-key", "b"));
+    scene.allowed(&get("/x"));
+    scene.denied(&get("/x"), "quota_exceeded");
 }
