@@ -6,6 +6,7 @@ use crate::guard::token::{Endpoint, KeySource};
 use crate::host::{Counter, Host, HostError, Level};
 use crate::knowledge::{Knowledge, Need};
 use crate::policy::Policy;
+use crate::rate::Instant;
 use crate::store::Table;
 use std::cell::RefCell;
 
@@ -73,6 +74,11 @@ impl Engine {
         }
     }
 
+    /// Whether a provider's keys are being fetched, or may be fetched now.
+    pub(crate) fn can_learn_keys(&self, provider: usize, now: Instant) -> bool {
+        self.callout(&Need::Keys(provider)).is_some() && self.knowledge.borrow().can_learn_keys(provider, now)
+    }
+
     /// Notes that a callout is under way.
     pub fn asked(&self, host: &dyn Host, need: &Need) {
         match need {
@@ -96,7 +102,7 @@ impl Engine {
                     Counter::KeysFailed
                 });
                 if let Err(problem) = learnt {
-                    // At most one fetch in five seconds, so this does not flood the log.
+                    // Fetches are five seconds apart, so this does not flood the log.
                     let issuer = tokens.providers.get(*provider).map_or("", |p| p.issuer.as_str());
                     host.log(
                         Level::Warn,

@@ -61,12 +61,9 @@ impl Stream {
             match step {
                 Step::Allow => return self.release(phase),
                 Step::Deny(reply) => return self.answer(&reply),
-                Step::Hold => {
-                    self.apply_edits();
-                    return self.hold(phase);
-                }
+                Step::Hold | Step::Wait(_) if !self.apply_edits() => return self.fail(),
+                Step::Hold => return self.hold(phase),
                 Step::Wait(need) => {
-                    self.apply_edits();
                     if self.shared.wait(self.id, &need) {
                         self.waits_for = Some(need);
                         return Action::Pause;
@@ -82,7 +79,9 @@ impl Stream {
 
     fn release(&mut self, phase: Phase) -> Action {
         if self.state == State::Judging {
-            self.apply_edits();
+            if !self.apply_edits() {
+                return self.fail();
+            }
             self.note_shadowed();
             self.state = State::Released;
             if phase == Phase::Resumed {
@@ -147,14 +146,16 @@ impl Stream {
         Action::Pause
     }
 
-    fn apply_edits(&mut self) {
+    /// Makes the pipeline's changes to the head; `false` if the host does not: then the request must not go on.
+    fn apply_edits(&mut self) -> bool {
         let edits = self.pipeline.as_mut().map(Pipeline::take_edits).unwrap_or_default();
-        for edit in edits {
-            let _ = match edit {
+        edits.into_iter().all(|edit| {
+            let done = match edit {
                 HeadEdit::Set(name, value) => ffi::set_map_value(ffi::Map::RequestHeaders, &name, &value),
                 HeadEdit::Remove(name) => ffi::remove_map_value(ffi::Map::RequestHeaders, &name),
             };
-        }
+            done.is_ok()
+        })
     }
 
     fn note_shadowed(&mut self) {

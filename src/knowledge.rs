@@ -81,6 +81,8 @@ struct Keys {
     set: Option<Rc<KeySet>>,
     /// The last fetch that was started.
     asked: Option<Instant>,
+    /// Whether its answer is still to come.
+    under_way: bool,
     /// When the next one is due.
     due: Option<Instant>,
     /// The text that `set` was read from: an unchanged one changes nothing.
@@ -148,10 +150,16 @@ impl Knowledge {
         self.tokens.insert(self.hash(token), verified, weight);
     }
 
-    /// Whether the provider's keys may be fetched now for a token that names an unknown one.
-    pub fn may_fetch_keys(&self, provider: usize, now: Instant) -> bool {
+    /// Whether the last fetch of the provider's keys lies far enough back for another.
+    fn may_fetch_keys(&self, provider: usize, now: Instant) -> bool {
         let asked = self.keys.get(provider).and_then(|keys| keys.asked);
         asked.is_none_or(|asked| now.since(asked) >= KEY_FETCH_INTERVAL)
+    }
+
+    /// Whether a token that needs other keys than there are can wait for them: they are being fetched, or may be.
+    pub fn can_learn_keys(&self, provider: usize, now: Instant) -> bool {
+        let under_way = self.keys.get(provider).is_some_and(|keys| keys.under_way);
+        under_way || self.may_fetch_keys(provider, now)
     }
 
     /// The providers whose keys are due for a fetch.
@@ -169,6 +177,7 @@ impl Knowledge {
     pub fn note_key_fetch(&mut self, provider: usize, now: Instant) {
         if let Some(keys) = self.keys.get_mut(provider) {
             keys.asked = Some(now);
+            keys.under_way = true;
         }
     }
 
@@ -186,6 +195,7 @@ impl Knowledge {
         let (Some(rules), Some(keys)) = (policy.providers.get(provider), self.keys.get_mut(provider)) else {
             return Err("no such provider");
         };
+        keys.under_way = false;
         let KeySource::Remote(Endpoint { refresh, .. }) = &rules.keys else {
             return Err("the provider's keys are not fetched");
         };

@@ -77,6 +77,8 @@ pub struct Pipeline {
     plan: Option<BodyPlan>,
     body: Body,
     standings: Vec<Standing>,
+    /// What was charged, to be given back if a later quota refuses.
+    charged: Vec<(usize, Fingerprint)>,
     verified: Option<Rc<Verified>>,
     waits: Waits,
     reservation: Option<Reservation>,
@@ -111,6 +113,7 @@ impl Pipeline {
             plan: None,
             body: Body::Coming,
             standings: Vec::new(),
+            charged: Vec::new(),
             verified: None,
             waits: Waits::default(),
             reservation: None,
@@ -177,14 +180,19 @@ impl Pipeline {
         }
         let denial = judge(self.plan.as_ref()?).err()?;
         let mode = self.request_mode();
-        match self.refuse(host, mode, denial) {
+        Some(match self.refuse(host, mode, denial) {
             Ok(()) => {
-                // Shadowed once; the rest of the body is not looked at.
+                // Shadowed: the rest of the body is not waited for, lest Envoy's own limit refuses it.
                 self.plan = None;
-                None
+                self.body = Body::Complete(Vec::new());
+                if self.stage == Stage::Body {
+                    self.advance(host)
+                } else {
+                    Step::Hold
+                }
             }
-            Err(denial) => Some(self.deny(host, denial)),
-        }
+            Err(denial) => self.deny(host, denial),
+        })
     }
 
     /// Goes on after a wait; `told`: what was needed is known now.
@@ -311,6 +319,12 @@ impl Pipeline {
         let mode = clients.mode.unwrap_or(engine.policy.mode);
         let address = host.source_address().and_then(|text| parse_source_address(&text));
         let Some(address) = address else {
+            // Who can't be told apart can't be counted: that is a matter of trial only where counting is.
+            let mode = if engine.policy.enforces_client() {
+                Mode::Enforce
+            } else {
+                mode
+            };
             return self.refuse(host, mode, Reason::ClientUnknown.into());
         };
         if clients.deny.contains(address) {
@@ -323,13 +337,11 @@ impl Pipeline {
 
     /// Finds the operation; gives the refusal of an undeclared one, for later, since quotas come first.
     fn find_target(&mut self, host: &dyn Host, engine: &Engine) -> Result<Option<Denial>, Denial> {
-        let mode = self.request_mode();
-        let method = self
-            .head
-            .single(":method")
-            .ok()
-            .flatten()
-            .and_then(|m| std::str::from_utf8(m).ok());
+        // Where a guard that is enforced goes by method and path, these are not a matter of trial.
+        let enforced = engine.policy.enforces_target();
+        let mode = if enforced { Mode::Enforce } else { self.request_mode() };
+        let method = self.head.single(":method").ok().flatten();
+        let method = method.and_then(|m| std::str::from_utf8(m).ok());
         let token = |m: &&str| !m.is_empty() && m.bytes().all(|b| b.is_ascii_uppercase() || b"-_".contains(&b));
         let Some(method) = method.filter(token).map(str::to_owned) else {
             self.refuse(host, mode, Reason::MethodInvalid.into())?;
@@ -358,16 +370,24 @@ impl Pipeline {
             self.edits.push(HeadEdit::Set(":path".into(), rewritten.into_bytes()));
         }
         let segments: Vec<_> = target.segments().collect();
-        let is_login =
-            |policy: &login::LoginPolicy| policy.operations.find(&self.method, &segments) == Route::Found(&());
+        let route = engine.policy.router.find(&self.method, &segments);
+        let login = engine
+            .policy
+            .login
+            .as_ref()
+            .map(|policy| policy.operations.find(&self.method, &segments));
+        let declared = route != Route::Undeclared || login.as_ref().is_some_and(|route| *route != Route::Undeclared);
+        if overrides_target(&self.head, declared) {
+            self.refuse(host, mode, Reason::MethodOverride.into())?;
+        }
         if let (Some(policy), Some(table), Some(client)) = (&engine.policy.login, &engine.table, self.client)
-            && is_login(policy)
+            && login == Some(Route::Found(&()))
             && !self.exempt
         {
             self.login_key = Some(policy.key(table, client));
         }
         let undeclared_denied = engine.policy.requests.as_ref().is_some_and(|r| r.undeclared_denied);
-        Ok(match engine.policy.router.find(&self.method, &segments) {
+        Ok(match route {
             Route::Found(operation) => {
                 self.operation = Some(*operation);
                 None
@@ -417,6 +437,13 @@ impl Pipeline {
                     && quota.mode.unwrap_or(engine.policy.mode) == mode
                     && quota.operations.as_ref().is_none_or(named)
             };
+            // A subject or claim means what its issuer says it means.
+            let of_issuer = |part: &dyn Fn(&Verified) -> Option<&str>| {
+                let verified = self.verified.as_ref();
+                verified.map_or_else(Vec::new, |v| {
+                    format!("{}\n{}", v.issuer, part(v).unwrap_or_default()).into_bytes()
+                })
+            };
             let part = |by: &By| match by {
                 By::Client => client.to_vec(),
                 By::Operation => self
@@ -424,19 +451,13 @@ impl Pipeline {
                     .map(|o| o.id.clone().into_bytes())
                     .unwrap_or_default(),
                 By::Header(name) => self.head.values(name).collect::<Vec<_>>().join(&b','),
-                By::Subject => self
-                    .verified
-                    .as_ref()
-                    .and_then(|v| v.subject.clone())
-                    .unwrap_or_default()
-                    .into_bytes(),
-                By::Claim(name) => {
-                    let kept = self
-                        .verified
-                        .as_ref()
-                        .and_then(|v| v.kept.iter().find(|(kept, _)| kept == name));
-                    kept.map(|(_, value)| value.clone()).unwrap_or_default().into_bytes()
-                }
+                By::Subject => of_issuer(&|v| v.subject.as_deref()),
+                By::Claim(name) => of_issuer(&|v| {
+                    v.kept
+                        .iter()
+                        .find(|(kept, _)| kept == name)
+                        .map(|(_, value)| value.as_str())
+                }),
             };
             let quotas = engine
                 .policy
@@ -449,8 +470,10 @@ impl Pipeline {
                 .collect();
             let denial = match quota::charge(table, host, &keyed, units) {
                 Ok(standings) => {
-                    self.standings
-                        .extend(standings.into_iter().filter(|_| mode == Mode::Enforce));
+                    let enforced = mode == Mode::Enforce;
+                    self.charged
+                        .extend(keyed.iter().filter(|_| enforced).map(|(at, _, key)| (*at, *key)));
+                    self.standings.extend(standings.into_iter().filter(|_| enforced));
                     continue;
                 }
                 Err(quota::Refusal::Exceeded { quota, retry_after }) => {
@@ -471,6 +494,12 @@ impl Pipeline {
                 }
                 Err(quota::Refusal::Store(_)) => Reason::StoreUnavailable.into(),
             };
+            if mode == Mode::Enforce {
+                for (at, key) in self.charged.drain(..) {
+                    let quota = engine.policy.quotas.get(at);
+                    quota.inspect(|quota| quota.refund(table, host, key, units));
+                }
+            }
             self.refuse(host, mode, denial)?;
         }
         Ok(())
@@ -565,15 +594,13 @@ impl Pipeline {
                         verified
                     }
                     Err(Trouble::Bad(reason)) => return Err(reason.into()),
-                    Err(Trouble::NoKeys(provider)) if !fetched => return Ok(Err(Need::Keys(provider))),
-                    Err(Trouble::NoKeys(_)) => return Err(Reason::TokenKeysUnavailable.into()),
-                    Err(Trouble::UnknownKey(provider)) => {
-                        let remote = engine.callout(&Need::Keys(provider)).is_some();
-                        if remote && !fetched && engine.knowledge.borrow().may_fetch_keys(provider, now) {
-                            return Ok(Err(Need::Keys(provider)));
-                        }
-                        return Err(Reason::TokenKeyUnknown.into());
+                    Err(Trouble::NoKeys(provider) | Trouble::UnknownKey(provider))
+                        if !fetched && engine.can_learn_keys(provider, now) =>
+                    {
+                        return Ok(Err(Need::Keys(provider)));
                     }
+                    Err(Trouble::NoKeys(_)) => return Err(Reason::TokenKeysUnavailable.into()),
+                    Err(Trouble::UnknownKey(_)) => return Err(Reason::TokenKeyUnknown.into()),
                 }
             }
         };
@@ -599,16 +626,20 @@ impl Pipeline {
             OnError::Deny => Some(Denial::from(Reason::RevocationUnavailable)),
             OnError::Allow => None,
         };
+        let fresh = |age| age < policy.lookup.cache || self.waits.revocation == Some(true);
         let denial = match (revocation::is_known_revoked(table, host, &token, &path), known) {
             (Ok(true), _) => Some(Reason::TokenRevoked.into()),
-            (_, Some(known)) if known.revoked => {
+            // What is about one token stays so; a subject or an issuer can be taken back.
+            (_, Some(known)) if known.revoked && (policy.lookup.names_token() || fresh(known.age)) => {
                 // That the store fails leaves the answer with this worker.
-                let _ = revocation::publish_revoked(table, host, &token, &path);
+                let _ = revocation::publish_revoked(table, host, &policy.lookup, &token, &path);
                 Some(Reason::TokenRevoked.into())
             }
             (Err(_), _) => unavailable,
-            (Ok(false), Some(known)) if known.age < policy.lookup.cache || self.waits.revocation == Some(true) => None,
+            (Ok(false), Some(known)) if fresh(known.age) => None,
             (Ok(false), _) if self.waits.revocation.is_none() => return Ok(Pass::Wait(Need::Revocation(path))),
+            // The source is down: the last known answer.
+            (Ok(false), Some(known)) if known.revoked => Some(Reason::TokenRevoked.into()),
             (Ok(false), Some(known)) if known.age < policy.stale => {
                 host.count(Counter::RevocationStale);
                 None
@@ -654,4 +685,12 @@ impl Pipeline {
         };
         self.refuse(host, policy.mode.unwrap_or(engine.policy.mode), denial)
     }
+}
+
+/// Whether a request asks its backend to take it for another: to use another method on a declared path, or another path.
+fn overrides_target(head: &Head, declared: bool) -> bool {
+    let methods = ["x-http-method-override", "x-http-method", "x-method-override"];
+    let paths = ["x-original-url", "x-rewrite-url", "x-override-url"];
+    let has = |names: [&str; 3]| names.iter().any(|name| head.contains(name));
+    has(paths) || (declared && has(methods))
 }

@@ -210,6 +210,13 @@ impl RootContext for Plugin {
             );
             return false;
         };
+        if ffi::now().is_none() {
+            host.log(
+                Level::Error,
+                "portcullis: the host gives no time, without which no limit or token can be judged",
+            );
+            return false;
+        }
         let policy = match config::load(&text) {
             Ok(policy) => policy,
             Err(errors) => {

@@ -2,7 +2,7 @@
 
 use crate::client::{Networks, Prefixes};
 use crate::guard::login::LoginPolicy;
-use crate::guard::quota::{Fields, Quota};
+use crate::guard::quota::{By, Fields, Quota};
 use crate::guard::requests::RequestPolicy;
 use crate::guard::revocation::RevocationPolicy;
 use crate::guard::token::{KeySource, TokenPolicy};
@@ -61,6 +61,27 @@ impl Policy {
     /// Whether any guard asks for method and path.
     pub fn asks_target(&self) -> bool {
         self.requests.is_some() || self.login.is_some()
+    }
+
+    fn enforced(&self, mode: Option<Mode>) -> bool {
+        mode.unwrap_or(self.mode) == Mode::Enforce
+    }
+
+    /// Whether an enforced guard other than `requests` goes by method and path.
+    pub fn enforces_target(&self) -> bool {
+        let by_operation = |quota: &Quota| quota.operations.is_some() || quota.by.contains(&By::Operation);
+        self.login.as_ref().is_some_and(|login| self.enforced(login.mode))
+            || self.tokens.as_ref().is_some_and(|tokens| self.enforced(tokens.mode))
+            || self
+                .quotas
+                .iter()
+                .any(|quota| by_operation(quota) && self.enforced(quota.mode))
+    }
+
+    /// Whether an enforced guard counts clients.
+    pub fn enforces_client(&self) -> bool {
+        self.login.as_ref().is_some_and(|login| self.enforced(login.mode))
+            || self.quotas.iter().any(|quota| self.enforced(quota.mode))
     }
 
     /// Whether any guard remembers in the shared table.

@@ -40,7 +40,7 @@ reasons! {
     HeaderRepeated "header_repeated" 400 "A header field that may come once came more than once.",
     HeaderInvalid "header_invalid" 400 "A header field has a value that can't be read.",
     HeaderMissing "header_missing" 400 "A required header field is missing.",
-    MethodOverride "method_override" 400 "Header fields that override the method are not accepted.",
+    MethodOverride "method_override" 400 "Header fields that override the method or the path are not accepted.",
     OperationUnknown "operation_unknown" 404 "There is no such operation.",
     MethodNotAllowed "method_not_allowed" 405 "The path does not accept this method.",
     BodyMissing "body_missing" 400 "A body is required.",

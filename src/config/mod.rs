@@ -12,6 +12,7 @@ mod tokens;
 
 pub use field::ConfigError;
 
+use crate::guard::token::Requirement;
 use crate::json::{Limits, parse};
 use crate::operation::Router;
 use crate::policy::Policy;
@@ -77,8 +78,13 @@ fn read(root: Section<'_>) -> Option<Policy> {
     if let (Some(field), None) = (&revocation_field, &tokens_field) {
         field.note("needs a `tokens` section: without it no token is known");
     }
+    // Tokens with faults of their own are not known well enough to find fault with scopes.
+    let declared_tokens = match (&tokens_field, &tokens) {
+        (None, _) => operations::Tokens::Off,
+        (Some(_), tokens) => operations::Tokens::On(tokens.as_ref().map_or(Requirement::Required, |t| t.default)),
+    };
     let (operations, router) = match &operations {
-        Some(field) => operations::operations(field, request_extras.assert_formats, tokens_field.is_some()),
+        Some(field) => operations::operations(field, request_extras.assert_formats, declared_tokens),
         None => (Vec::new(), Router::default()),
     };
     let quotas = root

@@ -5,11 +5,21 @@ use super::mode;
 use super::sections::methods;
 use crate::guard::requests::{BodyRule, Content, MediaType};
 use crate::guard::token::Requirement;
+
 use crate::operation::{Operation, Router, TEMPLATE_EXPECTED, parse_template};
 use crate::schema;
 
+/// What is known of `tokens` when operations are read.
+#[derive(Debug, Clone, Copy)]
+pub enum Tokens {
+    /// There is no such section.
+    Off,
+    /// There is one, with this default.
+    On(Requirement),
+}
+
 /// Reads all operations. Two that can't be told apart are a fault.
-pub fn operations(field: &Field<'_>, assert_formats: bool, tokens: bool) -> (Vec<Operation>, Router<usize>) {
+pub fn operations(field: &Field<'_>, assert_formats: bool, tokens: Tokens) -> (Vec<Operation>, Router<usize>) {
     let (mut operations, mut router) = (Vec::new(), Router::default());
     for item in field.list().unwrap_or_default() {
         operation(&item, assert_formats, tokens, &mut operations, &mut router);
@@ -20,7 +30,7 @@ pub fn operations(field: &Field<'_>, assert_formats: bool, tokens: bool) -> (Vec
 fn operation(
     item: &Field<'_>,
     assert_formats: bool,
-    tokens: bool,
+    tokens: Tokens,
     all: &mut Vec<Operation>,
     router: &mut Router<usize>,
 ) -> Option<()> {
@@ -54,17 +64,20 @@ fn operation(
         "unknown_parameters",
     ]);
     section.finish();
-    if !tokens {
-        let asks = operation.token.is_some_and(|t| t != Requirement::None);
-        for field in token
-            .iter()
-            .filter(|_| asks)
-            .chain(scopes.iter().filter(|_| !operation.scopes.is_empty()))
-        {
-            field.note("needs a `tokens` section: without it no token is known");
+    let demands = operation.token.is_some_and(|t| t != Requirement::None);
+    match tokens {
+        Tokens::Off => {
+            let scoped = scopes.iter().filter(|_| !operation.scopes.is_empty());
+            for field in token.iter().filter(|_| demands).chain(scoped) {
+                field.note("needs a `tokens` section: without it no token is known");
+            }
         }
-    } else if operation.token == Some(Requirement::None) && !operation.scopes.is_empty() {
-        item.note("`scopes` are never checked with `token` \"none\"");
+        Tokens::On(default) => {
+            let required = operation.token.unwrap_or(default) == Requirement::Required;
+            if let Some(field) = scopes.as_ref().filter(|_| !required && !operation.scopes.is_empty()) {
+                field.note("needs `token` \"required\": a request without a token has no scopes to check");
+            }
+        }
     }
     if let Some(earlier) = all.iter().find(|o| o.id == operation.id) {
         id.as_ref()

@@ -349,14 +349,22 @@ fn failure(field: Option<Field<'_>>) -> Failure {
         header: None,
     };
     let Some(section) = section(field) else { return failure };
-    if let Some(field) = section.get("statuses") {
-        failure.statuses = statuses(&field);
+    let listed = section.get("statuses");
+    if let Some(field) = &listed {
+        failure.statuses = statuses(field);
+        if let Some(status) = failure.statuses.iter().find(|status| **status >= 500) {
+            field.note(format!(
+                "{status} is a failure of the backend, which never counts as a failed login"
+            ));
+        }
     }
     if let Some(header) = section.get("header").as_ref().and_then(Field::section) {
         let name = header.required("name").as_ref().and_then(header_name);
         let value = header.required("value").as_ref().and_then(Field::text);
         failure.header = name.zip(value.map(str::to_owned));
         header.finish();
+    } else if let Some(field) = listed.filter(|_| failure.statuses.is_empty()) {
+        field.note("expected at least one status, or a `header`: no login would ever fail");
     }
     section.finish();
     failure

@@ -94,12 +94,11 @@ impl Quota {
     }
 
     /// Gives units back. That it fails leaves the client charged: the safe side.
-    fn refund(&self, table: &Table, host: &dyn Host, key: Fingerprint, units: u32) {
-        let refunded = table.update(host, key, host.now(), |found| {
+    pub fn refund(&self, table: &Table, host: &dyn Host, key: Fingerprint, units: u32) {
+        let _ = table.update(host, key, host.now(), |found| {
             let state = self.rate.refund(state(found), units);
             (found.map(|_| record(&self.rate, state)), ())
         });
-        debug_assert!(refunded.is_ok() || cfg!(test));
     }
 }
 

@@ -119,7 +119,9 @@ impl MediaType {
     }
 
     fn is_json(&self) -> bool {
-        self.essence.ends_with("/json") || self.essence.ends_with("+json")
+        ["/json", "+json", "/x-json"]
+            .iter()
+            .any(|end| self.essence.ends_with(end))
     }
 }
 
@@ -142,6 +144,8 @@ enum PlannedContent {
         /// The position in the operation's `content` of the type that has the schema.
         schema: Option<usize>,
     },
+    /// Without a content type: JSON if it looks like it, for many backends don't ask.
+    Unnamed,
     /// Not accepted, if there is a body at all.
     Refused(Reason),
 }
@@ -165,10 +169,6 @@ impl RequestPolicy {
         }
         if let Some(name) = self.require_headers.iter().find(|name| !head.contains(name)) {
             return Err(Reason::HeaderMissing.because(format!("The header field {name} is required.")));
-        }
-        let overrides = ["x-http-method-override", "x-http-method", "x-method-override"];
-        if operation.is_some() && overrides.iter().any(|name| head.contains(name)) {
-            return Err(Reason::MethodOverride.into());
         }
         let plan = self.plan(head, method, operation);
         if ends {
@@ -206,8 +206,10 @@ impl RequestPolicy {
     /// # Errors
     /// The refusal; of a schema's faults the first few.
     pub fn judge_body(&self, plan: &BodyPlan, operation: Option<&Operation>, body: &[u8]) -> Result<(), Denial> {
-        let PlannedContent::Json { schema } = plan.content else {
-            return Ok(());
+        let schema = match plan.content {
+            PlannedContent::Json { schema } => schema,
+            PlannedContent::Unnamed if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) => None,
+            PlannedContent::Unnamed | PlannedContent::Opaque | PlannedContent::Refused(_) => return Ok(()),
         };
         let value = parse(body, &self.json).map_err(|fault| {
             let reason = match fault.kind {
@@ -265,7 +267,7 @@ fn plan_content(head: &Head, rule: &BodyRule) -> PlannedContent {
     }
     let Some(value) = head.values("content-type").next() else {
         return if rule.content.is_empty() {
-            PlannedContent::Opaque
+            PlannedContent::Unnamed
         } else {
             PlannedContent::Refused(Reason::ContentType)
         };
@@ -320,7 +322,7 @@ impl BodyPlan {
 
     /// Whether the body's bytes decide about the request, not only their number.
     pub fn reads_body(&self) -> bool {
-        matches!(self.content, PlannedContent::Json { .. })
+        matches!(self.content, PlannedContent::Json { .. } | PlannedContent::Unnamed)
     }
 }
 

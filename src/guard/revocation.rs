@@ -9,6 +9,7 @@ use crate::jose::Verified;
 use crate::json::pointer::Pointer;
 use crate::json::{Limits, Value, parse};
 use crate::path::encode_segment;
+use crate::rate::Instant;
 use crate::store::{Fingerprint, Record, StoreError, Table, Use};
 use crate::verdict::{Mode, Reason};
 use std::collections::BTreeSet;
@@ -80,6 +81,13 @@ pub struct Answer {
 const ENDLESS: Duration = Duration::from_secs(24 * 3600);
 
 impl Lookup {
+    /// Whether the question is about one token, and not about a subject or an issuer who may be taken back.
+    pub fn names_token(&self) -> bool {
+        self.template
+            .iter()
+            .any(|piece| matches!(piece, Piece::Id | Piece::TokenHash))
+    }
+
     /// The path to ask for a token, each value percent-encoded to one segment.
     ///
     /// # Errors
@@ -135,17 +143,28 @@ fn fingerprint(table: &Table, token: &Verified, path: &str) -> Fingerprint {
 /// Whether any worker has seen this token revoked.
 pub fn is_known_revoked(table: &Table, host: &dyn Host, token: &Verified, path: &str) -> Result<bool, StoreError> {
     let record = table.peek(host, fingerprint(table, token, path))?;
-    Ok(record.is_some_and(|record| record.held_until > host.now()))
+    Ok(record.is_some_and(|record| record.idle_at > host.now()))
 }
 
-/// Tells every worker that this token is revoked.
-pub fn publish_revoked(table: &Table, host: &dyn Host, token: &Verified, path: &str) -> Result<(), StoreError> {
+/// Tells every worker that this token is revoked. The record may be forgotten for another, unlike a ban: the source is
+/// asked again then, and nobody can fill the table with tokens of his own.
+pub fn publish_revoked(
+    table: &Table,
+    host: &dyn Host,
+    lookup: &Lookup,
+    token: &Verified,
+    path: &str,
+) -> Result<(), StoreError> {
     let now = host.now();
-    let until = token.ends.unwrap_or_else(|| now.plus(ENDLESS));
+    let until = if lookup.names_token() {
+        token.ends.unwrap_or_else(|| now.plus(ENDLESS))
+    } else {
+        now.plus(lookup.cache)
+    };
     let record = Record {
         words: [1, 0, 0],
         idle_at: until,
-        held_until: until,
+        held_until: Instant::EPOCH,
     };
     table.update(host, fingerprint(table, token, path), now, |_| (Some(record), ()))
 }

@@ -203,17 +203,37 @@ impl TokenPolicy {
 
     /// The header fields that only this filter may set: incoming copies go, whatever becomes of the token.
     pub fn removals(&self, head: &Head) -> Vec<HeadEdit> {
+        // Some servers take `x_user` for `x-user`.
+        let plain = |name: &str| name.replace('_', "-");
         let mapped = self.providers.iter().flat_map(|provider| &provider.claims.to_headers);
-        let mut names: Vec<&str> = mapped
-            .map(|(header, _)| header.as_str())
-            .filter(|header| head.contains(header))
-            .collect();
+        let mapped: Vec<String> = mapped.map(|(header, _)| plain(header)).collect();
+        let names = head.fields().filter_map(|(name, _)| std::str::from_utf8(name).ok());
+        let mut names: Vec<&str> = names.filter(|name| mapped.contains(&plain(name))).collect();
         names.sort_unstable();
         names.dedup();
         names
             .into_iter()
             .map(|name| HeadEdit::Remove(name.to_owned()))
             .collect()
+    }
+
+    /// The change that takes every cookie that may be a token out; other cookies stay.
+    fn without_token_cookies(&self, head: &Head) -> Option<HeadEdit> {
+        let is_token = |found: &[u8]| {
+            self.from
+                .iter()
+                .any(|source| *source == Source::Cookie(String::from_utf8_lossy(found).into_owned()))
+        };
+        if !cookies(head).any(|(name, _)| is_token(name)) {
+            return None;
+        }
+        let kept = cookies(head).filter(|(name, _)| !is_token(name));
+        let kept: Vec<Vec<u8>> = kept.map(|(name, value)| [name, b"=", value].concat()).collect();
+        Some(if kept.is_empty() {
+            HeadEdit::Remove("cookie".into())
+        } else {
+            HeadEdit::Set("cookie".into(), kept.join(&b"; "[..]))
+        })
     }
 
     /// What a good token changes in the head.
@@ -228,7 +248,11 @@ impl TokenPolicy {
             .get(verified.provider)
             .is_none_or(|provider| provider.forward_token);
         if !forwarded {
-            edits.extend(self.from.iter().map(|source| source.removal(head)));
+            edits.extend(self.from.iter().filter_map(|source| match source {
+                Source::Header { name, .. } => Some(HeadEdit::Remove(name.clone())),
+                Source::Cookie(_) => None,
+            }));
+            edits.extend(self.without_token_cookies(head));
         }
         edits
     }
@@ -249,22 +273,6 @@ impl Source {
             Self::Cookie(name) => {
                 let named = |(found, value): (&'h [u8], &'h [u8])| (found == name.as_bytes()).then_some(value);
                 cookies(head).filter_map(named).collect()
-            }
-        }
-    }
-
-    /// The change that keeps the token from the backend; other cookies stay.
-    fn removal(&self, head: &Head) -> HeadEdit {
-        match self {
-            Self::Header { name, .. } => HeadEdit::Remove(name.clone()),
-            Self::Cookie(name) => {
-                let kept = cookies(head).filter(|(found, _)| *found != name.as_bytes());
-                let kept: Vec<Vec<u8>> = kept.map(|(found, value)| [found, b"=", value].concat()).collect();
-                if kept.is_empty() {
-                    HeadEdit::Remove("cookie".into())
-                } else {
-                    HeadEdit::Set("cookie".into(), kept.join(&b"; "[..]))
-                }
             }
         }
     }
@@ -384,13 +392,15 @@ mod tests {
 
     #[test]
     fn a_cookie_that_is_a_token_is_taken_out_and_others_stay() {
-        let session = Source::Cookie("session".into());
-        let removal = |cookie: &[u8]| session.removal(&Head::from_fields([("cookie", cookie)]));
+        let mut policy = policy();
+        policy.from.push(Source::Cookie("other".into()));
+        let without = |cookie: &[u8]| policy.without_token_cookies(&Head::from_fields([("cookie", cookie)]));
         assert_eq!(
-            removal(b"a=1; session=x; b=2"),
-            HeadEdit::Set("cookie".into(), b"a=1; b=2".to_vec())
+            without(b"a=1; session=x; b=2; other=y"),
+            Some(HeadEdit::Set("cookie".into(), b"a=1; b=2".to_vec()))
         );
-        assert_eq!(removal(b"session=x"), HeadEdit::Remove("cookie".into()));
+        assert_eq!(without(b"session=x"), Some(HeadEdit::Remove("cookie".into())));
+        assert_eq!(without(b"a=1"), None);
     }
 
     #[test]

@@ -8,12 +8,17 @@ use std::cmp::Ordering;
 #[derive(Debug, Clone)]
 pub struct Number<'a>(Cow<'a, str>);
 
-/// `±digits · 10^exponent`, digits without trailing zeros (zero is `0 · 10^0`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// `±0.d₁d₂d₃… · 10^scale`: digits without zeros at either end, none for zero. Exact for every text, so that comparing
+/// is a total order: sorting by it must not meet a contradiction.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Decimal {
-    digits: i128,
-    exponent: i32,
+    negative: bool,
+    digits: Vec<u8>,
+    scale: i64,
 }
+
+/// Exponents beyond this count as it: such numbers differ in nothing that matters, and stay in order.
+const SCALE_MAX: i64 = 1 << 40;
 
 impl<'a> Number<'a> {
     pub(super) fn from_checked(text: &'a str) -> Self {
@@ -35,87 +40,136 @@ impl<'a> Number<'a> {
 
     /// The value, if it is a whole number from 0 to 2^64 - 1, however written.
     pub fn as_u64(&self) -> Option<u64> {
-        let decimal = self.decimal()?;
-        let scale = 10_i128.checked_pow(u32::try_from(decimal.exponent).ok()?)?;
-        u64::try_from(decimal.digits.checked_mul(scale)?).ok()
+        let decimal = self.decimal();
+        let zeros = decimal.trailing_zeros();
+        if decimal.negative || !(0..=19).contains(&zeros) {
+            return None;
+        }
+        let zeros = std::iter::repeat_n(0, usize::try_from(zeros).ok()?);
+        decimal
+            .digits
+            .iter()
+            .copied()
+            .chain(zeros)
+            .try_fold(0_u64, |value, digit| {
+                value.checked_mul(10)?.checked_add(u64::from(digit))
+            })
     }
 
     /// Whether the value is mathematically an integer (`1.0` is, JSON Schema 2020-12 validation §6.1.1).
     pub fn is_integer(&self) -> bool {
-        match self.decimal() {
-            Some(decimal) => decimal.exponent >= 0,
-            // Out of the decimal's range: a double of that size has no fraction, one that small is not whole.
-            None => self.as_f64().is_none_or(|f| f.fract() == 0.0 && f != 0.0),
-        }
+        let decimal = self.decimal();
+        decimal.digits.is_empty() || decimal.trailing_zeros() >= 0
     }
 
-    /// Whether the value is a whole multiple of `step`; `false` where that can't be computed exactly.
+    /// Whether [`Number::is_multiple_of`] can compute with this as its step: above 0, at most 18 digits.
+    pub fn is_step(&self) -> bool {
+        let decimal = self.decimal();
+        !decimal.negative && (1..=18).contains(&decimal.digits.len())
+    }
+
+    /// Whether the value is a whole multiple of `step`, exactly; `false` for a step that is none.
     pub fn is_multiple_of(&self, step: &Number<'_>) -> bool {
-        let exact = || {
-            let (value, step) = (self.decimal()?, step.decimal()?);
-            let (value, step) = align(value, step)?;
-            (step != 0).then(|| value.checked_rem(step) == Some(0))
+        let (value, divisor) = (self.decimal(), step.decimal());
+        if value.digits.is_empty() || !step.is_step() {
+            return value.digits.is_empty() && step.is_step();
+        }
+        // value / step = V·10^v / (S·10^s) with V free of trailing zeros: for v < s it has a fraction.
+        let Ok(mut shift) = u64::try_from(value.trailing_zeros().saturating_sub(divisor.trailing_zeros())) else {
+            return false;
         };
-        exact().unwrap_or_else(|| match (self.as_f64(), step.as_f64()) {
-            (Some(value), Some(step)) => (value / step).fract() == 0.0,
-            _ => false,
-        })
+        let modulus = divisor
+            .digits
+            .iter()
+            .fold(0_u128, |n, digit| n * 10 + u128::from(*digit))
+            .max(1);
+        let mut rest = value
+            .digits
+            .iter()
+            .fold(0_u128, |n, digit| (n * 10 + u128::from(*digit)) % modulus);
+        let mut power = 10 % modulus;
+        while shift > 0 {
+            if shift & 1 == 1 {
+                rest = rest * power % modulus;
+            }
+            power = power * power % modulus;
+            shift >>= 1;
+        }
+        rest == 0
     }
 
-    /// The exact value, or `None` beyond 38 digits or an exponent beyond ±1000.
-    fn decimal(&self) -> Option<Decimal> {
+    fn decimal(&self) -> Decimal {
         let text = self.0.as_ref();
-        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-            None => (text, 0),
+        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let limit = if exponent.starts_with('-') {
+            -SCALE_MAX
+        } else {
+            SCALE_MAX
         };
+        let exponent = exponent.parse::<i64>().unwrap_or(limit).clamp(-SCALE_MAX, SCALE_MAX);
         let (negative, mantissa) = match mantissa.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, mantissa),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let fraction = fraction.trim_end_matches('0');
-        let mut digits = 0_i128;
-        for digit in whole.bytes().chain(fraction.bytes()) {
-            digits = digits
-                .checked_mul(10)?
-                .checked_add(i128::from(digit.wrapping_sub(b'0')))?;
+        let mut digits: Vec<u8> = whole
+            .bytes()
+            .chain(fraction.bytes())
+            .map(|b| b.wrapping_sub(b'0'))
+            .collect();
+        let leading = digits.iter().take_while(|digit| **digit == 0).count();
+        digits.drain(..leading);
+        while digits.last() == Some(&0) {
+            digits.pop();
         }
-        if digits == 0 {
-            return Some(Decimal { digits: 0, exponent: 0 });
+        if digits.is_empty() {
+            return Decimal {
+                negative: false,
+                digits,
+                scale: 0,
+            };
         }
-        let mut exponent = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
-        while digits % 10 == 0 {
-            digits /= 10;
-            exponent = exponent.checked_add(1)?;
+        let length = |n: usize| i64::try_from(n).unwrap_or(SCALE_MAX);
+        Decimal {
+            negative,
+            digits,
+            scale: exponent
+                .saturating_add(length(whole.len()))
+                .saturating_sub(length(leading)),
         }
-        (exponent.abs() <= 1000).then_some(Decimal {
-            digits: if negative { digits.checked_neg()? } else { digits },
-            exponent,
-        })
     }
 
-    /// Compares by value: exactly where both fit a decimal, else as doubles.
+    /// Compares by value.
     pub fn compare(&self, other: &Number<'_>) -> Ordering {
-        let exact = || {
-            let (a, b) = align(self.decimal()?, other.decimal()?)?;
-            Some(a.cmp(&b))
-        };
-        exact().unwrap_or_else(|| {
-            let double = |n: &Number<'_>| n.0.parse::<f64>().unwrap_or(0.0);
-            double(self).total_cmp(&double(other))
-        })
+        let (a, b) = (self.decimal(), other.decimal());
+        match (a.sign(), b.sign()) {
+            (x, y) if x != y => x.cmp(&y),
+            (1, _) => a.magnitude().cmp(&b.magnitude()),
+            (-1, _) => b.magnitude().cmp(&a.magnitude()),
+            _ => Ordering::Equal,
+        }
     }
 }
 
-/// Both values as integers of one scale; `None` where that overflows.
-fn align(a: Decimal, b: Decimal) -> Option<(i128, i128)> {
-    let scale = a.exponent.min(b.exponent);
-    let at = |d: Decimal| {
-        let shift = u32::try_from(d.exponent.checked_sub(scale)?).ok()?;
-        d.digits.checked_mul(10_i128.checked_pow(shift)?)
-    };
-    Some((at(a)?, at(b)?))
+impl Decimal {
+    fn sign(&self) -> i8 {
+        match (self.digits.is_empty(), self.negative) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => -1,
+        }
+    }
+
+    /// Digits of one scale compare as texts do.
+    fn magnitude(&self) -> (i64, &[u8]) {
+        (self.scale, &self.digits)
+    }
+
+    /// Zeros after the last digit, before the decimal point; below zero, the digits after the point.
+    fn trailing_zeros(&self) -> i64 {
+        self.scale
+            .saturating_sub(i64::try_from(self.digits.len()).unwrap_or(SCALE_MAX))
+    }
 }
 
 impl PartialEq for Number<'_> {
@@ -172,8 +226,54 @@ mod tests {
         }
     }
 
+    /// What sorting needs: a contradiction would panic it (numbers beyond a double's range once gave one).
+    #[test]
+    fn the_order_is_total() {
+        let mut texts: Vec<String> = [
+            "0",
+            "-0",
+            "0.0",
+            "1",
+            "-1",
+            "10",
+            "0.1",
+            "1e1000000000000000000000",
+            "1e-99999999999999999999",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        for exponent in [308, 309, 400, 401, 459] {
+            for mantissa in ["1", "-1", "1.5", "-1.5"] {
+                texts.extend([format!("{mantissa}e{exponent}"), format!("{mantissa}e-{exponent}")]);
+            }
+        }
+        texts.extend([
+            format!("1{}1", "0".repeat(49)),
+            format!("1{}", "0".repeat(50)),
+            "9".repeat(400),
+        ]);
+        for a in &texts {
+            for b in &texts {
+                assert_eq!(
+                    number(a).compare(&number(b)),
+                    number(b).compare(&number(a)).reverse(),
+                    "{a} {b}"
+                );
+                for c in &texts {
+                    let at_most = |x: &str, y: &str| number(x).compare(&number(y)) != Ordering::Greater;
+                    assert!(!(at_most(a, b) && at_most(b, c)) || at_most(a, c), "{a} {b} {c}");
+                }
+            }
+        }
+        assert_ne!(number("1e-400"), number("0"));
+    }
+
     #[test]
     fn multiples_are_exact() {
+        assert!(number("0").is_multiple_of(&number("7")) && number("-14").is_multiple_of(&number("7")));
+        assert!(number("1e400").is_multiple_of(&number("4")) && !number("1e400").is_multiple_of(&number("3")));
+        assert!(!number(&format!("1{}1", "0".repeat(53))).is_multiple_of(&number("10")));
+        assert!(!number("1").is_multiple_of(&number("0")) && !number("1").is_multiple_of(&number("-1")));
         assert!(number("0.0075").is_multiple_of(&number("0.0001")));
         assert!(number("4.5").is_multiple_of(&number("1.5")));
         assert!(!number("0.00751").is_multiple_of(&number("0.0001")));

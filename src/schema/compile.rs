@@ -1,10 +1,12 @@
 //! From a schema's text to rules. Every fault is noted with its path in the configuration.
 
-use super::{ArrayRules, Condition, Contains, Format, Node, NodeId, NumberRules, Rules, Schema, StringRules, Types};
+use super::{
+    ArrayRules, Condition, Contains, Format, Node, NodeId, NumberRules, Pattern, Rules, Schema, StringRules, Types,
+};
 use crate::config::field::Field;
 use crate::json::pointer::Pointer;
 use crate::json::{Number, Value};
-use regex_lite::{Regex, RegexBuilder};
+use regex_lite::RegexBuilder;
 use std::collections::BTreeMap;
 
 /// How a schema is to be read.
@@ -48,7 +50,7 @@ const ANNOTATIONS: [&str; 16] = [
 ];
 
 /// Bytes that a compiled pattern may take: more is a pattern that no request should be measured by.
-const PATTERN_BYTES_MAX: usize = 256 * 1024;
+const PATTERN_BYTES_MAX: usize = 64 * 1024;
 
 /// Compiles a schema. `None` once any fault was noted.
 pub fn compile(root: &Field<'_>, options: Options) -> Option<Schema> {
@@ -67,18 +69,19 @@ struct Compiler<'v> {
     root: Field<'v>,
     options: Options,
     schema: Schema,
-    /// Nodes by path, so that a reference to one that is known, or still being compiled, ends.
-    known: BTreeMap<String, NodeId>,
+    /// Nodes by where their text stands, so that a reference to one that is known, or still being compiled, ends.
+    known: BTreeMap<*const Value<'v>, NodeId>,
 }
 
 impl<'v> Compiler<'v> {
     fn node(&mut self, field: &Field<'v>) -> NodeId {
-        if let Some(known) = self.known.get(&field.path) {
+        let place: *const Value<'v> = field.value;
+        if let Some(known) = self.known.get(&place) {
             return *known;
         }
         let id = self.schema.nodes.len();
         self.schema.nodes.push(Node::Anything);
-        self.known.insert(field.path.clone(), id);
+        self.known.insert(place, id);
         let node = match field.value {
             Value::Bool(true) => Node::Anything,
             Value::Bool(false) => Node::Nothing,
@@ -171,7 +174,6 @@ impl<'v> Compiler<'v> {
             value.note("refers to nothing in this schema");
             return None;
         };
-        // A path of its own, so that a schema that is also reached by its keyword is compiled at most twice.
         let path = match decoded.as_deref() {
             None | Some("") => self.root.path.clone(),
             Some(pointer) => format!("{}#{pointer}", self.root.path),
@@ -201,8 +203,10 @@ impl<'v> Compiler<'v> {
             "maximum" => into.maximum = number,
             "exclusiveMinimum" => into.above = number,
             "exclusiveMaximum" => into.below = number,
-            _ if number.as_ref().and_then(Number::as_f64).is_some_and(|n| n > 0.0) => into.multiple_of = number,
-            _ => value.expected("a number above 0").unwrap_or_default(),
+            _ if number.as_ref().is_some_and(Number::is_step) => into.multiple_of = number,
+            _ => value
+                .expected("a number above 0 of at most 18 digits")
+                .unwrap_or_default(),
         }
         true
     }
@@ -348,12 +352,17 @@ fn names(value: &Field<'_>) -> Vec<String> {
 }
 
 /// A pattern in linear time. ECMA-262's look-around and back-references have no such form and are refused.
-fn pattern(at: &Field<'_>, text: &str) -> Option<Regex> {
-    match RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build() {
-        Ok(regex) => Some(regex),
-        Err(error) => {
-            at.note(format!("is no pattern that can be matched in linear time: {error}"));
-            None
+fn pattern(at: &Field<'_>, text: &str) -> Option<Pattern> {
+    // The engine does not tell a program's size, but refuses one over its limit: the least limit that it takes.
+    let mut program_bytes = 512;
+    loop {
+        match RegexBuilder::new(text).size_limit(program_bytes).build() {
+            Ok(regex) => return Some(Pattern { regex, program_bytes }),
+            Err(_) if program_bytes < PATTERN_BYTES_MAX => program_bytes *= 2,
+            Err(error) => {
+                at.note(format!("is no pattern that can be matched in linear time: {error}"));
+                return None;
+            }
         }
     }
 }

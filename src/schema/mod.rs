@@ -64,11 +64,18 @@ struct NumberRules {
     multiple_of: Option<Number<'static>>,
 }
 
+/// A regular expression, with the bytes of its program: matching costs up to text times program.
+#[derive(Debug)]
+struct Pattern {
+    regex: Regex,
+    program_bytes: usize,
+}
+
 #[derive(Debug, Default)]
 struct StringRules {
     chars_min: Option<u64>,
     chars_max: Option<u64>,
-    pattern: Option<Regex>,
+    pattern: Option<Pattern>,
     format: Option<Format>,
 }
 
@@ -96,7 +103,7 @@ struct ObjectRules {
     required: Vec<String>,
     /// Sorted by name.
     properties: Vec<(String, NodeId)>,
-    patterns: Vec<(Regex, NodeId)>,
+    patterns: Vec<(Pattern, NodeId)>,
     additional: Option<NodeId>,
     names: Option<NodeId>,
     dependent_required: Vec<(String, Vec<String>)>,

@@ -8,6 +8,7 @@
     clippy::string_slice
 )]
 
+mod attacks;
 mod clients;
 mod login;
 mod quotas;

@@ -102,7 +102,30 @@ impl Scene {
         self.send_to(&self.engine, request)
     }
 
+    /// Steps a request by its head only.
+    pub fn send_head(&self, request: &Request) -> Exchange<'_> {
+        let body = Request {
+            body: request.body.as_ref().map(|_| Vec::new()),
+            ..request.clone()
+        };
+        self.start(&self.engine, &body)
+    }
+
     pub fn send_to(&self, engine: &Rc<Engine>, request: &Request) -> Exchange<'_> {
+        let mut exchange = self.start(engine, request);
+        if let Some(body) = &request.body
+            && !matches!(exchange.step, Some(Step::Allow | Step::Deny(_)))
+        {
+            let bytes = u64::try_from(body.len()).unwrap();
+            let step = exchange.pipeline.body_ended(&self.host, bytes, || Some(body.clone()));
+            if step != Step::Hold {
+                exchange.took(step);
+            }
+        }
+        exchange
+    }
+
+    fn start(&self, engine: &Rc<Engine>, request: &Request) -> Exchange<'_> {
         let pseudo: [(&str, &[u8]); 3] = [
             (":method", request.method.as_bytes()),
             (":path", &request.path),
@@ -127,15 +150,6 @@ impl Scene {
         };
         let step = exchange.pipeline.head(&self.host, Some(head), request.body.is_none());
         exchange.took(step);
-        if let Some(body) = &request.body
-            && !matches!(exchange.step, Some(Step::Allow | Step::Deny(_)))
-        {
-            let bytes = u64::try_from(body.len()).unwrap();
-            let step = exchange.pipeline.body_ended(&self.host, bytes, || Some(body.clone()));
-            if step != Step::Hold {
-                exchange.took(step);
-            }
-        }
         exchange
     }
 

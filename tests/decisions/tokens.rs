@@ -475,6 +475,27 @@ fn without_keys_nothing_passes() {
 }
 
 #[test]
+fn tokens_wait_for_a_fetch_that_is_under_way_and_start_no_second_one() {
+    let scene = Scene::new(REMOTE);
+    let key = ES256KeyPair::generate().with_key_id("1");
+    let token = es256(&scene, &key);
+    let first = scene.send(&with(&token));
+    scene.engine.asked(&scene.host, &Need::Keys(0));
+    assert_eq!(scene.send(&with(&token)).verdict(), Verdict::Waits(Need::Keys(0)));
+    assert_eq!(
+        first.answered(None).verdict(),
+        Verdict::Denied("token_keys_unavailable")
+    );
+    // It failed: for five seconds nobody asks again, whatever tokens come.
+    for _ in 0..100 {
+        scene.denied(&with(&token), "token_keys_unavailable");
+    }
+    scene.pass(5);
+    let exchange = scene.send(&with(&token)).answered(Some((200, JSON, &jwks(&key))));
+    assert_eq!(exchange.verdict(), Verdict::Allowed);
+}
+
+#[test]
 fn keys_are_due_at_start_and_again_after_their_refresh() {
     let scene = Scene::new(REMOTE);
     let key = ES256KeyPair::generate().with_key_id("1");

@@ -85,7 +85,7 @@ fn name(counter: Counter) -> String {
 
 impl Host for Envoy {
     fn now(&self) -> Instant {
-        // Without a clock nothing is earlier than anything: tokens are not valid yet, limits do not refill.
+        // A host without a clock is refused at configure.
         Instant(ffi::now().unwrap_or(0))
     }
 
