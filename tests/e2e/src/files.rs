@@ -13,6 +13,12 @@ use crate::places::{self, Tools};
 use crate::ports::{DEMO, Ports};
 
 const SHIPPED: &str = "/etc/portcullis/";
+const BUFFER_FILTER: &str = r#"Wasm]
+          - name: envoy.filters.http.buffer
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer
+              max_request_bytes: 1179648
+          ROUTER"#;
 const POLICY_START: &str = "value: |";
 
 /// The files of one run, below its directory.
@@ -26,8 +32,9 @@ pub struct Files {
 }
 
 impl Files {
-    /// Writes the copy of `envoy/` for these ports, with another policy if one is given.
-    pub fn write(run: &Path, tools: &Tools, ports: &Ports, policy: Option<&Value>) -> Outcome<Self> {
+    /// Writes the copy of `envoy/` for these ports, with another policy if one is given, and with the buffer filter in
+    /// place of the filter's flag if that is asked for.
+    pub fn write(run: &Path, tools: &Tools, ports: &Ports, policy: Option<&Value>, buffer: bool) -> Outcome<Self> {
         let run_prefix = format!("{}/", run.display());
         let renamed = |name: &str| {
             let text = read(&places::root().join("envoy").join(name))?;
@@ -54,6 +61,12 @@ impl Files {
         );
         envoy = replace("envoy.yaml", &envoy, &from, &to)?;
 
+        if buffer {
+            let anchor = "Wasm]\n          - name: envoy.filters.http.router";
+            let with_buffer = BUFFER_FILTER.replace("ROUTER", "- name: envoy.filters.http.router");
+            envoy = replace("envoy.yaml", &envoy, anchor, &with_buffer)?;
+        }
+
         for directory in ["sds", "certs"] {
             let path = run.join(directory);
             fs::create_dir_all(&path).map_err(|error| format!("can't make {}: {error}", path.display()))?;
@@ -70,6 +83,13 @@ impl Files {
             version: 1,
         };
         if let Some(policy) = policy {
+            files.filter = files.with_policy(&policy.to_string())?;
+        }
+        if buffer {
+            let flag = |value: bool| format!("allow_on_headers_stop_iteration: {value}");
+            files.filter = replace("portcullis.yaml", &files.filter, &flag(true), &flag(false))?;
+            let mut policy = files.policy()?;
+            policy["requests"]["hold"] = "buffer_filter".into();
             files.filter = files.with_policy(&policy.to_string())?;
         }
         files.first_policy = split(&files.filter)?.1.to_owned();

@@ -47,6 +47,8 @@ pub struct Options {
     pub policy: Option<Value>,
     /// Parts that are not started at first.
     pub without: Vec<Part>,
+    /// For hosts without the filter's flag: requests are held by Envoy's buffer filter after ours.
+    pub held_by_buffer: bool,
     /// Where progress is told.
     pub progress: fn(&str),
 }
@@ -58,6 +60,7 @@ impl Default for Options {
             workers: 2,
             policy: None,
             without: Vec::new(),
+            held_by_buffer: false,
             progress: |_| (),
         }
     }
@@ -94,7 +97,13 @@ impl Stack {
         };
         ports.check_unused()?;
         let run = RunDirectory::create()?;
-        let files = Files::write(run.path(), &tools, &ports, options.policy.as_ref())?;
+        let files = Files::write(
+            run.path(),
+            &tools,
+            &ports,
+            options.policy.as_ref(),
+            options.held_by_buffer,
+        )?;
         let mut stack = Self {
             ports,
             backend: Backend::new(loopback(ports.backend_admin)),
