@@ -9,7 +9,7 @@ mod bucket;
 
 pub use bucket::{Record, SLOTS};
 
-use crate::host::{Cell, Counter, Host, HostError};
+use crate::host::{Cell, Counter, Host, HostError, Level};
 use crate::rate::Instant;
 use bucket::{Bucket, Placed};
 use siphasher::sip::SipHasher13;
@@ -53,27 +53,38 @@ pub enum Use<'u> {
 pub struct Fingerprint(u64);
 
 impl Table {
-    /// Opens the table, making the cells that are not there yet; `memory_bytes` bounds what all of them cost together.
+    /// Opens the table, making the cells if there are none yet; `memory_bytes` bounds what all of them cost together.
     /// Envoy calls this on its main thread before any worker, so that no two workers make a cell at once.
+    ///
+    /// A table that is there keeps its size as long as Envoy lives, whatever `memory_bytes` says now: in another size
+    /// every client would be looked for in another bucket, and every ban forgotten.
     ///
     /// # Errors
     /// If the host can't keep cells.
     pub fn open(host: &dyn Host, memory_bytes: u64) -> Result<Self, HostError> {
-        let buckets = u32::try_from(memory_bytes / BUCKET_COST).unwrap_or(u32::MAX).max(1);
+        let wanted = u32::try_from(memory_bytes / BUCKET_COST).unwrap_or(u32::MAX).max(1);
         let key = Self::shared_key(host)?;
         let made = match host.read(Cell::BucketCount)? {
             Some(cell) => cell.bytes.try_into().map_or(0, u32::from_le_bytes),
             None => 0,
         };
-        if made < buckets {
-            for bucket in made..buckets {
-                if host.read(Cell::Bucket(bucket))?.is_none() {
-                    host.write(Cell::Bucket(bucket), &Bucket::default().encode(), None)?;
-                }
+        if made > 0 {
+            if made != wanted {
+                host.log(
+                    Level::Info,
+                    "portcullis: store.memory was changed: it takes effect when Envoy starts anew, so that no ban or count is lost",
+                );
             }
-            host.write(Cell::BucketCount, &buckets.to_le_bytes(), None)?;
+            return Ok(Self { buckets: made, key });
         }
-        Ok(Self { buckets, key })
+        for bucket in 0..wanted {
+            if host.read(Cell::Bucket(bucket))?.is_none() {
+                host.write(Cell::Bucket(bucket), &Bucket::default().encode(), None)?;
+            }
+        }
+        // Last, so that a table half made is not taken for a whole one.
+        host.write(Cell::BucketCount, &wanted.to_le_bytes(), None)?;
+        Ok(Self { buckets: wanted, key })
     }
 
     /// The key that all workers share. It is read back after writing: of two writers the later one's key counts.
@@ -223,7 +234,8 @@ mod tests {
             .update(&host, fingerprint, now, |r| bump(r, now, Duration::from_secs(60)))
             .unwrap();
         let cells = host.cell_count();
-        let again = Table::open(&host, 1 << 20).unwrap();
+        // Also with another size asked for.
+        let again = Table::open(&host, 1 << 21).unwrap();
         assert_eq!(again.peek(&host, fingerprint).unwrap().unwrap().words[0], 1);
         assert_eq!(host.cell_count(), cells);
     }
