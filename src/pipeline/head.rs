@@ -1,0 +1,155 @@
+//! What is decided from the head alone: who the client is, what it asks for, bans, and the head's rules.
+
+use super::Pipeline;
+use crate::client::parse_source_address;
+use crate::engine::Engine;
+use crate::guard::OnError;
+use crate::guard::login::BanScope;
+use crate::host::Host;
+use crate::operation::Route;
+use crate::path::Target;
+use crate::request::{Head, HeadEdit, is_authority};
+use crate::verdict::{Denial, Extra, Mode, Reason};
+use std::rc::Rc;
+
+impl Pipeline {
+    pub(super) fn judge_head(&mut self, host: &dyn Host, ends: bool) -> Result<(), Denial> {
+        let engine = Rc::clone(&self.engine);
+        if engine.policy.asks_client() {
+            self.find_client(host, &engine)?;
+        }
+        let route = if engine.policy.asks_target() {
+            self.find_target(host, &engine)?
+        } else {
+            None
+        };
+        self.judge_ban(host, &engine)?;
+        self.charge_quotas(host, &engine, false)?;
+        if let Some(denial) = route {
+            let mode = self.request_mode();
+            self.refuse(host, mode, denial)?;
+        }
+        if let Some(requests) = &engine.policy.requests {
+            let verdict = requests.judge_head(&self.head, &self.method, self.operation(&engine), ends);
+            let mode = self.request_mode();
+            self.plan = self.judged(host, mode, verdict)?;
+        }
+        if let Some(tokens) = &engine.policy.tokens {
+            self.edits.extend(tokens.removals(&self.head));
+        }
+        Ok(())
+    }
+
+    fn find_client(&mut self, host: &dyn Host, engine: &Engine) -> Result<(), Denial> {
+        let clients = &engine.policy.clients;
+        let mode = clients.mode.unwrap_or(engine.policy.mode);
+        let address = host.source_address().and_then(|text| parse_source_address(&text));
+        let Some(address) = address else {
+            // Who can't be told apart can't be counted: that is a matter of trial only where counting is.
+            let mode = if engine.policy.enforces_client() {
+                Mode::Enforce
+            } else {
+                mode
+            };
+            return self.refuse(host, mode, Reason::ClientUnknown.into());
+        };
+        if clients.deny.contains(address) {
+            self.refuse(host, mode, Reason::ClientDenied.into())?;
+        }
+        self.exempt = clients.exempt.contains(address);
+        self.client = Some(clients.prefixes.client(address));
+        Ok(())
+    }
+
+    /// Finds the operation; gives the refusal of an undeclared one, for later, since quotas come first.
+    fn find_target(&mut self, host: &dyn Host, engine: &Engine) -> Result<Option<Denial>, Denial> {
+        // Where a guard that is enforced goes by method and path, these are not a matter of trial.
+        let enforced = engine.policy.enforces_target();
+        let mode = if enforced { Mode::Enforce } else { self.request_mode() };
+        let method = self.head.single(":method").ok().flatten();
+        let method = method.and_then(|m| std::str::from_utf8(m).ok());
+        let token = |m: &&str| !m.is_empty() && m.bytes().all(|b| b.is_ascii_uppercase() || b"-_".contains(&b));
+        let Some(method) = method.filter(token).map(str::to_owned) else {
+            self.refuse(host, mode, Reason::MethodInvalid.into())?;
+            return Ok(None);
+        };
+        self.method = method;
+        let authority = self.head.single(":authority").ok().flatten().unwrap_or_default();
+        if !is_authority(authority) {
+            self.refuse(host, mode, Reason::HostInvalid.into())?;
+        }
+        let path = self.head.single(":path").ok().flatten().unwrap_or_default();
+        let target = match Target::parse(path) {
+            Ok(target) => target,
+            Err(fault) => {
+                self.refuse(
+                    host,
+                    mode,
+                    Reason::PathInvalid.because(format!("The path has {}.", fault.0)),
+                )?;
+                return Ok(None);
+            }
+        };
+        if let Some(rewritten) = target.rewritten()
+            && mode == Mode::Enforce
+        {
+            self.edits.push(HeadEdit::Set(":path".into(), rewritten.into_bytes()));
+        }
+        let segments: Vec<_> = target.segments().collect();
+        let route = engine.policy.router.find(&self.method, &segments);
+        let login = engine
+            .policy
+            .login
+            .as_ref()
+            .map(|policy| policy.operations.find(&self.method, &segments));
+        let declared = route != Route::Undeclared || login.as_ref().is_some_and(|route| *route != Route::Undeclared);
+        if overrides_target(&self.head, declared) {
+            self.refuse(host, mode, Reason::MethodOverride.into())?;
+        }
+        if let (Some(policy), Some(table), Some(client)) = (&engine.policy.login, &engine.table, self.client)
+            && login == Some(Route::Found(&()))
+            && !self.exempt
+        {
+            self.login_key = Some(policy.key(table, client));
+        }
+        let undeclared_denied = engine.policy.requests.as_ref().is_some_and(|r| r.undeclared_denied);
+        Ok(match route {
+            Route::Found(operation) => {
+                self.operation = Some(*operation);
+                None
+            }
+            _ if !undeclared_denied => None,
+            Route::Undeclared => Some(Reason::OperationUnknown.into()),
+            Route::OtherMethods(methods) => {
+                let methods = methods.into_iter().map(str::to_owned).collect();
+                Some(Reason::MethodNotAllowed.with(Extra::Allow(methods)))
+            }
+        })
+    }
+
+    fn judge_ban(&mut self, host: &dyn Host, engine: &Engine) -> Result<(), Denial> {
+        let (Some(policy), Some(table), Some(client)) = (&engine.policy.login, &engine.table, self.client) else {
+            return Ok(());
+        };
+        let key = match (self.login_key, policy.ban.scope) {
+            (Some(key), _) => key,
+            (None, BanScope::All) if !self.exempt => policy.key(table, client),
+            _ => return Ok(()),
+        };
+        let denial = match policy.banned(table, host, key) {
+            Ok(None) => return Ok(()),
+            Ok(Some(left)) => Reason::ClientBanned.retry_after(left),
+            Err(_) if policy.on_error == OnError::Allow => return Ok(()),
+            Err(_) => Reason::StoreUnavailable.into(),
+        };
+        self.refuse(host, policy.mode.unwrap_or(engine.policy.mode), denial)
+    }
+}
+
+/// Whether a request asks its backend to take it for another: to use another method on a declared path, or another path.
+fn overrides_target(head: &Head, declared: bool) -> bool {
+    let methods = ["x-http-method-override", "x-http-method", "x-method-override"];
+    let paths = ["x-original-url", "x-rewrite-url", "x-override-url"];
+    let has = |names: [&str; 3]| names.iter().any(|name| head.contains(name));
+    has(paths) || (declared && has(methods))
+}

@@ -1,0 +1,357 @@
+//! A request's way through the guards: a value that is stepped by events and says after each what the host is to do.
+//!
+//! Nothing here performs I/O. The order is fixed: client, ban, quotas, operation, head rules, token, revocation, body
+//! rules, login. Cheap refusals come first; what costs (signature, callout, body) comes last. A pipeline gives one final
+//! answer, and after it none.
+
+mod head;
+mod quotas;
+mod token;
+
+use crate::client::Client;
+use crate::engine::Engine;
+use crate::guard::OnError;
+use crate::guard::login::{self, Outcome, Reservation};
+use crate::guard::quota::Standing;
+use crate::guard::requests::BodyPlan;
+use crate::host::{Counter, Host};
+use crate::jose::Verified;
+use crate::knowledge::Need;
+use crate::operation::Operation;
+use crate::reply::{Reply, render};
+use crate::request::{Head, HeadEdit};
+use crate::store::Fingerprint;
+use crate::verdict::{Denial, Mode, Reason};
+use std::rc::Rc;
+
+/// What the host is to do now.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Keep the request back and go on delivering it.
+    Hold,
+    /// Keep it back, find out what is needed, then call [`Pipeline::resume`].
+    Wait(Need),
+    /// Let it go to the backend. Final.
+    Allow,
+    /// Answer it. Final.
+    Deny(Box<Reply>),
+}
+
+/// Where a request stands; each stage is left once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Head,
+    Token,
+    Revocation,
+    /// Quotas that count by what the token says.
+    TokenQuotas,
+    Body,
+    Login,
+    Done,
+}
+
+/// The request as far as it has come.
+#[derive(Debug)]
+enum Body {
+    Coming,
+    Complete(Vec<u8>),
+}
+
+/// What a backend's answer looks like, as far as guards ask.
+pub struct Response<'r> {
+    pub status: u16,
+    /// Whether the backend gave it, and not Envoy or a filter.
+    pub from_backend: bool,
+    /// The values of a field.
+    pub header: &'r dyn Fn(&str) -> Vec<Vec<u8>>,
+}
+
+pub struct Pipeline {
+    engine: Rc<Engine>,
+    stage: Stage,
+    head: Head,
+    method: String,
+    client: Option<Client>,
+    exempt: bool,
+    operation: Option<usize>,
+    /// The key of the client's attempts, where this is a login.
+    login_key: Option<Fingerprint>,
+    plan: Option<BodyPlan>,
+    body: Body,
+    standings: Vec<Standing>,
+    /// What was charged, to be given back if a later quota refuses.
+    charged: Vec<(usize, Fingerprint)>,
+    verified: Option<Rc<Verified>>,
+    waits: Waits,
+    reservation: Option<Reservation>,
+    edits: Vec<HeadEdit>,
+    shadowed: Vec<Reason>,
+}
+
+/// How the waits of this request ended, each at most once: `true` if what was needed was told.
+#[derive(Debug, Default)]
+struct Waits {
+    keys: Option<bool>,
+    revocation: Option<bool>,
+}
+
+/// What a stage that did not refuse says.
+enum Pass {
+    On,
+    Wait(Need),
+}
+
+impl Pipeline {
+    pub fn new(engine: Rc<Engine>) -> Self {
+        Self {
+            engine,
+            stage: Stage::Head,
+            head: Head::default(),
+            method: String::new(),
+            client: None,
+            exempt: false,
+            operation: None,
+            login_key: None,
+            plan: None,
+            body: Body::Coming,
+            standings: Vec::new(),
+            charged: Vec::new(),
+            verified: None,
+            waits: Waits::default(),
+            reservation: None,
+            edits: Vec::new(),
+            shadowed: Vec::new(),
+        }
+    }
+
+    /// Takes the head; `ends` if it is the whole request.
+    pub fn head(&mut self, host: &dyn Host, head: Option<Head>, ends: bool) -> Step {
+        if self.stage != Stage::Head {
+            return self.deny(host, Reason::Internal.into());
+        }
+        let Some(head) = head else {
+            return self.deny(host, Reason::HeadInvalid.into());
+        };
+        self.head = head;
+        if ends {
+            self.body = Body::Complete(Vec::new());
+        }
+        match self.judge_head(host, ends) {
+            Ok(()) => {
+                self.stage = Stage::Token;
+                self.advance(host)
+            }
+            Err(denial) => self.deny(host, denial),
+        }
+    }
+
+    /// Takes note of `bytes` of body in all so far, with more to come.
+    pub fn body_so_far(&mut self, host: &dyn Host, bytes: u64) -> Step {
+        self.body_sized(host, |plan| plan.judge_size(bytes))
+            .unwrap_or(Step::Hold)
+    }
+
+    /// Takes the end of the body, which had `bytes` in all. `read` fetches it and is called only if it decides anything.
+    pub fn body_ended(&mut self, host: &dyn Host, bytes: u64, read: impl FnOnce() -> Option<Vec<u8>>) -> Step {
+        if let Body::Complete(_) = self.body {
+            return Step::Hold;
+        }
+        if let Some(step) = self.body_sized(host, |plan| plan.judge_end(bytes)) {
+            return step;
+        }
+        let mut body = Vec::new();
+        if bytes > 0 && self.plan.is_some_and(|plan| plan.reads_body()) {
+            let Some(bytes) = read() else {
+                return self.deny(host, Reason::Internal.because("The body could not be read."));
+            };
+            body = bytes;
+        }
+        self.body = Body::Complete(body);
+        // While a callout is under way, its answer goes on.
+        if self.stage == Stage::Body {
+            self.advance(host)
+        } else {
+            Step::Hold
+        }
+    }
+
+    /// The step to take if a size is refused, or if this request was answered or let go already.
+    fn body_sized(&mut self, host: &dyn Host, judge: impl FnOnce(&BodyPlan) -> Result<(), Denial>) -> Option<Step> {
+        if self.stage == Stage::Done {
+            return Some(Step::Allow);
+        }
+        let denial = judge(self.plan.as_ref()?).err()?;
+        let mode = self.request_mode();
+        Some(match self.refuse(host, mode, denial) {
+            Ok(()) => {
+                // Shadowed: the rest of the body is not waited for, lest Envoy's own limit refuses it.
+                self.plan = None;
+                self.body = Body::Complete(Vec::new());
+                if self.stage == Stage::Body {
+                    self.advance(host)
+                } else {
+                    Step::Hold
+                }
+            }
+            Err(denial) => self.deny(host, denial),
+        })
+    }
+
+    /// Goes on after a wait; `told`: what was needed is known now.
+    pub fn resume(&mut self, host: &dyn Host, need: &Need, told: bool) -> Step {
+        match need {
+            Need::Keys(_) => self.waits.keys = Some(told),
+            Need::Revocation(_) => self.waits.revocation = Some(told),
+        }
+        self.advance(host)
+    }
+
+    /// The changes to the head made so far, for the host to carry out before it lets the head go.
+    pub fn take_edits(&mut self) -> Vec<HeadEdit> {
+        std::mem::take(&mut self.edits)
+    }
+
+    /// Refusals that shadow mode let pass.
+    pub fn take_shadowed(&mut self) -> Vec<Reason> {
+        std::mem::take(&mut self.shadowed)
+    }
+
+    /// Whether the answer's head is of interest.
+    pub fn asks_response(&self) -> bool {
+        self.reservation.is_some() || !self.standings.is_empty()
+    }
+
+    /// Takes the head of the answer; gives the fields to add to it.
+    pub fn response(&mut self, host: &dyn Host, response: &Response<'_>) -> Vec<(&'static str, String)> {
+        if response.from_backend
+            && let Some(reservation) = self.reservation.take()
+            && let (Some(policy), Some(table)) = (&self.engine.policy.login, &self.engine.table)
+        {
+            let outcome = policy.outcome(response.status, response.header);
+            policy.settle(table, host, reservation, outcome);
+        }
+        self.rate_limit_fields()
+    }
+
+    /// Takes the end of the exchange: an attempt without an answer stays counted.
+    pub fn finish(&mut self, host: &dyn Host) {
+        self.stage = Stage::Done;
+        if let Some(reservation) = self.reservation.take()
+            && let (Some(policy), Some(table)) = (&self.engine.policy.login, &self.engine.table)
+        {
+            policy.settle(table, host, reservation, Outcome::Count);
+        }
+    }
+
+    fn rate_limit_fields(&self) -> Vec<(&'static str, String)> {
+        let policy = &self.engine.policy;
+        policy.rate_limit_fields.of(&policy.quotas, &self.standings)
+    }
+
+    fn operation<'e>(&self, engine: &'e Engine) -> Option<&'e Operation> {
+        self.operation.and_then(|at| engine.policy.operations.get(at))
+    }
+
+    /// The mode for rules that an operation may override.
+    fn mode(&self, guard: Option<Mode>) -> Mode {
+        let operation = self.operation(&self.engine).and_then(|o| o.mode);
+        operation.or(guard).unwrap_or(self.engine.policy.mode)
+    }
+
+    fn request_mode(&self) -> Mode {
+        self.mode(self.engine.policy.requests.as_ref().and_then(|r| r.mode))
+    }
+
+    /// A refusal is an error in enforce mode; in shadow mode it is noted and the request goes on.
+    fn refuse(&mut self, host: &dyn Host, mode: Mode, denial: Denial) -> Result<(), Denial> {
+        match mode {
+            Mode::Enforce => Err(denial),
+            Mode::Shadow => {
+                host.count(Counter::Shadowed(denial.reason));
+                self.shadowed.push(denial.reason);
+                Ok(())
+            }
+        }
+    }
+
+    fn judged<T>(&mut self, host: &dyn Host, mode: Mode, verdict: Result<T, Denial>) -> Result<Option<T>, Denial> {
+        match verdict {
+            Ok(value) => Ok(Some(value)),
+            Err(denial) => self.refuse(host, mode, denial).map(|()| None),
+        }
+    }
+
+    fn deny(&mut self, host: &dyn Host, denial: Denial) -> Step {
+        self.stage = Stage::Done;
+        host.count(Counter::Denied(denial.reason));
+        let mut reply = render(&denial, &self.engine.policy.style, self.head.is_grpc());
+        reply.headers.extend(self.rate_limit_fields());
+        Step::Deny(Box::new(reply))
+    }
+
+    /// Runs the stages that can run now.
+    fn advance(&mut self, host: &dyn Host) -> Step {
+        let engine = Rc::clone(&self.engine);
+        loop {
+            let passed = match self.stage {
+                // Not judged yet, or answered already: nothing to go on with.
+                Stage::Head => return Step::Hold,
+                Stage::Done => return Step::Allow,
+                Stage::Token => self.judge_token(host, &engine).map(|pass| (pass, Stage::Revocation)),
+                Stage::Revocation => self
+                    .judge_revocation(host, &engine)
+                    .map(|pass| (pass, Stage::TokenQuotas)),
+                Stage::TokenQuotas => self
+                    .charge_quotas(host, &engine, true)
+                    .map(|()| (Pass::On, Stage::Body)),
+                Stage::Body => match self.judge_body(host, &engine) {
+                    None => return Step::Hold,
+                    Some(verdict) => verdict.map(|()| (Pass::On, Stage::Login)),
+                },
+                Stage::Login => self.reserve_attempt(host, &engine).map(|()| (Pass::On, Stage::Done)),
+            };
+            match passed {
+                Ok((Pass::On, next)) => self.stage = next,
+                Ok((Pass::Wait(need), _)) => return Step::Wait(need),
+                Err(denial) => return self.deny(host, denial),
+            }
+            if self.stage == Stage::Done {
+                host.count(Counter::Allowed);
+            }
+        }
+    }
+
+    /// `None` while the body is still coming and decides.
+    fn judge_body(&mut self, host: &dyn Host, engine: &Engine) -> Option<Result<(), Denial>> {
+        let (Some(policy), Some(plan)) = (&engine.policy.requests, self.plan) else {
+            return Some(Ok(()));
+        };
+        let Body::Complete(body) = &mut self.body else {
+            return None;
+        };
+        let body = std::mem::take(body);
+        if body.is_empty() {
+            return Some(Ok(()));
+        }
+        let verdict = policy.judge_body(&plan, self.operation(engine), &body);
+        let mode = self.request_mode();
+        Some(verdict.or_else(|denial| self.refuse(host, mode, denial)))
+    }
+
+    fn reserve_attempt(&mut self, host: &dyn Host, engine: &Engine) -> Result<(), Denial> {
+        let (Some(policy), Some(table), Some(key)) = (&engine.policy.login, &engine.table, self.login_key) else {
+            return Ok(());
+        };
+        let denial = match policy.reserve(table, host, key) {
+            Ok(reservation) => {
+                self.reservation = Some(reservation);
+                return Ok(());
+            }
+            Err(login::Refusal::Banned(left)) => Reason::ClientBanned.retry_after(left),
+            Err(login::Refusal::Limited(left)) => Reason::LoginLimited.retry_after(left),
+            Err(login::Refusal::Store(_)) if policy.on_error == OnError::Allow => return Ok(()),
+            Err(login::Refusal::Store(_)) => Reason::StoreUnavailable.into(),
+        };
+        self.refuse(host, policy.mode.unwrap_or(engine.policy.mode), denial)
+    }
+}
