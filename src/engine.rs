@@ -83,7 +83,10 @@ impl Engine {
     pub fn asked(&self, host: &dyn Host, need: &Need) {
         match need {
             Need::Keys(provider) => self.knowledge.borrow_mut().note_key_fetch(*provider, host.now()),
-            Need::Revocation(_) => host.count(Counter::RevocationAsked),
+            Need::Revocation(path) => {
+                self.knowledge.borrow_mut().note_question(path, host.now());
+                host.count(Counter::RevocationAsked);
+            }
         }
     }
 
@@ -118,9 +121,9 @@ impl Engine {
                     .as_ref()
                     .zip(answer)
                     .and_then(|(policy, answer)| policy.lookup.read(answer));
-                match revoked {
-                    Some(revoked) => self.knowledge.borrow_mut().learn_answer(path, revoked, now),
-                    None => host.count(Counter::RevocationFailed),
+                self.knowledge.borrow_mut().learn_answer(path, revoked, now);
+                if revoked.is_none() {
+                    host.count(Counter::RevocationFailed);
                 }
                 revoked.is_some()
             }

@@ -103,6 +103,8 @@ pub struct Knowledge {
     keys: Vec<Keys>,
     tokens: Recent<Rc<Verified>>,
     answers: Recent<Known>,
+    /// When the questions under way were asked; as many as there are callouts.
+    asked: HashMap<u128, Instant>,
 }
 
 /// How old an answer is.
@@ -121,6 +123,7 @@ impl Knowledge {
             keys,
             tokens: Recent::new(TOKEN_BYTES_MAX),
             answers: Recent::new(usize::MAX),
+            asked: HashMap::new(),
         }
     }
 
@@ -231,13 +234,28 @@ impl Knowledge {
         let known = self.answers.get(self.hash(path.as_bytes()))?;
         Some(Remembered {
             revoked: known.revoked,
-            age: now.since(known.learnt),
+            // After a clock was set back nothing is known of the age: it is too old.
+            age: if now < known.learnt {
+                Duration::MAX
+            } else {
+                now.since(known.learnt)
+            },
         })
     }
 
-    pub fn learn_answer(&mut self, path: &str, revoked: bool, now: Instant) {
-        let known = Known { revoked, learnt: now };
-        self.answers.insert(self.hash(path.as_bytes()), known, 1);
+    /// Notes that a path of the revocation lookup is being asked.
+    pub fn note_question(&mut self, path: &str, now: Instant) {
+        self.asked.insert(self.hash(path.as_bytes()), now);
+    }
+
+    /// Takes in an answer, or that there was none. It is as old as its question: what was written after that, it may
+    /// not know.
+    pub fn learn_answer(&mut self, path: &str, revoked: Option<bool>, now: Instant) {
+        let key = self.hash(path.as_bytes());
+        let learnt = self.asked.remove(&key).unwrap_or(now);
+        if let Some(revoked) = revoked {
+            self.answers.insert(key, Known { revoked, learnt }, 1);
+        }
     }
 }
 
@@ -270,7 +288,8 @@ mod tests {
     fn answers_have_an_age() {
         let mut knowledge = Knowledge::new([0; 16], 0);
         let start = Instant::from_seconds(100);
-        knowledge.learn_answer("/a", false, start);
+        knowledge.note_question("/a", start);
+        knowledge.learn_answer("/a", Some(false), start.plus(Duration::from_secs(2)));
         let found = knowledge.answer("/a", start.plus(Duration::from_secs(3)));
         assert_eq!(
             found,
@@ -280,5 +299,10 @@ mod tests {
             })
         );
         assert_eq!(knowledge.answer("/b", start), None);
+        let set_back = knowledge.answer("/a", Instant::from_seconds(99));
+        assert_eq!(set_back.map(|found| found.age), Some(Duration::MAX));
+        knowledge.note_question("/a", start);
+        knowledge.learn_answer("/a", None, start);
+        assert!(knowledge.asked.is_empty() && knowledge.answer("/a", start).is_some());
     }
 }
