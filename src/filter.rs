@@ -215,6 +215,20 @@ impl Stream {
         self.carry_out(step, Phase::Body)
     }
 
+    /// Trailers end the body, and no body callback says so.
+    fn trailers(&mut self) -> Action {
+        // Measured on Envoy 1.40: with the buffer filter after this one, a body of many pieces that ends in trailers can
+        // reach the backend other than it was judged.
+        if self.hold == Hold::BufferFilter
+            && self.state == State::Judging
+            && let Some(pipeline) = &mut self.pipeline
+        {
+            let step = pipeline.refuse_trailers(&self.shared.host);
+            return self.carry_out(step, Phase::Body);
+        }
+        self.body_ended()
+    }
+
     /// Goes on after a wait; called by the plugin, in this stream's context.
     pub fn resume(&mut self, need: &Need, told: bool) {
         self.waits_for = None;
@@ -313,7 +327,7 @@ impl HttpContext for Filter {
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        self.stream.borrow_mut().body_ended()
+        self.stream.borrow_mut().trailers()
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _ends: bool) -> Action {

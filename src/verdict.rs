@@ -43,6 +43,7 @@ reasons! {
     MethodOverride "method_override" 400 "Header fields that override the method or the path are not accepted.",
     OperationUnknown "operation_unknown" 404 "There is no such operation.",
     MethodNotAllowed "method_not_allowed" 405 "The path does not accept this method.",
+    TrailersUnsupported "trailers_unsupported" 400 "Requests with trailers are not accepted here.",
     BodyMissing "body_missing" 400 "A body is required.",
     BodyUnexpected "body_unexpected" 400 "This operation takes no body.",
     BodyTooLarge "body_too_large" 413 "The body is larger than allowed.",

@@ -175,6 +175,14 @@ impl Pipeline {
         }
     }
 
+    /// Refuses a request for its trailers, where the host can't hold them.
+    pub fn refuse_trailers(&mut self, host: &dyn Host) -> Step {
+        if self.stage == Stage::Done {
+            return Step::Allow;
+        }
+        self.deny(host, Reason::TrailersUnsupported.into())
+    }
+
     /// The step to take if a size is refused, or if this request was answered or let go already.
     fn body_sized(&mut self, host: &dyn Host, judge: impl FnOnce(&BodyPlan) -> Result<(), Denial>) -> Option<Step> {
         if self.stage == Stage::Done {
