@@ -4,9 +4,15 @@
 //! derived reader stops at the first fault. Members of the contract that this version does not carry out are faults too,
 //! so that nobody relies on a rule that is not there.
 
+mod clients;
+mod common;
 pub mod field;
+mod login;
 mod operations;
-mod sections;
+mod quotas;
+mod replies;
+mod requests;
+mod revocation;
 pub mod summary;
 mod tokens;
 
@@ -63,15 +69,15 @@ pub fn load(text: &[u8]) -> Result<Policy, Vec<ConfigError>> {
 
 fn read(root: Section<'_>) -> Option<Policy> {
     let global = mode(&root).unwrap_or_default();
-    let clients = sections::clients(root.get("clients"));
+    let clients = clients::clients(root.get("clients"));
     let requests = root.get("requests");
     let operations = root.get("operations");
     let declared = requests.is_some() || operations.is_some();
-    let (request_policy, request_extras) = sections::requests(requests);
+    let (request_policy, request_extras) = requests::requests(requests);
     let tokens_field = root.get("tokens");
     let revocation_field = root.get("revocation");
-    let revocation = revocation_field.as_ref().and_then(tokens::revocation);
-    let wants_hash = revocation.as_ref().is_some_and(tokens::asks_hash);
+    let revocation = revocation_field.as_ref().and_then(revocation::revocation);
+    let wants_hash = revocation.as_ref().is_some_and(revocation::asks_hash);
     let mut tokens = tokens_field
         .as_ref()
         .and_then(|field| tokens::tokens(field, wants_hash));
@@ -89,14 +95,14 @@ fn read(root: Section<'_>) -> Option<Policy> {
     };
     let quotas = root
         .get("quotas")
-        .map(|field| sections::quotas(&field, &operations, tokens_field.is_some()))
+        .map(|field| quotas::quotas(&field, &operations, tokens_field.is_some()))
         .unwrap_or_default();
     if let Some(tokens) = &mut tokens {
         tokens.keep_claims(&quotas);
     }
-    let login = root.get("login").and_then(|field| sections::login(&field));
-    let (style, rate_limit_fields) = sections::replies(root.get("replies"));
-    let store_bytes = sections::store(root.get("store"));
+    let login = root.get("login").and_then(|field| login::login(&field));
+    let (style, rate_limit_fields) = replies::replies(root.get("replies"));
+    let store_bytes = replies::store(root.get("store"));
     root.unsupported(&["threats", "openapi"]);
     root.finish();
     Some(Policy {

@@ -1,11 +1,10 @@
 //! `operations`: what is declared, and the rules of each.
 
+use super::common::methods;
 use super::field::Field;
 use super::mode;
-use super::sections::methods;
 use crate::guard::requests::{BodyRule, Content, MediaType};
 use crate::guard::token::Requirement;
-
 use crate::operation::{Operation, Router, TEMPLATE_EXPECTED, parse_template};
 use crate::schema;
 

@@ -4,14 +4,16 @@
 //! rules, login. Cheap refusals come first; what costs (signature, callout, body) comes last. A pipeline gives one final
 //! answer, and after it none.
 
+mod body;
 mod head;
+mod login;
 mod quotas;
+mod revocation;
 mod token;
 
 use crate::client::Client;
 use crate::engine::Engine;
-use crate::guard::OnError;
-use crate::guard::login::{self, Outcome, Reservation};
+use crate::guard::login::Reservation;
 use crate::guard::quota::Standing;
 use crate::guard::requests::BodyPlan;
 use crate::host::{Counter, Host};
@@ -145,66 +147,6 @@ impl Pipeline {
         }
     }
 
-    /// Takes note of `bytes` of body in all so far, with more to come.
-    pub fn body_so_far(&mut self, host: &dyn Host, bytes: u64) -> Step {
-        self.body_sized(host, |plan| plan.judge_size(bytes))
-            .unwrap_or(Step::Hold)
-    }
-
-    /// Takes the end of the body, which had `bytes` in all. `read` fetches it and is called only if it decides anything.
-    pub fn body_ended(&mut self, host: &dyn Host, bytes: u64, read: impl FnOnce() -> Option<Vec<u8>>) -> Step {
-        if let Body::Complete(_) = self.body {
-            return Step::Hold;
-        }
-        if let Some(step) = self.body_sized(host, |plan| plan.judge_end(bytes)) {
-            return step;
-        }
-        let mut body = Vec::new();
-        if bytes > 0 && self.plan.is_some_and(|plan| plan.reads_body()) {
-            let Some(bytes) = read() else {
-                return self.deny(host, Reason::Internal.because("The body could not be read."));
-            };
-            body = bytes;
-        }
-        self.body = Body::Complete(body);
-        // While a callout is under way, its answer goes on.
-        if self.stage == Stage::Body {
-            self.advance(host)
-        } else {
-            Step::Hold
-        }
-    }
-
-    /// Refuses a request for its trailers, where the host can't hold them.
-    pub fn refuse_trailers(&mut self, host: &dyn Host) -> Step {
-        if self.stage == Stage::Done {
-            return Step::Allow;
-        }
-        self.deny(host, Reason::TrailersUnsupported.into())
-    }
-
-    /// The step to take if a size is refused, or if this request was answered or let go already.
-    fn body_sized(&mut self, host: &dyn Host, judge: impl FnOnce(&BodyPlan) -> Result<(), Denial>) -> Option<Step> {
-        if self.stage == Stage::Done {
-            return Some(Step::Allow);
-        }
-        let denial = judge(self.plan.as_ref()?).err()?;
-        let mode = self.request_mode();
-        Some(match self.refuse(host, mode, denial) {
-            Ok(()) => {
-                // Shadowed: the rest of the body is not waited for, lest Envoy's own limit refuses it.
-                self.plan = None;
-                self.body = Body::Complete(Vec::new());
-                if self.stage == Stage::Body {
-                    self.advance(host)
-                } else {
-                    Step::Hold
-                }
-            }
-            Err(denial) => self.deny(host, denial),
-        })
-    }
-
     /// Goes on after a wait; `told`: what was needed is known now.
     pub fn resume(&mut self, host: &dyn Host, need: &Need, told: bool) -> Step {
         match need {
@@ -231,24 +173,14 @@ impl Pipeline {
 
     /// Takes the head of the answer; gives the fields to add to it.
     pub fn response(&mut self, host: &dyn Host, response: &Response<'_>) -> Vec<(&'static str, String)> {
-        if response.from_backend
-            && let Some(reservation) = self.reservation.take()
-            && let (Some(policy), Some(table)) = (&self.engine.policy.login, &self.engine.table)
-        {
-            let outcome = policy.outcome(response.status, response.header);
-            policy.settle(table, host, reservation, outcome);
-        }
+        self.settle_attempt(host, response);
         self.rate_limit_fields()
     }
 
     /// Takes the end of the exchange: an attempt without an answer stays counted.
     pub fn finish(&mut self, host: &dyn Host) {
         self.stage = Stage::Done;
-        if let Some(reservation) = self.reservation.take()
-            && let (Some(policy), Some(table)) = (&self.engine.policy.login, &self.engine.table)
-        {
-            policy.settle(table, host, reservation, Outcome::Count);
-        }
+        self.count_unanswered(host);
     }
 
     fn rate_limit_fields(&self) -> Vec<(&'static str, String)> {
@@ -327,39 +259,5 @@ impl Pipeline {
                 host.count(Counter::Allowed);
             }
         }
-    }
-
-    /// `None` while the body is still coming and decides.
-    fn judge_body(&mut self, host: &dyn Host, engine: &Engine) -> Option<Result<(), Denial>> {
-        let (Some(policy), Some(plan)) = (&engine.policy.requests, self.plan) else {
-            return Some(Ok(()));
-        };
-        let Body::Complete(body) = &mut self.body else {
-            return None;
-        };
-        let body = std::mem::take(body);
-        if body.is_empty() {
-            return Some(Ok(()));
-        }
-        let verdict = policy.judge_body(&plan, self.operation(engine), &body);
-        let mode = self.request_mode();
-        Some(verdict.or_else(|denial| self.refuse(host, mode, denial)))
-    }
-
-    fn reserve_attempt(&mut self, host: &dyn Host, engine: &Engine) -> Result<(), Denial> {
-        let (Some(policy), Some(table), Some(key)) = (&engine.policy.login, &engine.table, self.login_key) else {
-            return Ok(());
-        };
-        let denial = match policy.reserve(table, host, key) {
-            Ok(reservation) => {
-                self.reservation = Some(reservation);
-                return Ok(());
-            }
-            Err(login::Refusal::Banned(left)) => Reason::ClientBanned.retry_after(left),
-            Err(login::Refusal::Limited(left)) => Reason::LoginLimited.retry_after(left),
-            Err(login::Refusal::Store(_)) if policy.on_error == OnError::Allow => return Ok(()),
-            Err(login::Refusal::Store(_)) => Reason::StoreUnavailable.into(),
-        };
-        self.refuse(host, policy.mode.unwrap_or(engine.policy.mode), denial)
     }
 }
