@@ -1,8 +1,8 @@
 //! One configuration at work in one VM: the policy, the table and what this worker has learnt. Every pipeline has a
 //! share of it.
 
-use crate::guard::revocation::Answer;
-use crate::guard::token::{Endpoint, KeySource};
+use crate::callout::{Answer, Callout};
+use crate::guard::token::KeySource;
 use crate::host::{Counter, Host, HostError, Level};
 use crate::knowledge::{Knowledge, Need};
 use crate::policy::Policy;
@@ -16,17 +16,6 @@ pub struct Engine {
     pub(crate) table: Option<Table>,
     pub(crate) knowledge: RefCell<Knowledge>,
 }
-
-/// A question for the host to carry to a cluster, as GET.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Callout {
-    pub endpoint: Endpoint,
-    /// In place of the endpoint's path.
-    pub path: String,
-}
-
-/// The largest answer that is read.
-pub const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
 impl Engine {
     /// Sets a policy to work.
@@ -61,16 +50,13 @@ impl Engine {
     pub fn callout(&self, need: &Need) -> Option<Callout> {
         match need {
             Need::Keys(provider) => match &self.policy.tokens.as_ref()?.providers.get(*provider)?.keys {
-                KeySource::Remote(endpoint) => Some(Callout {
-                    path: endpoint.path.clone(),
-                    endpoint: endpoint.clone(),
-                }),
+                KeySource::Remote(endpoint) => Some(Callout::get(endpoint, endpoint.path.clone())),
                 KeySource::Inline(_) => None,
             },
-            Need::Revocation(path) => Some(Callout {
-                endpoint: self.policy.revocation.as_ref()?.lookup.endpoint.clone(),
-                path: path.clone(),
-            }),
+            Need::Revocation(path) => {
+                let lookup = &self.policy.revocation.as_ref()?.lookup;
+                Some(Callout::get(&lookup.endpoint, path.clone()))
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Everything here is bounded and belongs to one VM; what all workers must agree on is in `crate::store`.
 
-use crate::guard::revocation::Answer;
+use crate::callout::Answer;
 use crate::guard::token::{Endpoint, KeySource, TokenPolicy};
 use crate::jose::{KeySet, Verified};
 use crate::json::{Limits, parse};

@@ -38,6 +38,7 @@ pub mod verdict;
 pub mod guard;
 
 // What they decide with.
+pub mod callout;
 pub mod jose;
 pub mod json;
 pub mod knowledge;

@@ -3,16 +3,17 @@
 //! All callouts are the root's, so one serves all streams of this worker that wait for the same answer, and a stream
 //! that goes away takes none with it.
 
+use crate::callout::{Answer, Callout};
 use crate::config;
-use crate::engine::{ANSWER_BYTES_MAX, Engine};
+use crate::engine::Engine;
 use crate::filter::{Filter, Stream};
-use crate::guard::revocation::Answer;
 use crate::host::envoy::{Envoy, ffi};
 use crate::host::{Host, Level};
 use crate::knowledge::Need;
+use crate::request::Head;
 use proxy_wasm::hostcalls::dispatch_http_call;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::types::{ContextType, Status};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -28,8 +29,8 @@ pub struct Shared {
     root: u32,
     pub host: Envoy,
     engine: RefCell<Option<Rc<Engine>>>,
-    /// Callouts under way, by the host's token.
-    callouts: RefCell<HashMap<u32, Need>>,
+    /// Callouts under way, by the host's token, each with the largest answer that is read.
+    callouts: RefCell<HashMap<u32, (Need, usize)>>,
     /// Streams that wait, by what they wait for; an entry stands as long as its callout is under way.
     waiting: RefCell<HashMap<Need, Vec<u32>>>,
     /// Needs that a stream has and the root is to ask for.
@@ -106,22 +107,11 @@ impl Shared {
             return;
         }
         let Some(callout) = engine.callout(&need) else { return };
-        let headers = vec![
-            (":method", "GET"),
-            (":path", callout.path.as_str()),
-            (":authority", callout.endpoint.authority.as_str()),
-            ("accept", "application/json"),
-        ];
         engine.asked(&self.host, &need);
-        match dispatch_http_call(
-            &callout.endpoint.cluster,
-            headers,
-            None,
-            Vec::new(),
-            callout.endpoint.timeout,
-        ) {
+        match dispatch(&callout) {
             Ok(token) => {
-                self.callouts.borrow_mut().insert(token, need.clone());
+                let asked = (need.clone(), callout.answer_bytes_max);
+                self.callouts.borrow_mut().insert(token, asked);
                 self.waiting.borrow_mut().insert(need, Vec::new());
             }
             // An unknown cluster, or one that refuses at once.
@@ -130,6 +120,18 @@ impl Shared {
             }
         }
     }
+}
+
+/// Hands a callout to the host; `Err` if the cluster is unknown or refuses at once.
+fn dispatch(callout: &Callout) -> Result<u32, Status> {
+    let mut headers = vec![
+        (":method", callout.method),
+        (":path", callout.path.as_str()),
+        (":authority", callout.authority.as_str()),
+    ];
+    headers.extend(callout.fields.iter().map(|(name, value)| (*name, value.as_str())));
+    let body = (!callout.body.is_empty()).then_some(callout.body.as_slice());
+    dispatch_http_call(&callout.cluster, headers, body, Vec::new(), callout.timeout)
 }
 
 pub struct Plugin {
@@ -155,30 +157,26 @@ impl Plugin {
 }
 
 /// The answer to a callout; `None` for one that can't be used: a reset, or more than is read.
-fn read_answer(headers: usize, body_size: usize) -> Option<Answer> {
-    if headers == 0 || body_size > ANSWER_BYTES_MAX {
+fn read_answer(headers: usize, body_size: usize, body_max: usize) -> Option<Answer> {
+    if headers == 0 || body_size > body_max {
         return None;
     }
-    let status = ffi::map_value(ffi::Map::CallResponseHeaders, ":status")?;
+    let fields = Head::from_block(ffi::map(ffi::Map::CallResponseHeaders).ok()?)?;
     let body = if body_size == 0 {
         Some(Vec::new())
     } else {
         ffi::buffer(ffi::Buffer::CallResponseBody, body_size)
     };
-    Some(Answer {
-        status: std::str::from_utf8(&status).ok()?.parse().ok()?,
-        content_type: ffi::map_value(ffi::Map::CallResponseHeaders, "content-type").unwrap_or_default(),
-        body: body?,
-    })
+    Answer::new(fields, body?)
 }
 
 impl Context for Plugin {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
-        let Some(need) = self.shared.callouts.borrow_mut().remove(&token) else {
+        let Some((need, body_max)) = self.shared.callouts.borrow_mut().remove(&token) else {
             return;
         };
         let Some(engine) = self.shared.engine() else { return };
-        let answer = read_answer(headers, body_size);
+        let answer = read_answer(headers, body_size, body_max);
         let told = engine.learn(&self.shared.host, &need, answer.as_ref());
         let waiting = self.shared.waiting.borrow_mut().remove(&need).unwrap_or_default();
         self.shared.in_root.set(true);

@@ -3,6 +3,7 @@
 
 use super::OnError;
 use super::token::Endpoint;
+use crate::callout::Answer;
 use crate::guard::requests::MediaType;
 use crate::host::Host;
 use crate::jose::Verified;
@@ -69,14 +70,6 @@ pub enum VerdictRule {
     },
 }
 
-/// What a service answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    pub status: u16,
-    pub content_type: Vec<u8>,
-    pub body: Vec<u8>,
-}
-
 /// How long "revoked" is remembered of a token without an end.
 const ENDLESS: Duration = Duration::from_secs(24 * 3600);
 
@@ -123,7 +116,7 @@ impl Lookup {
                 }
             }
             VerdictRule::Json { at, equals } => {
-                let json = MediaType::parse(&answer.content_type).is_some_and(|media| media.essence.ends_with("json"));
+                let json = MediaType::parse(answer.content_type()).is_some_and(|media| media.essence.ends_with("json"));
                 if answer.status != 200 || !json {
                     return None;
                 }
@@ -198,11 +191,7 @@ mod tests {
 
     #[track_caller]
     fn check(status: u16, content_type: &str, body: &str, expected: Option<bool>) {
-        let answer = Answer {
-            status,
-            content_type: content_type.into(),
-            body: body.into(),
-        };
+        let answer = Answer::of(status, &[("content-type", content_type)], body);
         assert_eq!(lookup(json_rule()).read(&answer), expected, "{answer:?}");
     }
 
@@ -231,13 +220,7 @@ mod tests {
             revoked: [200].into(),
             valid: [404].into(),
         });
-        let read = |status| {
-            lookup.read(&Answer {
-                status,
-                content_type: Vec::new(),
-                body: Vec::new(),
-            })
-        };
+        let read = |status| lookup.read(&Answer::of(status, &[], ""));
         assert_eq!((read(200), read(404), read(503)), (Some(true), Some(false), None));
     }
 

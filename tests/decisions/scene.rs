@@ -1,8 +1,8 @@
 //! A policy at work on the memory host, and requests in one line.
 
+use portcullis::callout::Answer;
 use portcullis::config;
 use portcullis::engine::Engine;
-use portcullis::guard::revocation::Answer;
 use portcullis::host::memory::MemoryHost;
 use portcullis::knowledge::Need;
 use portcullis::pipeline::{Pipeline, Response, Step};
@@ -206,11 +206,8 @@ impl Exchange<'_> {
         let Some(Step::Wait(need)) = self.step.take() else {
             panic!("the request does not wait")
         };
-        let answer = answer.map(|(status, content_type, body)| Answer {
-            status,
-            content_type: content_type.into(),
-            body: body.into(),
-        });
+        let answer =
+            answer.map(|(status, content_type, body)| Answer::of(status, &[("content-type", content_type)], body));
         self.engine.asked(&self.scene.host, &need);
         let told = self.engine.learn(&self.scene.host, &need, answer.as_ref());
         let step = self.pipeline.resume(&self.scene.host, &need, told);
