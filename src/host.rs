@@ -18,6 +18,19 @@ pub enum Cell {
     BucketCount,
     /// A bucket of the table.
     Bucket(u32),
+    /// Who acts for all workers on a topic.
+    Lease(Topic),
+    /// What is published on a topic.
+    Notice(Topic),
+    /// A part of a published document: its bank, 0 or 1, and its number in it.
+    Part(Topic, u8, u16),
+}
+
+/// What one worker finds out for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// The keys of the provider at this position.
+    Keys(u8),
 }
 
 /// A cell's bytes with the version that a later write must name.

@@ -6,6 +6,8 @@
 //! caller's `on_error` answers. A million clients cost not one byte more than the configured memory.
 
 mod bucket;
+pub mod document;
+pub mod lease;
 
 pub use bucket::{Record, SLOTS};
 
@@ -13,6 +15,7 @@ use crate::host::{Cell, Counter, Host, HostError, Level};
 use crate::rate::Instant;
 use bucket::{Bucket, Placed};
 use siphasher::sip::SipHasher13;
+use siphasher::sip128::Hasher128;
 use std::hash::Hasher;
 
 /// Attempts at one update before it is given up. An attempt takes about 2 µs and loses only if another worker wrote the
@@ -52,6 +55,31 @@ pub enum Use<'u> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(u64);
 
+/// The key that all workers share. It is read back after writing: of two writers the later one's key counts.
+///
+/// # Errors
+/// If the host can't keep cells.
+pub fn shared_key(host: &dyn Host) -> Result<[u8; 16], HostError> {
+    let stored = |host: &dyn Host| -> Result<Option<[u8; 16]>, HostError> {
+        Ok(host.read(Cell::HashKey)?.and_then(|cell| cell.bytes.try_into().ok()))
+    };
+    if let Some(key) = stored(host)? {
+        return Ok(key);
+    }
+    host.write(Cell::HashKey, &host.random(), None)?;
+    stored(host)?.ok_or(HostError("the hash key can't be read back"))
+}
+
+/// A keyed hash of 128 bits over parts, which are kept apart.
+pub(crate) fn checksum(key: &[u8; 16], parts: &[&[u8]]) -> u128 {
+    let mut hasher = siphasher::sip128::SipHasher13::new_with_key(key);
+    for part in parts {
+        hasher.write_u64(u64::try_from(part.len()).unwrap_or(u64::MAX));
+        hasher.write(part);
+    }
+    hasher.finish128().as_u128()
+}
+
 impl Table {
     /// Opens the table, making the cells if there are none yet; `memory_bytes` bounds what all of them cost together.
     /// Envoy calls this on its main thread before any worker, so that no two workers make a cell at once.
@@ -63,7 +91,7 @@ impl Table {
     /// If the host can't keep cells.
     pub fn open(host: &dyn Host, memory_bytes: u64) -> Result<Self, HostError> {
         let wanted = u32::try_from(memory_bytes / BUCKET_COST).unwrap_or(u32::MAX).max(1);
-        let key = Self::shared_key(host)?;
+        let key = shared_key(host)?;
         let made = match host.read(Cell::BucketCount)? {
             Some(cell) => cell.bytes.try_into().map_or(0, u32::from_le_bytes),
             None => 0,
@@ -85,18 +113,6 @@ impl Table {
         // Last, so that a table half made is not taken for a whole one.
         host.write(Cell::BucketCount, &wanted.to_le_bytes(), None)?;
         Ok(Self { buckets: wanted, key })
-    }
-
-    /// The key that all workers share. It is read back after writing: of two writers the later one's key counts.
-    fn shared_key(host: &dyn Host) -> Result<[u8; 16], HostError> {
-        let stored = |host: &dyn Host| -> Result<Option<[u8; 16]>, HostError> {
-            Ok(host.read(Cell::HashKey)?.and_then(|cell| cell.bytes.try_into().ok()))
-        };
-        if let Some(key) = stored(host)? {
-            return Ok(key);
-        }
-        host.write(Cell::HashKey, &host.random(), None)?;
-        stored(host)?.ok_or(HostError("the hash key can't be read back"))
     }
 
     pub fn buckets(&self) -> u32 {

@@ -2,7 +2,7 @@
 
 pub mod ffi;
 
-use super::{Cell, Counter, Host, HostError, Level, Versioned};
+use super::{Cell, Counter, Host, HostError, Level, Topic, Versioned};
 use crate::rate::Instant;
 use crate::verdict::Reason;
 use std::cell::RefCell;
@@ -59,7 +59,16 @@ impl Envoy {
             Cell::HashKey => format!("{}key", self.prefix),
             Cell::BucketCount => format!("{}count", self.prefix),
             Cell::Bucket(bucket) => format!("{}{bucket}", self.prefix),
+            Cell::Lease(topic) => format!("{}{}:lease", self.prefix, topic_name(topic)),
+            Cell::Notice(topic) => format!("{}{}:notice", self.prefix, topic_name(topic)),
+            Cell::Part(topic, bank, number) => format!("{}{}:{bank}:{number}", self.prefix, topic_name(topic)),
         }
+    }
+}
+
+fn topic_name(topic: Topic) -> String {
+    match topic {
+        Topic::Keys(provider) => format!("keys{provider}"),
     }
 }
 
