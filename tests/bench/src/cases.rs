@@ -1,0 +1,295 @@
+//! What is measured: each case names a set-up of Envoy, the request that is sent to it, and the case that it is compared
+//! with. To add one, add a line to [`cases`], and a line to [`setups`] if no set-up has what it needs.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::envoy::{Shape, wasm};
+use crate::load::{Ask, Token};
+use crate::policies::*;
+use crate::tokens::{Algorithm, DISTINCT, Tokens};
+
+/// What set-ups and cases are made of.
+pub struct World {
+    pub module: PathBuf,
+    pub empty_module: PathBuf,
+    pub capabilities: Vec<String>,
+    pub tokens: Tokens,
+}
+
+/// One measurement.
+pub struct Case {
+    pub name: &'static str,
+    pub setup: &'static str,
+    pub ask: Ask,
+    /// What the added CPU time is added to.
+    pub base: &'static str,
+    /// Also in the quick form.
+    pub quick: bool,
+    /// Asked before, so many times, whatever the answer.
+    pub first: Option<(Ask, u32)>,
+}
+
+impl World {
+    fn ours(&self, policy: &Value) -> Value {
+        wasm(&self.module, "portcullis", &policy.to_string(), &self.capabilities)
+    }
+
+    /// Every set-up by its name.
+    pub fn setups(&self) -> Vec<(&'static str, Shape)> {
+        let keys = &self.tokens.key_set();
+        let with = |filters: Vec<Value>| Shape {
+            filters,
+            ..Shape::default()
+        };
+        let ours = |policy: Value| with(vec![self.ours(&policy)]);
+        let chain = || vec![native_jwt(keys, true), native_rate_limit(), native_ext_authz()];
+        let proxied = |shape: Shape| Shape { proxied: true, ..shape };
+        let tls = |shape: Shape| Shape { tls: true, ..shape };
+        let declared = |count| json!({ "requests": requests(), "operations": operations(count, false) });
+        vec![
+            ("bare", with(vec![])),
+            ("bare-buffer", with(vec![native_buffer()])),
+            ("bare-proxied", proxied(with(vec![]))),
+            ("bare-tls", tls(with(vec![]))),
+            ("empty", with(vec![wasm(&self.empty_module, "empty", "", &[])])),
+            ("nothing", ours(json!({}))),
+            ("requests", ours(declared(12))),
+            ("operations-2", ours(declared(2))),
+            ("operations-2000", ours(declared(2000))),
+            ("operations-5000", ours(declared(5000))),
+            ("quota", ours(json!({ "quotas": quota() }))),
+            ("quota-ban", ours(json!({ "quotas": quota(), "login": login(5) }))),
+            ("tokens", ours(json!({ "tokens": tokens(keys) }))),
+            (
+                "revocation",
+                ours(json!({ "tokens": tokens(keys), "revocation": revocation() })),
+            ),
+            ("all", ours(all(keys))),
+            ("all-tls", tls(ours(all(keys)))),
+            ("all-proxied", proxied(ours(all(keys)))),
+            ("strict", proxied(ours(strict(keys)))),
+            ("jwt", with(vec![native_jwt(keys, true)])),
+            ("jwt-uncached", with(vec![native_jwt(keys, false)])),
+            ("limit", with(vec![native_rate_limit()])),
+            ("chain", with(chain())),
+            ("chain-proxied", proxied(with(chain()))),
+        ]
+    }
+
+    /// Every case, in the order of the report.
+    pub fn cases(&self) -> Vec<Case> {
+        let tokens = &self.tokens;
+        let good = |algorithm| Token::Fixed(tokens.mint(algorithm, "id-1", &Value::Null));
+        let claims = |claims: Value| Token::Fixed(tokens.mint(Algorithm::Rs256, "id-1", &claims));
+        let (rs, es) = (|| good(Algorithm::Rs256), || good(Algorithm::Es256));
+        let distinct = |algorithm, count| Token::Each(algorithm, tokens.set_path(algorithm), count);
+        let get = || Ask::get("/orders/4711");
+        let post = |bytes| Ask::post("/orders", order(bytes));
+        let case = |name, setup, ask, base| Case {
+            name,
+            setup,
+            ask,
+            base,
+            quick: false,
+            first: None,
+        };
+        let quick = |name, setup, ask, base| Case {
+            name,
+            setup,
+            ask,
+            base,
+            quick: true,
+            first: None,
+        };
+        let whole = tokens.mint(Algorithm::Rs256, "id-2", &Value::Null);
+        let at = whole.rfind('.').map_or(0, |dot| dot + 10);
+        let other = if whole[at..].starts_with('A') { "B" } else { "A" };
+        let forged = || Token::Fixed(format!("{}{other}{}", &whole[..at], &whole[at + 1..]));
+        let refusal = |name, ask: Ask, base| Case {
+            name,
+            setup: "all-proxied",
+            ask,
+            base,
+            quick: false,
+            first: None,
+        };
+        let kib = 1 << 10;
+        let mut cases = vec![
+            // What the sandbox costs, and each guard alone.
+            quick("bare", "bare", get(), "bare"),
+            quick("empty filter", "empty", get(), "bare"),
+            quick("nothing configured", "nothing", get(), "bare"),
+            case("requests", "requests", get(), "bare"),
+            case("quota", "quota", get(), "bare"),
+            case("quota and ban", "quota-ban", get(), "bare"),
+            case("token, cached", "tokens", get().token(rs()), "bare"),
+            case("token and revocation, cached", "revocation", get().token(rs()), "bare"),
+            quick("all guards", "all", get().token(rs()), "bare"),
+            // What a user would run instead.
+            case("native jwt_authn, cached", "jwt", get().token(rs()), "bare"),
+            case("native local_ratelimit", "limit", get(), "bare"),
+            quick("native chain", "chain", get().token(rs()), "bare"),
+            // The same with a real backend.
+            quick("bare, proxied", "bare-proxied", get(), "bare, proxied"),
+            quick("all guards, proxied", "all-proxied", get().token(rs()), "bare, proxied"),
+            case(
+                "native chain, proxied",
+                "chain-proxied",
+                get().token(rs()),
+                "bare, proxied",
+            ),
+            // A token that is seen for the first time.
+            case(
+                "RS256, first sight",
+                "tokens",
+                get().token(distinct(Algorithm::Rs256, DISTINCT)),
+                "bare",
+            ),
+            case("native RS256, uncached", "jwt-uncached", get().token(rs()), "bare"),
+            case(
+                "ES256, first sight",
+                "tokens",
+                get().token(distinct(Algorithm::Es256, DISTINCT)),
+                "bare",
+            ),
+            case("native ES256, uncached", "jwt-uncached", get().token(es()), "bare"),
+            // Bodies.
+            quick("1 KiB, buffered", "bare-buffer", post(kib), "1 KiB, buffered"),
+            quick("1 KiB, all guards", "all", post(kib).token(rs()), "1 KiB, buffered"),
+            case("1 KiB, requests", "requests", post(kib), "1 KiB, buffered"),
+            case("16 KiB, buffered", "bare-buffer", post(16 * kib), "16 KiB, buffered"),
+            case(
+                "16 KiB, all guards",
+                "all",
+                post(16 * kib).token(rs()),
+                "16 KiB, buffered",
+            ),
+            case("128 KiB, buffered", "bare-buffer", post(128 * kib), "128 KiB, buffered"),
+            case(
+                "128 KiB, all guards",
+                "all",
+                post(128 * kib).token(rs()),
+                "128 KiB, buffered",
+            ),
+            case("1 MiB, buffered", "bare-buffer", post(kib * kib), "1 MiB, buffered"),
+            case(
+                "1 MiB, all guards",
+                "all",
+                post(kib * kib).token(rs()),
+                "1 MiB, buffered",
+            ),
+            // Other ways in.
+            case("HTTP/2, bare", "bare", get().http2(), "HTTP/2, bare"),
+            case("HTTP/2, all guards", "all", get().token(rs()).http2(), "HTTP/2, bare"),
+            case("TLS, bare", "bare-tls", get(), "TLS, bare"),
+            case("TLS, all guards", "all-tls", get().token(rs()), "TLS, bare"),
+            // What must not grow.
+            case("2 operations", "operations-2", get(), "bare"),
+            case("2000 operations", "operations-2000", get(), "bare"),
+            case("5000 operations", "operations-5000", get(), "bare"),
+            case("2 clients", "quota", get().clients(2), "bare"),
+            case("1000000 clients", "quota", get().clients(1_000_000), "bare"),
+            case("2 tokens", "tokens", get().token(distinct(Algorithm::Rs256, 2)), "bare"),
+            case(
+                "4000 tokens",
+                "tokens",
+                get().token(distinct(Algorithm::Rs256, 4000)),
+                "bare",
+            ),
+        ];
+        // Refusals, each beside the request that would be admitted.
+        let (read, write) = ("all guards, proxied", "1 KiB, all guards, proxied");
+        cases.push(case(write, "all-proxied", post(kib).token(rs()), write));
+        let from = |address: &str| get().token(rs()).from(address);
+        let body = |text: &str| Ask::post("/orders", text.to_owned()).token(rs());
+        let order = order(kib);
+        cases.extend([
+            refusal(
+                "refused: client_denied",
+                from("203.0.113.9").refused(403, "client_denied"),
+                read,
+            ),
+            Case {
+                first: Some((Ask::post("/login", "{}".to_owned()).from("198.51.100.99"), 6)),
+                ..refusal(
+                    "refused: client_banned",
+                    from("198.51.100.99").refused(429, "client_banned"),
+                    read,
+                )
+            },
+            Case {
+                setup: "strict",
+                ..refusal(
+                    "refused: quota_exceeded",
+                    get().token(rs()).refused(429, "quota_exceeded"),
+                    read,
+                )
+            },
+            refusal(
+                "refused: path_invalid",
+                Ask::get("/orders/%zz").token(rs()).refused(400, "path_invalid"),
+                read,
+            ),
+            refusal(
+                "refused: operation_unknown",
+                Ask::get("/none").token(rs()).refused(404, "operation_unknown"),
+                read,
+            ),
+            refusal("refused: token_missing", get().refused(401, "token_missing"), read),
+            refusal(
+                "refused: token_malformed",
+                get()
+                    .token(Token::Fixed("a.b.c".into()))
+                    .refused(401, "token_malformed"),
+                read,
+            ),
+            refusal(
+                "refused: token_signature",
+                get().token(forged()).refused(401, "token_signature"),
+                read,
+            ),
+            refusal(
+                "refused: token_expired",
+                get()
+                    .token(claims(json!({ "exp": 1_000_000 })))
+                    .refused(401, "token_expired"),
+                read,
+            ),
+            refusal(
+                "refused: token_scope",
+                Ask::get("/admin/1").token(rs()).refused(403, "token_scope"),
+                read,
+            ),
+            refusal(
+                "refused: token_revoked",
+                get()
+                    .token(claims(json!({ "jti": revoked_id() })))
+                    .refused(401, "token_revoked"),
+                read,
+            ),
+            refusal(
+                "refused: json_malformed",
+                body(&order[..order.len() - 1]).refused(400, "json_malformed"),
+                write,
+            ),
+            refusal(
+                "refused: body_invalid",
+                body(&order.replace("\"qty\":1,", "\"qty\":0,")).refused(400, "body_invalid"),
+                write,
+            ),
+            refusal(
+                "refused: content_type",
+                Ask {
+                    headers: get().headers,
+                    ..body(&order)
+                }
+                .header("content-type", "text/plain")
+                .refused(415, "content_type"),
+                write,
+            ),
+        ]);
+        cases
+    }
+}

@@ -1,0 +1,209 @@
+//! One Envoy with one worker on one core: its configuration, its start, its CPU time and its memory.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use portcullis_e2e::places;
+use portcullis_e2e::process::Process;
+use portcullis_e2e::random;
+use serde_json::{Value, json};
+
+/// How long the first answer may take: compiling the module on a busy machine.
+const START_SECONDS_MAX: u64 = 60;
+
+/// What a listener looks like.
+#[derive(Clone, Debug, Default)]
+pub struct Shape {
+    /// The HTTP filters before the router.
+    pub filters: Vec<Value>,
+    /// Requests go on to the backend instead of being answered by a route.
+    pub proxied: bool,
+    pub tls: bool,
+    pub workers: u32,
+}
+
+pub struct Envoy {
+    pub port: u16,
+    pub tls: bool,
+    /// From the start of the process to its first answer.
+    pub first_answer: Duration,
+    process: Process,
+}
+
+fn typed(kind: &str, mut config: Value) -> Value {
+    config["@type"] = json!(format!("type.googleapis.com/{kind}"));
+    config
+}
+
+/// An HTTP filter.
+pub fn filter(name: &str, kind: &str, config: Value) -> Value {
+    json!({ "name": format!("envoy.filters.http.{name}"), "typed_config": typed(&format!("envoy.extensions.filters.http.{name}.v3.{kind}"), config) })
+}
+
+/// A module as the shipped envoy/portcullis.yaml loads it; `capabilities` are those it may use, an empty list all.
+pub fn wasm(module: &Path, name: &str, policy: &str, capabilities: &[String]) -> Value {
+    let allowed: serde_json::Map<_, _> = capabilities.iter().map(|name| (name.clone(), json!({}))).collect();
+    filter(
+        "wasm",
+        "Wasm",
+        json!({ "config": {
+            "name": name, "root_id": name, "failure_policy": "FAIL_RELOAD", "allow_on_headers_stop_iteration": true,
+            "vm_config": { "vm_id": name, "runtime": "envoy.wasm.runtime.v8", "code": { "local": { "filename": module } } },
+            "capability_restriction_config": { "allowed_capabilities": allowed },
+            "configuration": typed("google.protobuf.StringValue", json!({ "value": policy })),
+        } }),
+    )
+}
+
+/// The capabilities that the shipped configuration grants.
+pub fn shipped_capabilities() -> Result<Vec<String>, String> {
+    let path = places::root().join("envoy/portcullis.yaml");
+    let text = fs::read_to_string(&path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
+    let lines = text.lines().map(str::trim);
+    let list = lines.skip_while(|line| *line != "allowed_capabilities:").skip(1);
+    let entries = list.take_while(|line| line.starts_with('#') || line.contains(": {}"));
+    Ok(entries
+        .filter_map(|line| Some(line.split_once(": {}")?.0.to_owned()))
+        .collect())
+}
+
+fn bootstrap(shape: &Shape, port: u16, stand_in: u16, certificate: &Path) -> Value {
+    let mut filters = shape.filters.clone();
+    filters.push(filter("router", "Router", json!({ "suppress_envoy_headers": true })));
+    let mut route = json!({ "match": { "prefix": "/" }, "request_body_buffer_limit": 2_097_152 });
+    if shape.proxied {
+        route["route"] = json!({ "cluster": "stand_in" });
+    } else {
+        route["direct_response"] = json!({ "status": 200, "body": { "inline_string": "ok\n" } });
+    }
+    let manager = typed(
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        json!({
+            "stat_prefix": "bench", "codec_type": "AUTO",
+            // A client is who stands in X-Forwarded-For: so a run has as many as it likes.
+            "use_remote_address": true, "xff_num_trusted_hops": 1, "generate_request_id": false,
+            "normalize_path": true, "merge_slashes": true,
+            "common_http_protocol_options": { "idle_timeout": "3600s" },
+            "http_filters": filters,
+            "route_config": { "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": [route] }] },
+        }),
+    );
+    let mut chain = json!({ "filters": [{ "name": "http", "typed_config": manager }] });
+    if shape.tls {
+        let file = |name: &str| json!({ "filename": certificate.join(name) });
+        chain["transport_socket"] = json!({ "name": "tls", "typed_config": typed(
+            "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            json!({ "common_tls_context": { "alpn_protocols": ["h2", "http/1.1"], "tls_certificates": [
+                { "certificate_chain": file("tls.pem"), "private_key": file("tls.key") }] } })) });
+    }
+    let address = |port: u16| json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } });
+    json!({ "static_resources": {
+        "listeners": [{ "name": "bench", "address": address(port), "per_connection_buffer_limit_bytes": 2_097_152, "filter_chains": [chain] }],
+        "clusters": [{
+            "name": "stand_in", "type": "STATIC", "connect_timeout": "1s",
+            "load_assignment": { "cluster_name": "stand_in", "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address(stand_in) } }] }] },
+        }],
+    } })
+}
+
+/// A port below the kernel's range for outgoing connections, so that none takes it before it is used.
+fn free_port() -> Result<u16, String> {
+    let number = || 20_000 + u16::try_from(random() % 12_000).unwrap_or_default();
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (0..1000)
+        .map(|_| number())
+        .find(free)
+        .ok_or_else(|| "no free port between 20000 and 32000".to_owned())
+}
+
+impl Envoy {
+    /// Starts it on the given core and waits until it answers.
+    pub fn start(
+        name: &str,
+        shape: &Shape,
+        stand_in: u16,
+        certificate: &Path,
+        core: &str,
+        run: &Path,
+    ) -> Result<Self, String> {
+        let port = free_port()?;
+        let directory = run.join(name);
+        let file: PathBuf = directory.join("envoy.json");
+        fs::create_dir_all(&directory)
+            .and_then(|()| fs::write(&file, bootstrap(shape, port, stand_in, certificate).to_string()))
+            .map_err(|error| format!("can't write {}: {error}", file.display()))?;
+        let binary = std::env::var_os("PORTCULLIS_ENVOY").unwrap_or_else(|| places::root().join(".cache/envoy").into());
+        let mut command = Command::new("taskset");
+        command
+            .args(["--cpu-list", core])
+            .arg(binary)
+            .arg("--config-path")
+            .arg(&file);
+        command.args(["--concurrency", &shape.workers.max(1).to_string()]);
+        command.args(["--disable-hot-restart", "--log-level", "warning"]);
+        let begun = Instant::now();
+        let mut process = Process::start("envoy", command, &directory, None)?;
+        let deadline = begun + Duration::from_secs(START_SECONDS_MAX);
+        while !answers(port, shape.tls) {
+            process.check_running().map_err(|fault| format!("{name}: {fault}"))?;
+            if Instant::now() > deadline {
+                return Err(format!(
+                    "{name}: no answer within {START_SECONDS_MAX} s\n{}",
+                    process.log_tail(20)
+                ));
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(Self {
+            port,
+            tls: shape.tls,
+            first_answer: begun.elapsed(),
+            process,
+        })
+    }
+
+    /// CPU time of all its threads so far, user and system, as the kernel's scheduler counts it.
+    pub fn cpu(&self) -> Result<Duration, String> {
+        let tasks = format!("/proc/{}/task", self.process.id());
+        let tasks = fs::read_dir(&tasks).map_err(|error| format!("can't read {tasks}: {error}"))?;
+        let spent = tasks.flatten().filter_map(|task| {
+            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        });
+        Ok(Duration::from_nanos(spent.sum()))
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> Result<u64, String> {
+        let path = format!("/proc/{}/status", self.process.id());
+        let text = fs::read_to_string(&path).map_err(|error| format!("can't read {path}: {error}"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
+        kib.map(|kib| kib * 1024)
+            .ok_or_else(|| format!("{path} names no VmRSS"))
+    }
+
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail(20)
+    }
+}
+
+/// Whether the port answers HTTP; for TLS, whether it takes a connection, since the filters are there before the listener is.
+fn answers(port: u16, tls: bool) -> bool {
+    let asked = || -> std::io::Result<bool> {
+        let mut connection = TcpStream::connect(("127.0.0.1", port))?;
+        if tls {
+            return Ok(true);
+        }
+        connection.set_read_timeout(Some(Duration::from_secs(10)))?;
+        connection.write_all(b"GET / HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")?;
+        let mut answer = [0; 9];
+        connection.read_exact(&mut answer)?;
+        Ok(answer == *b"HTTP/1.1 ")
+    };
+    asked().unwrap_or(false)
+}

@@ -1,0 +1,329 @@
+//! What the module costs: every set-up of Envoy runs at the same time, on one core with one worker, and one after the
+//! other is driven from the other core, round after round, so that what disturbs one disturbs all.
+
+mod cases;
+mod envoy;
+mod load;
+mod policies;
+mod report;
+mod stand_in;
+mod tokens;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+use std::{fs, thread};
+
+use portcullis_e2e::places;
+use portcullis_e2e::process::RunDirectory;
+
+use cases::{Case, World};
+use envoy::{Envoy, Shape};
+use load::Token;
+use report::Series;
+use tokens::Tokens;
+
+const USAGE: &str = "\
+usage: scripts/bench [OPTION...]
+
+Measures what the module costs: starts Envoy with one worker on one core for each set-up, drives them in turn from another
+core, and reports the CPU time of the Envoy process for a request (as the kernel counts it), throughput and latency: medians
+over the rounds, quartiles, and what a case adds to its base within the same rounds. Needs at least two cores.
+
+  --quick          the main cases, in about a minute
+  --case NAME      only the cases whose name holds NAME, and their bases; may be repeated
+  --rounds N       how many rounds (7; quick 5)
+  --seconds N      how long each case runs in a round (1)
+  --module FILE    another module than target/portcullis.wasm
+  --json FILE      also writes the figures there
+  --chart FILE     also draws what each case adds, as SVG
+  --list           names the cases
+  -h, --help       this text
+
+The exit status says whether everything could be measured, not whether the aims are met.";
+
+#[derive(Default)]
+struct Arguments {
+    quick: bool,
+    list: bool,
+    help: bool,
+    only: Vec<String>,
+    rounds: Option<usize>,
+    seconds: Option<u32>,
+    module: Option<PathBuf>,
+    json: Option<PathBuf>,
+    chart: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut arguments = Self::default();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("`{word}` needs a value"));
+            let number = |text: String| match text.parse::<u32>() {
+                Ok(number @ 1..=1000) => Ok(number),
+                _ => Err(format!("`{text}` is no number from 1 to 1000")),
+            };
+            match word.as_str() {
+                "--quick" => arguments.quick = true,
+                "--list" => arguments.list = true,
+                "--case" => arguments.only.push(value()?),
+                "--rounds" => arguments.rounds = Some(number(value()?)? as usize),
+                "--seconds" => arguments.seconds = Some(number(value()?)?),
+                "--module" => arguments.module = Some(value()?.into()),
+                "--json" => arguments.json = Some(value()?.into()),
+                "--chart" => arguments.chart = Some(value()?.into()),
+                "-h" | "--help" => arguments.help = true,
+                _ => return Err(format!("unknown option `{word}`; --help lists them")),
+            }
+        }
+        Ok(arguments)
+    }
+
+    /// The cases that were asked for, with the bases they need.
+    fn select(&self, cases: Vec<Case>) -> Result<Vec<Case>, String> {
+        let asked = |case: &Case| {
+            if self.only.is_empty() {
+                !self.quick || case.quick
+            } else {
+                self.only.iter().any(|name| case.name.contains(name.as_str()))
+            }
+        };
+        let names: Vec<&str> = cases
+            .iter()
+            .filter(|case| asked(case))
+            .flat_map(|case| [case.name, case.base])
+            .collect();
+        if names.is_empty() {
+            return Err("no case has such a name; --list names them".to_owned());
+        }
+        Ok(cases.into_iter().filter(|case| names.contains(&case.name)).collect())
+    }
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse(std::env::args().skip(1)).and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("scripts/bench: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The cores for Envoy and for what drives it: the first and the last of those that this program may use.
+fn cores() -> Result<(String, String), String> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let all: Vec<usize> = list
+        .unwrap_or_default()
+        .trim()
+        .split(',')
+        .filter_map(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            Some(first.parse::<usize>().ok()?..=last.parse().ok()?)
+        })
+        .flatten()
+        .collect();
+    match all[..] {
+        [first, .., last] => Ok((first.to_string(), last.to_string())),
+        _ => Err("two cores are needed: one for Envoy, one for what drives it".to_owned()),
+    }
+}
+
+fn certificate(directory: &Path) -> Result<(), String> {
+    let mut command = Command::new("openssl");
+    command.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=bench",
+    ]);
+    command
+        .arg("-keyout")
+        .arg(directory.join("tls.key"))
+        .arg("-out")
+        .arg(directory.join("tls.pem"));
+    let done = command
+        .output()
+        .map_err(|error| format!("can't run openssl: {error}"))?;
+    if done.status.success() {
+        Ok(())
+    } else {
+        Err(format!("openssl: {}", String::from_utf8_lossy(&done.stderr)))
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), String> {
+    if arguments.help {
+        println!("{USAGE}");
+        return Ok(());
+    }
+    let module = match &arguments.module {
+        Some(file) => fs::canonicalize(file).map_err(|error| format!("can't read {}: {error}", file.display()))?,
+        None => places::module()?,
+    };
+    let directory = RunDirectory::create()?;
+    let run = directory.path();
+    let empty = wat::parse_str(include_str!("empty.wat")).map_err(|error| format!("the empty filter: {error}"))?;
+    let empty_module = run.join("empty.wasm");
+    fs::write(&empty_module, empty).map_err(|error| format!("can't write the empty filter: {error}"))?;
+    let world = World {
+        module,
+        empty_module,
+        capabilities: envoy::shipped_capabilities()?,
+        tokens: Tokens::open(&places::root().join(".cache/bench"))?,
+    };
+    let all = world.cases();
+    if arguments.list {
+        all.iter().for_each(|case| println!("{}", case.name));
+        return Ok(());
+    }
+    let chosen = arguments.select(all)?;
+    for case in &chosen {
+        if let Token::Each(algorithm, ..) = &case.ask.token {
+            world.tokens.make_set(*algorithm)?;
+        }
+    }
+    certificate(run)?;
+    let bench = Bench {
+        cores: cores()?,
+        run,
+        stand_in: stand_in::start()?,
+    };
+    let begun = Instant::now();
+    let (series, mut facts) = bench.measure(&arguments, &world, chosen)?;
+    if !arguments.quick && arguments.only.is_empty() {
+        facts.extend(bench.memory(&world)?);
+    }
+    let size = fs::metadata(&world.module).map_or(0, |file| file.len());
+    facts.insert(0, ("module size".to_owned(), format!("{size} bytes")));
+    let lines = report::lines(&series);
+    print!("{}", report::table(&lines, &facts));
+    let write = |file: &Option<PathBuf>, text: String| match file {
+        Some(file) => fs::write(file, text).map_err(|error| format!("can't write {}: {error}", file.display())),
+        None => Ok(()),
+    };
+    write(&arguments.json, format!("{:#}\n", report::json(&lines, &facts)))?;
+    write(&arguments.chart, report::chart(&lines))?;
+    eprintln!("measured in {} s", begun.elapsed().as_secs());
+    Ok(())
+}
+
+struct Bench<'r> {
+    cores: (String, String),
+    run: &'r Path,
+    stand_in: u16,
+}
+
+type Facts = Vec<(String, String)>;
+
+impl Bench<'_> {
+    fn start(&self, name: &str, shape: &Shape) -> Result<Envoy, String> {
+        Envoy::start(name, shape, self.stand_in, self.run, &self.cores.0, self.run)
+    }
+
+    /// All rounds of the chosen cases, and how long the main set-ups took to their first answer.
+    fn measure(&self, arguments: &Arguments, world: &World, chosen: Vec<Case>) -> Result<(Vec<Series>, Facts), String> {
+        let (mut envoys, mut facts) = (BTreeMap::new(), Facts::new());
+        for (name, shape) in world.setups() {
+            if chosen.iter().any(|case| case.setup == name) {
+                let envoy = self.start(name, &shape)?;
+                if ["bare", "nothing", "all"].contains(&name) {
+                    facts.push((
+                        format!("start to first answer, {name}"),
+                        format!("{} ms", envoy.first_answer.as_millis()),
+                    ));
+                }
+                envoys.insert(name, envoy);
+            }
+        }
+        let mut series: Vec<Series> = chosen
+            .iter()
+            .map(|case| Series {
+                name: case.name.into(),
+                base: case.base.into(),
+                rounds: Vec::new(),
+            })
+            .collect();
+        let rounds = arguments.rounds.unwrap_or(if arguments.quick { 5 } else { 7 });
+        let seconds = f64::from(arguments.seconds.unwrap_or(1));
+        for round in 0..=rounds {
+            eprintln!(
+                "{}",
+                if round == 0 {
+                    "warming up".to_owned()
+                } else {
+                    format!("round {round} of {rounds}")
+                }
+            );
+            for (case, series) in chosen.iter().zip(&mut series) {
+                let told = |fault| format!("{}: {fault}", case.name);
+                let envoy = envoys
+                    .get(case.setup)
+                    .ok_or_else(|| told("no such set-up".to_owned()))?;
+                if round == 0 {
+                    if let Some((first, times)) = &case.first {
+                        (0..*times).for_each(|_| first.ask_anyway(envoy));
+                    }
+                    // A callout that a first request makes may still be under way.
+                    let checked = case.ask.check(envoy).or_else(|_| {
+                        thread::sleep(std::time::Duration::from_millis(200));
+                        case.ask.check(envoy)
+                    });
+                    checked.map_err(told)?;
+                }
+                let measured = load::drive(&case.ask, envoy, seconds, &self.cores.1, self.run).map_err(told)?;
+                if round > 0 {
+                    series.rounds.push(measured);
+                }
+            }
+        }
+        Ok((series, facts))
+    }
+
+    /// Resident memory with one and two workers, after some requests; what a second worker adds beyond bare Envoy's is its VM.
+    fn memory(&self, world: &World) -> Result<Facts, String> {
+        let cases = world.cases();
+        let mut facts = Facts::new();
+        let mut added = Vec::new();
+        for name in ["bare", "all"] {
+            let Some((_, shape)) = world.setups().into_iter().find(|(setup, _)| *setup == name) else {
+                continue;
+            };
+            let Some(case) = cases.iter().find(|case| case.setup == name) else {
+                continue;
+            };
+            let mut sizes = Vec::new();
+            for workers in [1, 2] {
+                let envoy = self.start(
+                    &format!("{name}-{workers}"),
+                    &Shape {
+                        workers,
+                        ..shape.clone()
+                    },
+                )?;
+                load::drive(&case.ask, &envoy, 2.0, &self.cores.1, self.run)?;
+                let resident = envoy.resident()?;
+                facts.push((
+                    format!("resident memory, {name}, {workers} worker(s)"),
+                    format!("{:.1} MiB", resident as f64 / 1048576.0),
+                ));
+                sizes.push(resident as f64 / 1048576.0);
+            }
+            added.push(sizes[1] - sizes[0]);
+        }
+        if let [bare, all] = added[..] {
+            facts.push(("a worker's VM".to_owned(), format!("{:.1} MiB", all - bare)));
+        }
+        Ok(facts)
+    }
+}

@@ -1,0 +1,188 @@
+//! The policies and native filters that are compared. Limits are far above what a run sends: what is measured is admitted.
+
+use serde_json::{Value, json};
+
+use crate::envoy::filter;
+use crate::stand_in::REVOKED;
+use crate::tokens::ISSUER;
+
+/// The realistic order of a shop, its size in bytes about `bytes`.
+pub fn order(bytes: usize) -> String {
+    let body = |items: &[Value]| {
+        json!({
+            "customer": { "name": "Jane Doe", "email": "jane@example.com", "phone": "+44 20 7946 0000" },
+            "address": { "street": "12 Long Lane", "city": "Oxford", "postcode": "OX1 2AB", "country": "GB" },
+            "items": items, "note": "ring twice", "gift": false,
+        })
+        .to_string()
+    };
+    let mut items = Vec::new();
+    let mut length = body(&items).len();
+    loop {
+        let number = items.len();
+        let item =
+            json!({ "sku": format!("ABC-{number:04}"), "qty": number % 9 + 1, "price": 19.99, "colour": "dark green" });
+        length += item.to_string().len() + usize::from(number > 0);
+        if length > bytes {
+            return body(&items);
+        }
+        items.push(item);
+    }
+}
+
+fn order_schema() -> Value {
+    json!({
+        "type": "object", "required": ["customer", "address", "items"], "additionalProperties": false,
+        "properties": {
+            "customer": { "type": "object", "required": ["name", "email"], "additionalProperties": false, "properties": {
+                "name": { "type": "string", "minLength": 1, "maxLength": 80 }, "email": { "type": "string", "format": "email" },
+                "phone": { "type": "string", "maxLength": 30 } } },
+            "address": { "type": "object", "required": ["street", "city", "country"], "properties": {
+                "street": { "type": "string", "maxLength": 120 }, "city": { "type": "string", "maxLength": 80 },
+                "postcode": { "type": "string", "maxLength": 12 }, "country": { "enum": ["GB", "FR", "DE", "US"] } } },
+            "items": { "type": "array", "minItems": 1, "maxItems": 20000, "items": {
+                "type": "object", "required": ["sku", "qty"], "additionalProperties": false, "properties": {
+                    "sku": { "type": "string", "pattern": "^[A-Z]{3}-[0-9]{4,5}$" }, "qty": { "type": "integer", "minimum": 1, "maximum": 100 },
+                    "price": { "type": "number", "minimum": 0 }, "colour": { "type": "string", "maxLength": 30 } } } },
+            "note": { "type": "string", "maxLength": 200 }, "gift": { "type": "boolean" },
+        },
+    })
+}
+
+pub fn requests() -> Value {
+    json!({ "max_body": "1100KiB", "max_json_members": 200_000, "require_headers": ["user-agent"], "undeclared": "deny" })
+}
+
+/// Twelve operations of a shop, and more of the same kind up to `count`.
+pub fn operations(count: usize, tokens: bool) -> Value {
+    let body = json!({ "required": true, "content": { "application/json": { "schema": order_schema() } } });
+    let mut list = vec![
+        json!({ "id": "order", "methods": ["GET"], "path": "/orders/{id}" }),
+        json!({ "id": "order-create", "methods": ["POST"], "path": "/orders", "body": body }),
+        json!({ "id": "login", "methods": ["POST"], "path": "/login", "token": "none" }),
+        json!({ "id": "admin", "methods": ["GET"], "path": "/admin/{id}", "scopes": ["admin"] }),
+    ];
+    let words = [
+        "customers",
+        "items",
+        "invoices",
+        "returns",
+        "carts",
+        "prices",
+        "stores",
+        "reviews",
+    ];
+    for number in list.len()..count.max(12) {
+        let word = words[number % words.len()];
+        let path = if number < 12 {
+            format!("/{word}/{{id}}")
+        } else {
+            format!("/{word}/{{id}}/part-{number}/{{part}}")
+        };
+        list.push(json!({ "id": format!("{word}-{number}"), "methods": ["GET", "PUT"], "path": path }));
+    }
+    list.truncate(count.max(2));
+    if !tokens {
+        for operation in &mut list {
+            if let Some(operation) = operation.as_object_mut() {
+                operation.remove("scopes");
+                operation.remove("token");
+            }
+        }
+    }
+    json!(list)
+}
+
+pub fn quota() -> Value {
+    json!([{ "name": "per-client", "limit": 1_000_000_000, "window": "1s", "by": ["client"] }])
+}
+
+pub fn login(attempts: u32) -> Value {
+    json!({
+        "operations": [{ "methods": ["POST"], "path": "/login" }], "client": { "attempts": attempts, "window": "15m" },
+        "ban": { "for": "15m", "scope": "all" },
+    })
+}
+
+pub fn tokens(keys: &Value) -> Value {
+    json!({ "providers": [{ "issuer": ISSUER, "audiences": ["api"], "algorithms": ["RS256", "ES256"], "jwks": { "inline": keys } }] })
+}
+
+pub fn revocation() -> Value {
+    json!({ "lookup": { "cluster": "stand_in", "authority": "revocations", "path": "/revoked/{jti}",
+        "revoked": { "status": [200] }, "valid": { "status": [404] } } })
+}
+
+/// All guards.
+pub fn all(keys: &Value) -> Value {
+    json!({
+        "clients": { "deny": ["203.0.113.0/24"] },
+        "requests": requests(), "operations": operations(12, true), "quotas": quota(), "login": login(5),
+        "tokens": tokens(keys), "revocation": revocation(),
+    })
+}
+
+/// The same with a quota that is used up at once by a client of its own.
+pub fn strict(keys: &Value) -> Value {
+    let mut policy = all(keys);
+    policy["quotas"] = json!([{ "name": "per-client", "limit": 1, "window": "1h", "by": ["client"] }]);
+    policy
+}
+
+/// The id of a token that the source of revocations knows as revoked.
+pub fn revoked_id() -> String {
+    format!("{REVOKED}1")
+}
+
+pub fn native_jwt(keys: &Value, cached: bool) -> Value {
+    let mut provider = json!({ "issuer": ISSUER, "audiences": ["api"], "forward": true, "local_jwks": { "inline_string": keys.to_string() } });
+    if cached {
+        provider["jwt_cache_config"] = json!({ "jwt_cache_size": 10_000 });
+    }
+    filter(
+        "jwt_authn",
+        "JwtAuthentication",
+        json!({ "providers": { "id": provider }, "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "id" } }] }),
+    )
+}
+
+/// A token bucket for each client address.
+pub fn native_rate_limit() -> Value {
+    let bucket = json!({ "max_tokens": 1_000_000_000, "tokens_per_fill": 1_000_000_000, "fill_interval": "1s" });
+    filter(
+        "local_ratelimit",
+        "LocalRateLimit",
+        json!({
+            "stat_prefix": "limit", "token_bucket": bucket, "max_dynamic_descriptors": 10_000,
+            "filter_enabled": { "default_value": { "numerator": 100 } }, "filter_enforced": { "default_value": { "numerator": 100 } },
+            "rate_limits": [{ "actions": [{ "remote_address": {} }] }],
+            "descriptors": [{ "entries": [{ "key": "remote_address" }], "token_bucket": bucket }],
+        }),
+    )
+}
+
+/// Asks a service about each request: where a revocation is looked up natively.
+pub fn native_ext_authz() -> Value {
+    filter(
+        "ext_authz",
+        "ExtAuthz",
+        json!({ "http_service": { "server_uri": { "uri": "http://127.0.0.1", "cluster": "stand_in", "timeout": "1s" } } }),
+    )
+}
+
+pub fn native_buffer() -> Value {
+    filter("buffer", "Buffer", json!({ "max_request_bytes": 2_097_152 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_have_the_size_that_was_asked_for() {
+        for bytes in [1 << 10, 16 << 10, 128 << 10, 1 << 20] {
+            let length = order(bytes).len();
+            assert!(length <= bytes && length + 80 > bytes, "{bytes}: {length}");
+        }
+    }
+}
