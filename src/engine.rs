@@ -1,7 +1,10 @@
 //! One configuration at work in one VM: the policy, the table and what this worker has learnt. Every pipeline has a
 //! share of it.
 
+mod revocation;
+
 use crate::callout::{Answer, Callout};
+use crate::guard::revocation::Learnt;
 use crate::guard::token::KeySource;
 use crate::host::{Counter, Host, HostError, Level};
 use crate::knowledge::{Knowledge, Need};
@@ -15,6 +18,7 @@ pub struct Engine {
     pub policy: Policy,
     pub(crate) table: Option<Table>,
     pub(crate) knowledge: RefCell<Knowledge>,
+    pub(crate) revocation: RefCell<Learnt>,
 }
 
 impl Engine {
@@ -32,6 +36,7 @@ impl Engine {
         let providers = policy.tokens.as_ref().map_or(0, |tokens| tokens.providers.len());
         Ok(Self {
             knowledge: RefCell::new(Knowledge::new(key, providers)),
+            revocation: RefCell::default(),
             policy,
             table,
         })
@@ -53,10 +58,8 @@ impl Engine {
                 KeySource::Remote(endpoint) => Some(Callout::get(endpoint, endpoint.path.clone())),
                 KeySource::Inline(_) => None,
             },
-            Need::Revocation(path) => {
-                let lookup = &self.policy.revocation.as_ref()?.lookup;
-                Some(Callout::get(&lookup.endpoint, path.clone()))
-            }
+            Need::Revocation(path) => self.lookup_callout(path),
+            Need::Introspection(token) => self.introspection_callout(token),
         }
     }
 
@@ -69,10 +72,7 @@ impl Engine {
     pub fn asked(&self, host: &dyn Host, need: &Need) {
         match need {
             Need::Keys(provider) => self.knowledge.borrow_mut().note_key_fetch(*provider, host.now()),
-            Need::Revocation(path) => {
-                self.knowledge.borrow_mut().note_question(path, host.now());
-                host.count(Counter::RevocationAsked);
-            }
+            _ => self.revocation_asked(host, need),
         }
     }
 
@@ -100,19 +100,7 @@ impl Engine {
                 }
                 learnt.is_ok()
             }
-            Need::Revocation(path) => {
-                let revoked = self
-                    .policy
-                    .revocation
-                    .as_ref()
-                    .zip(answer)
-                    .and_then(|(policy, answer)| policy.lookup.read(answer));
-                self.knowledge.borrow_mut().learn_answer(path, revoked, now);
-                if revoked.is_none() {
-                    host.count(Counter::RevocationFailed);
-                }
-                revoked.is_some()
-            }
+            _ => self.learn_revocation(host, need, answer),
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod envoy;
 pub mod memory;
 
+use crate::guard::revocation::Source;
 use crate::rate::Instant;
 use crate::verdict::Reason;
 
@@ -63,10 +64,28 @@ pub enum Counter {
     StoreEviction,
     KeysFetched,
     KeysFailed,
+    /// A verdict on a token without asking: the answer was known.
+    RevocationHit,
+    /// A request that had to wait for an answer.
+    RevocationMiss,
+    /// Of those, one that waited on a question that was out already.
+    RevocationShared,
+    /// A lookup sent.
     RevocationAsked,
+    /// An introspection sent.
+    Introspected,
     RevocationFailed,
+    /// A breaker opened: its source is silent.
+    BreakerOpened,
     /// An answer older than `cache` that served while the source was down.
     RevocationStale,
+}
+
+/// What is measured: the last value counts, whichever worker set it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Gauge {
+    /// A source's breaker: 0 closed, 1 probing, 2 open.
+    Breaker(Source),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +112,8 @@ pub trait Host {
     fn source_address(&self) -> Option<Vec<u8>>;
 
     fn count(&self, counter: Counter);
+
+    fn measure(&self, gauge: Gauge, value: u64);
 
     /// A log line. It may name a client's address or a subject, never a secret or a token.
     fn log(&self, level: Level, text: &str);

@@ -1,4 +1,5 @@
-//! What one worker has learnt and may forget: keys, tokens that were good, answers of the revocation source.
+//! What one worker has learnt and may forget: keys, and tokens that were good. (What it knows of revocations is in
+//! `crate::guard::revocation`.)
 //!
 //! Everything here is bounded and belongs to one VM; what all workers must agree on is in `crate::store`.
 
@@ -9,6 +10,7 @@ use crate::json::{Limits, parse};
 use crate::rate::Instant;
 use siphasher::sip::SipHasher13;
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::hash::Hasher;
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,6 +22,25 @@ pub enum Need {
     Keys(usize),
     /// The answer to this path of the revocation lookup.
     Revocation(String),
+    /// What introspection says of this token.
+    Introspection(Secret),
+}
+
+impl Need {
+    /// Whether it is about a request's token being revoked.
+    pub fn is_revocation(&self) -> bool {
+        !matches!(self, Self::Keys(_))
+    }
+}
+
+/// A token: it is compared and sent, and never shown.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Secret(pub Rc<[u8]>);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
 }
 
 /// The least time between two fetches of one key set, whatever tokens demand.
@@ -33,15 +54,22 @@ const TOKEN_BYTES_MAX: usize = 4 << 20;
 
 /// A bounded map by keyed hash that forgets what was learnt first.
 #[derive(Debug)]
-struct Recent<T> {
+pub(crate) struct Recent<T> {
     entries: HashMap<u128, (T, usize)>,
     order: VecDeque<u128>,
     weight: usize,
     weight_max: usize,
 }
 
+impl<T> Default for Recent<T> {
+    /// Bounded by number alone.
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
+}
+
 impl<T> Recent<T> {
-    fn new(weight_max: usize) -> Self {
+    pub(crate) fn new(weight_max: usize) -> Self {
         Self {
             entries: HashMap::new(),
             order: VecDeque::new(),
@@ -50,11 +78,11 @@ impl<T> Recent<T> {
         }
     }
 
-    fn get(&self, key: u128) -> Option<&T> {
+    pub(crate) fn get(&self, key: u128) -> Option<&T> {
         self.entries.get(&key).map(|(value, _)| value)
     }
 
-    fn insert(&mut self, key: u128, value: T, weight: usize) {
+    pub(crate) fn insert(&mut self, key: u128, value: T, weight: usize) {
         match self.entries.insert(key, (value, weight)) {
             Some((_, old)) => self.weight = self.weight.saturating_sub(old),
             None => self.order.push_back(key),
@@ -89,29 +117,12 @@ struct Keys {
     text: Vec<u8>,
 }
 
-/// The last answer about one token.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    revoked: bool,
-    learnt: Instant,
-}
-
 #[derive(Debug)]
 pub struct Knowledge {
     /// For keyed hashes, so that a client can't choose who collides.
     key: [u8; 16],
     keys: Vec<Keys>,
     tokens: Recent<Rc<Verified>>,
-    answers: Recent<Known>,
-    /// When the questions under way were asked; as many as there are callouts.
-    asked: HashMap<u128, Instant>,
-}
-
-/// How old an answer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Remembered {
-    pub revoked: bool,
-    pub age: Duration,
 }
 
 impl Knowledge {
@@ -122,13 +133,11 @@ impl Knowledge {
             key,
             keys,
             tokens: Recent::new(TOKEN_BYTES_MAX),
-            answers: Recent::new(usize::MAX),
-            asked: HashMap::new(),
         }
     }
 
     /// 128 bits: two tokens with one hash would be one token.
-    fn hash(&self, bytes: &[u8]) -> u128 {
+    pub(crate) fn hash(&self, bytes: &[u8]) -> u128 {
         let half = |domain: u8| {
             let mut hasher = SipHasher13::new_with_key(&self.key);
             hasher.write_u8(domain);
@@ -228,35 +237,6 @@ impl Knowledge {
             }
         }
     }
-
-    /// The last answer to a path of the revocation lookup.
-    pub fn answer(&self, path: &str, now: Instant) -> Option<Remembered> {
-        let known = self.answers.get(self.hash(path.as_bytes()))?;
-        Some(Remembered {
-            revoked: known.revoked,
-            // After a clock was set back nothing is known of the age: it is too old.
-            age: if now < known.learnt {
-                Duration::MAX
-            } else {
-                now.since(known.learnt)
-            },
-        })
-    }
-
-    /// Notes that a path of the revocation lookup is being asked.
-    pub fn note_question(&mut self, path: &str, now: Instant) {
-        self.asked.insert(self.hash(path.as_bytes()), now);
-    }
-
-    /// Takes in an answer, or that there was none. It is as old as its question: what was written after that, it may
-    /// not know.
-    pub fn learn_answer(&mut self, path: &str, revoked: Option<bool>, now: Instant) {
-        let key = self.hash(path.as_bytes());
-        let learnt = self.asked.remove(&key).unwrap_or(now);
-        if let Some(revoked) = revoked {
-            self.answers.insert(key, Known { revoked, learnt }, 1);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -282,27 +262,5 @@ mod tests {
             many.insert(u128::from(i), (), 1);
         }
         assert_eq!(many.entries.len(), ENTRIES_MAX);
-    }
-
-    #[test]
-    fn answers_have_an_age() {
-        let mut knowledge = Knowledge::new([0; 16], 0);
-        let start = Instant::from_seconds(100);
-        knowledge.note_question("/a", start);
-        knowledge.learn_answer("/a", Some(false), start.plus(Duration::from_secs(2)));
-        let found = knowledge.answer("/a", start.plus(Duration::from_secs(3)));
-        assert_eq!(
-            found,
-            Some(Remembered {
-                revoked: false,
-                age: Duration::from_secs(3)
-            })
-        );
-        assert_eq!(knowledge.answer("/b", start), None);
-        let set_back = knowledge.answer("/a", Instant::from_seconds(99));
-        assert_eq!(set_back.map(|found| found.age), Some(Duration::MAX));
-        knowledge.note_question("/a", start);
-        knowledge.learn_answer("/a", None, start);
-        assert!(knowledge.asked.is_empty() && knowledge.answer("/a", start).is_some());
     }
 }

@@ -7,9 +7,11 @@ use crate::callout::{Answer, Callout};
 use crate::config;
 use crate::engine::Engine;
 use crate::filter::{Filter, Stream};
+use crate::guard::revocation::Claim;
 use crate::host::envoy::{Envoy, ffi};
-use crate::host::{Host, Level};
+use crate::host::{Counter, Host, Level};
 use crate::knowledge::Need;
+use crate::rate::Instant;
 use crate::request::Head;
 use proxy_wasm::hostcalls::dispatch_http_call;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -18,11 +20,16 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// Callouts under way at once in one worker; beyond them the guard's `on_error` answers.
+/// Callouts that requests have under way at once in one worker; beyond them the guard's `on_error` answers. Envoy's own
+/// bound for a cluster is 1024 unless set otherwise.
 const CALLOUTS_MAX: usize = 1024;
 
-/// How often due key fetches are looked for.
-const TICK_MILLISECONDS: u32 = 100;
+/// Room beyond that for what no request asks for: keys of all providers, feeds, lists.
+const OWN_CALLOUTS: usize = 64;
+
+/// How often it is looked whether another worker has heard an answer, while requests wait for one: what they wait
+/// beyond the answer.
+const LISTEN_MILLISECONDS: u32 = 5;
 
 /// What a plugin and its streams share.
 pub struct Shared {
@@ -31,7 +38,9 @@ pub struct Shared {
     engine: RefCell<Option<Rc<Engine>>>,
     /// Callouts under way, by the host's token, each with the largest answer that is read.
     callouts: RefCell<HashMap<u32, (Need, usize)>>,
-    /// Streams that wait, by what they wait for; an entry stands as long as its callout is under way.
+    /// What another worker asks for, each with the time until which it may be at it.
+    elsewhere: RefCell<HashMap<Need, Instant>>,
+    /// Streams that wait, by what they wait for; an entry stands as long as its callout is under way, here or elsewhere.
     waiting: RefCell<HashMap<Need, Vec<u32>>>,
     /// Needs that a stream has and the root is to ask for.
     unasked: RefCell<Vec<Need>>,
@@ -51,6 +60,9 @@ impl Shared {
     pub fn wait(&self, stream: u32, need: &Need) -> bool {
         if let Some(waiting) = self.waiting.borrow_mut().get_mut(need) {
             waiting.push(stream);
+            if need.is_revocation() {
+                self.host.count(Counter::RevocationShared);
+            }
             return true;
         }
         self.unasked.borrow_mut().push(need.clone());
@@ -85,6 +97,48 @@ impl Shared {
         }
     }
 
+    fn tick_every(&self, milliseconds: u32) {
+        // Without ticks, which were asked for at configure, nothing is fetched unasked either.
+        let _ = ffi::set_tick_period(milliseconds);
+    }
+
+    /// Resumes those whose question another worker has had answered, or has had time for.
+    fn listen(&self, engine: &Engine) {
+        let now = self.host.now();
+        let ended: Vec<(Need, bool)> = self
+            .elsewhere
+            .borrow()
+            .iter()
+            .filter_map(|(need, until)| {
+                let told = engine.heard(&self.host, need).or((now >= *until).then_some(false))?;
+                Some((need.clone(), told))
+            })
+            .collect();
+        for (need, told) in ended {
+            self.elsewhere.borrow_mut().remove(&need);
+            if self.elsewhere.borrow().is_empty() {
+                self.tick_every(engine.policy.tick_milliseconds());
+            }
+            self.resume(&need, told);
+        }
+    }
+
+    /// Resumes all streams that wait for this; called in the root's context.
+    fn resume(&self, need: &Need, told: bool) {
+        let waiting = self.waiting.borrow_mut().remove(need).unwrap_or_default();
+        self.in_root.set(true);
+        for id in waiting {
+            let stream = self.streams.borrow().get(&id).cloned();
+            if let Some(stream) = stream
+                && ffi::set_effective_context(id).is_ok()
+            {
+                stream.borrow_mut().resume(need, told);
+            }
+        }
+        self.in_root.set(false);
+        let _ = ffi::set_effective_context(self.root);
+    }
+
     fn engine(&self) -> Option<Rc<Engine>> {
         self.engine.borrow().clone()
     }
@@ -103,8 +157,32 @@ impl Shared {
     /// Starts a callout, in the root's context.
     fn ask(&self, engine: &Engine, need: Need) {
         let under_way = self.waiting.borrow().contains_key(&need);
-        if under_way || self.callouts.borrow().len() >= CALLOUTS_MAX {
+        let out = self
+            .callouts
+            .borrow()
+            .len()
+            .saturating_add(self.elsewhere.borrow().len());
+        // Requests leave room for what is asked unasked, such as keys.
+        let room = if need.is_revocation() {
+            CALLOUTS_MAX
+        } else {
+            CALLOUTS_MAX.saturating_add(OWN_CALLOUTS)
+        };
+        if under_way || out >= room {
             return;
+        }
+        match engine.claim(&self.host, &need) {
+            Claim::Mine => {}
+            Claim::Nobody => return,
+            Claim::Elsewhere(until) => {
+                if self.elsewhere.borrow().is_empty() {
+                    self.tick_every(LISTEN_MILLISECONDS);
+                }
+                self.host.count(Counter::RevocationShared);
+                self.elsewhere.borrow_mut().insert(need.clone(), until);
+                self.waiting.borrow_mut().insert(need, Vec::new());
+                return;
+            }
         }
         let Some(callout) = engine.callout(&need) else { return };
         engine.asked(&self.host, &need);
@@ -147,6 +225,7 @@ impl Plugin {
                 host: Envoy::new(&name.unwrap_or_default()),
                 engine: RefCell::default(),
                 callouts: RefCell::default(),
+                elsewhere: RefCell::default(),
                 waiting: RefCell::default(),
                 unasked: RefCell::default(),
                 streams: RefCell::default(),
@@ -178,18 +257,7 @@ impl Context for Plugin {
         let Some(engine) = self.shared.engine() else { return };
         let answer = read_answer(headers, body_size, body_max);
         let told = engine.learn(&self.shared.host, &need, answer.as_ref());
-        let waiting = self.shared.waiting.borrow_mut().remove(&need).unwrap_or_default();
-        self.shared.in_root.set(true);
-        for id in waiting {
-            let stream = self.shared.streams.borrow().get(&id).cloned();
-            if let Some(stream) = stream
-                && ffi::set_effective_context(id).is_ok()
-            {
-                stream.borrow_mut().resume(&need, told);
-            }
-        }
-        self.shared.in_root.set(false);
-        let _ = ffi::set_effective_context(self.shared.root);
+        self.shared.resume(&need, told);
     }
 }
 
@@ -231,7 +299,7 @@ impl RootContext for Plugin {
                 return false;
             }
         };
-        let ticks = policy.asks_tick();
+        let (ticks, tick_milliseconds) = (policy.asks_tick(), policy.tick_milliseconds());
         match Engine::new(policy, host) {
             Ok(engine) => *self.shared.engine.borrow_mut() = Some(Rc::new(engine)),
             Err(error) => {
@@ -240,7 +308,7 @@ impl RootContext for Plugin {
             }
         }
         host.define_counters();
-        if ticks && ffi::set_tick_period(TICK_MILLISECONDS).is_err() {
+        if ticks && ffi::set_tick_period(tick_milliseconds).is_err() {
             host.log(
                 Level::Warn,
                 "portcullis: the host gives no ticks: keys are fetched when a token asks for them",
@@ -254,6 +322,7 @@ impl RootContext for Plugin {
             for need in engine.due(&self.shared.host) {
                 self.shared.ask(&engine, need);
             }
+            self.shared.listen(&engine);
         }
     }
 

@@ -89,9 +89,14 @@ impl Policy {
         !self.quotas.is_empty() || self.login.is_some() || self.revocation.is_some()
     }
 
-    /// Whether the plugin needs a tick, to fetch keys.
+    /// Whether the plugin needs a tick: to fetch keys, and to hear what other workers were answered.
     pub fn asks_tick(&self) -> bool {
         let remote = |tokens: &TokenPolicy| tokens.providers.iter().any(|p| matches!(p.keys, KeySource::Remote(_)));
-        self.tokens.as_ref().is_some_and(remote)
+        self.tokens.as_ref().is_some_and(remote) || self.revocation.is_some()
+    }
+
+    /// How often it is looked for what is due.
+    pub fn tick_milliseconds(&self) -> u32 {
+        100
     }
 }

@@ -18,6 +18,7 @@ mod tokens;
 
 pub use field::ConfigError;
 
+use crate::guard::revocation::RevocationPolicy;
 use crate::guard::token::Requirement;
 use crate::json::{Limits, parse};
 use crate::operation::Router;
@@ -76,13 +77,16 @@ fn read(root: Section<'_>) -> Option<Policy> {
     let (request_policy, request_extras) = requests::requests(requests);
     let tokens_field = root.get("tokens");
     let revocation_field = root.get("revocation");
-    let revocation = revocation_field.as_ref().and_then(revocation::revocation);
-    let wants_hash = revocation.as_ref().is_some_and(revocation::asks_hash);
+    let mut revocation = revocation_field.as_ref().and_then(revocation::revocation);
+    let wants_hash = revocation.as_ref().is_some_and(RevocationPolicy::asks_hash);
     let mut tokens = tokens_field
         .as_ref()
         .and_then(|field| tokens::tokens(field, wants_hash));
     if let (Some(field), None) = (&revocation_field, &tokens_field) {
         field.note("needs a `tokens` section: without it no token is known");
+    }
+    if let (Some(field), Some(policy), Some(tokens)) = (&revocation_field, &mut revocation, &tokens) {
+        revocation::settle_issuer(field, policy, tokens);
     }
     // Tokens with faults of their own are not known well enough to find fault with scopes.
     let declared_tokens = match (&tokens_field, &tokens) {

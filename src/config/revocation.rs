@@ -1,11 +1,14 @@
 //! `revocation`.
 
-use super::common::{DAY, MINUTE, endpoint, statuses};
+use super::common::{DAY, MINUTE, SECOND, endpoint, statuses};
 use super::field::{Field, Section};
 use super::mode;
+use super::tokens::request_path;
 use crate::guard::OnError;
-use crate::guard::revocation::{Lookup, Piece, RevocationPolicy, VerdictRule};
-use crate::guard::token::Endpoint;
+use crate::guard::revocation::introspection::{Authentication, Credentials};
+use crate::guard::revocation::lookup::{Piece, VerdictRule};
+use crate::guard::revocation::{Introspection, Lookup, RevocationPolicy};
+use crate::guard::token::{Endpoint, TokenPolicy};
 use crate::json::Value;
 use crate::json::pointer::Pointer;
 use crate::path::Target;
@@ -13,7 +16,7 @@ use std::time::Duration;
 
 pub fn revocation(field: &Field<'_>) -> Option<RevocationPolicy> {
     let section = field.section()?;
-    section.unsupported(&["introspection", "feed", "status_list"]);
+    section.unsupported(&["feed", "status_list"]);
     let on_error = section
         .get("on_error")
         .and_then(|f| f.one_of(&OnError::WORDS))
@@ -22,20 +25,73 @@ pub fn revocation(field: &Field<'_>) -> Option<RevocationPolicy> {
         .get("stale")
         .and_then(|f| f.duration(Duration::ZERO, DAY))
         .unwrap_or(5 * MINUTE);
-    let lookup = section.required("lookup").and_then(|f| lookup(&f));
+    let (lookup_field, introspection_field) = (section.get("lookup"), section.get("introspection"));
+    if lookup_field.is_none() && introspection_field.is_none() {
+        field.note("expected at least one source: `lookup`, `introspection`");
+    }
     let mode = mode(&section);
     section.finish();
     Some(RevocationPolicy {
         on_error,
         stale,
-        lookup: lookup?,
+        lookup: lookup_field.as_ref().and_then(lookup),
+        introspection: introspection_field.as_ref().and_then(introspection),
         mode,
     })
 }
 
-/// Whether a lookup asks by the hash of the token.
-pub fn asks_hash(policy: &RevocationPolicy) -> bool {
-    policy.lookup.template.contains(&Piece::TokenHash)
+/// Has the provider found whose rules answers without `iss` go by; it is named where there are several.
+pub fn settle_issuer(field: &Field<'_>, policy: &mut RevocationPolicy, tokens: &TokenPolicy) {
+    let Some(introspection) = &mut policy.introspection else {
+        return;
+    };
+    let Some(field) = field.section().and_then(|section| section.get("introspection")) else {
+        return;
+    };
+    let issuer = field.section().and_then(|section| section.get("issuer"));
+    let named = issuer.as_ref().and_then(|issuer| issuer.value.as_str());
+    match (&issuer, tokens.providers.as_slice()) {
+        (None, [_]) => {}
+        (None, _) => field.note("needs `issuer` where there are several providers: whose rules opaque tokens go by"),
+        (Some(issuer), providers) => match providers.iter().position(|p| Some(p.issuer.as_str()) == named) {
+            Some(position) => introspection.provider = position,
+            None => issuer.note("expected the issuer of a provider"),
+        },
+    }
+}
+
+fn introspection(field: &Field<'_>) -> Option<Introspection> {
+    let section = field.section()?;
+    let endpoint = endpoint(&section, SECOND);
+    let path = section.required("path").as_ref().and_then(request_path);
+    let secret = |field: Field<'_>| match field.value.as_str() {
+        Some(text) if !text.is_empty() => Some(text.to_owned()),
+        _ => field.expected_secret("a string that is not empty"),
+    };
+    let id = section.required("client_id").and_then(secret);
+    let password = section.required("client_secret").and_then(secret);
+    let how = section
+        .get("auth")
+        .map_or(Some(Authentication::Basic), |f| f.one_of(&Authentication::WORDS));
+    let cache = section
+        .get("cache")
+        .map_or(Some(5 * SECOND), |f| f.duration(Duration::ZERO, DAY));
+    // Compared with the providers once they are known.
+    let _ = section.get("issuer").and_then(|f| f.text());
+    section.finish();
+    Some(Introspection {
+        endpoint: Endpoint {
+            path: path?,
+            ..endpoint?
+        },
+        credentials: Credentials {
+            id: id?,
+            secret: password?,
+            how: how?,
+        },
+        cache: cache?,
+        provider: 0,
+    })
 }
 
 fn lookup(field: &Field<'_>) -> Option<Lookup> {

@@ -115,16 +115,24 @@ pub fn summary(policy: &Policy) -> Vec<String> {
         }
     }
     if let Some(revocation) = &policy.revocation {
-        let lookup = &revocation.lookup;
         lines.push(format!(
-            "revocation: asks cluster {} for {}; an answer serves {}, {} while the source is down, then {}{}",
-            lookup.endpoint.cluster,
-            lookup.endpoint.path,
-            span(lookup.cache),
+            "revocation: the last answer serves {} while a source is down, then {}{}",
             span(revocation.stale),
             on_error(revocation.on_error),
             shadow(revocation.mode, policy),
         ));
+        if let Some(lookup) = &revocation.lookup {
+            let (cluster, path) = (&lookup.endpoint.cluster, &lookup.endpoint.path);
+            let cache = span(lookup.cache);
+            lines.push(format!("  asks cluster {cluster} for {path}; an answer serves {cache}"));
+        }
+        if let Some(introspection) = &revocation.introspection {
+            let (cluster, path) = (&introspection.endpoint.cluster, &introspection.endpoint.path);
+            let cache = span(introspection.cache);
+            lines.push(format!(
+                "  introspects at cluster {cluster} by {path}, opaque tokens too; an answer serves {cache}"
+            ));
+        }
     }
     if lines.is_empty() {
         lines.push("nothing: every guard is off".to_owned());

@@ -200,7 +200,7 @@ fn key_source(field: &Field<'_>, algorithms: &BTreeSet<Algorithm>) -> Option<Key
     }))
 }
 
-fn request_path(field: &Field<'_>) -> Option<String> {
+pub fn request_path(field: &Field<'_>) -> Option<String> {
     let normal = |text: &&str| Target::parse(text.as_bytes()).is_ok_and(|target| target.rewritten().is_none());
     let path = field.value.as_str().filter(normal);
     path.map(str::to_owned)

@@ -313,7 +313,7 @@ pub fn judge_scopes(operation: &Operation, verified: &Verified) -> Result<(), De
     Err(Reason::TokenScope.with(Extra::Scope(operation.scopes.join(" "))))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
     bytes
         .iter()

@@ -1,6 +1,6 @@
 //! A host in memory with a clock moved by hand, for tests and simulation: cells behave as Envoy's shared data does.
 
-use super::{Cell, Counter, Host, HostError, Level, Versioned};
+use super::{Cell, Counter, Gauge, Host, HostError, Level, Versioned};
 use crate::rate::Instant;
 use std::cell::{Cell as Shared, RefCell};
 use std::collections::HashMap;
@@ -12,6 +12,7 @@ pub struct MemoryHost {
     now: Shared<Instant>,
     cells: RefCell<HashMap<Cell, Versioned>>,
     counters: RefCell<HashMap<Counter, u64>>,
+    gauges: RefCell<HashMap<Gauge, u64>>,
     address: RefCell<String>,
     lines: RefCell<Vec<String>>,
     /// Writes still to be refused as if another worker had been faster.
@@ -26,6 +27,7 @@ impl Default for MemoryHost {
             now: Shared::new(Instant::from_seconds(1_767_225_600)),
             cells: RefCell::default(),
             counters: RefCell::default(),
+            gauges: RefCell::default(),
             address: RefCell::new("192.0.2.1:50000".into()),
             lines: RefCell::default(),
             lost_writes: Shared::new(0),
@@ -56,6 +58,11 @@ impl MemoryHost {
 
     pub fn counted(&self, counter: Counter) -> u64 {
         self.counters.borrow().get(&counter).copied().unwrap_or(0)
+    }
+
+    /// The value last measured.
+    pub fn measured(&self, gauge: Gauge) -> Option<u64> {
+        self.gauges.borrow().get(&gauge).copied()
     }
 
     pub fn cell_count(&self) -> usize {
@@ -114,6 +121,10 @@ impl Host for MemoryHost {
         let mut counters = self.counters.borrow_mut();
         let count = counters.entry(counter).or_default();
         *count = count.saturating_add(1);
+    }
+
+    fn measure(&self, gauge: Gauge, value: u64) {
+        self.gauges.borrow_mut().insert(gauge, value);
     }
 
     fn log(&self, _level: Level, text: &str) {

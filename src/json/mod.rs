@@ -126,6 +126,16 @@ impl<'a> Object<'a> {
     }
 
     /// The members in the order they came.
+    /// The object with this member, unless it has one of that name.
+    pub fn with_default(mut self, name: &'static str, value: Value<'a>) -> Self {
+        if self.get(name).is_none() {
+            self.members.push((Cow::Borrowed(name), value));
+            // The index no longer fits; without one, the search is linear.
+            self.by_name.clear();
+        }
+        self
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
         self.members.iter().map(|(name, value)| (name.as_ref(), value))
     }

@@ -27,7 +27,7 @@ use crate::verdict::{Denial, Mode, Reason};
 use std::rc::Rc;
 
 /// What the host is to do now.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Keep the request back and go on delivering it.
     Hold,
@@ -95,6 +95,7 @@ pub struct Pipeline {
 struct Waits {
     keys: Option<bool>,
     revocation: Option<bool>,
+    introspection: Option<bool>,
 }
 
 /// What a stage that did not refuse says.
@@ -152,6 +153,7 @@ impl Pipeline {
         match need {
             Need::Keys(_) => self.waits.keys = Some(told),
             Need::Revocation(_) => self.waits.revocation = Some(told),
+            Need::Introspection(_) => self.waits.introspection = Some(told),
         }
         self.advance(host)
     }

@@ -1,11 +1,48 @@
-//! Whether the token was revoked.
+//! Whether the token was revoked: every source that is configured is heard, those that cost no callout first. A source
+//! that tells nothing leaves the last known answer, and then the policy's `on_error`.
 
 use super::{Pass, Pipeline};
 use crate::engine::Engine;
-use crate::guard::{OnError, revocation};
+use crate::guard::OnError;
+use crate::guard::revocation::introspection::{Heard, Word, is_opaque};
+use crate::guard::revocation::{RevocationPolicy, answers};
+use crate::guard::token::judge_scopes;
 use crate::host::{Counter, Host};
-use crate::knowledge::Need;
+use crate::jose::Verified;
+use crate::knowledge::{Need, Secret};
+use crate::store::{Fingerprint, Table, Use};
 use crate::verdict::{Denial, Reason};
+use std::rc::Rc;
+
+/// What one source says.
+enum Says {
+    Fine,
+    Refuse(Denial),
+    Wait(Need),
+    /// It is down, and nothing that it said before still serves.
+    Nothing,
+}
+
+/// What introspection says, now or by what is remembered.
+enum Introspected {
+    Heard(Heard),
+    Wait(Need),
+    Nothing,
+}
+
+/// What every source is asked with.
+struct Asking<'a> {
+    host: &'a dyn Host,
+    engine: &'a Engine,
+    policy: &'a RevocationPolicy,
+    table: &'a Table,
+    token: &'a Verified,
+}
+
+type Source = fn(&Pipeline, &Asking<'_>) -> Says;
+
+/// Those that cost no callout come first.
+const SOURCES: [Source; 2] = [Pipeline::by_lookup, Pipeline::by_introspection];
 
 impl Pipeline {
     pub(super) fn judge_revocation(&mut self, host: &dyn Host, engine: &Engine) -> Result<Pass, Denial> {
@@ -15,38 +52,190 @@ impl Pipeline {
             return Ok(Pass::On);
         };
         let mode = self.mode(policy.mode);
-        let path = match policy.lookup.path(&token) {
+        let asking = Asking {
+            host,
+            engine,
+            policy,
+            table,
+            token: &token,
+        };
+        let mut unknown = false;
+        for source in SOURCES {
+            match source(self, &asking) {
+                Says::Fine => {}
+                Says::Refuse(denial) => return self.refuse(host, mode, denial).map(|()| Pass::On),
+                Says::Wait(need) => {
+                    host.count(Counter::RevocationMiss);
+                    return Ok(Pass::Wait(need));
+                }
+                Says::Nothing => unknown = true,
+            }
+        }
+        if unknown && policy.on_error == OnError::Deny {
+            let denial = Reason::RevocationUnavailable.into();
+            return self.refuse(host, mode, denial).map(|()| Pass::On);
+        }
+        Ok(Pass::On)
+    }
+
+    fn by_lookup(&self, asking: &Asking<'_>) -> Says {
+        let Asking {
+            host,
+            engine,
+            policy,
+            table,
+            token,
+        } = *asking;
+        let Some(lookup) = &policy.lookup else {
+            return Says::Fine;
+        };
+        let path = match lookup.path(token) {
             Ok(path) => path,
-            Err(reason) => return self.refuse(host, mode, reason.into()).map(|()| Pass::On),
+            Err(reason) => return Says::Refuse(reason.into()),
         };
-        let known = engine.knowledge.borrow().answer(&path, host.now());
-        let unavailable = match policy.on_error {
-            OnError::Deny => Some(Denial::from(Reason::RevocationUnavailable)),
-            OnError::Allow => None,
+        let question = answers::name(table, lookup, &path);
+        let Ok(shared) = answers::shared(table, host, lookup, question) else {
+            return Says::Nothing;
         };
-        let fresh = |age| age < policy.lookup.cache || self.waits.revocation == Some(true);
-        let denial = match (revocation::is_known_revoked(table, host, &token, &path), known) {
-            (Ok(true), _) => Some(Reason::TokenRevoked.into()),
+        if shared.revoked_for_good {
+            return Says::Refuse(Reason::TokenRevoked.into());
+        }
+        let waited = self.waits.revocation;
+        let fresh = |age| age < lookup.cache || waited == Some(true);
+        let own = || engine.revocation.borrow().answers.last(question, host.now());
+        // This worker's own answer counts where the table has none, or an older one.
+        let known = match shared.known {
+            Some(known) if fresh(known.age) => Some(known),
+            shared => [shared, own()].into_iter().flatten().min_by_key(|known| known.age),
+        };
+        match known {
             // What is about one token stays so; a subject or an issuer can be taken back.
-            (_, Some(known)) if known.revoked && (policy.lookup.names_token() || fresh(known.age)) => {
-                // That the store fails leaves the answer with this worker.
-                let _ = revocation::publish_revoked(table, host, &policy.lookup, &token, &path);
-                Some(Reason::TokenRevoked.into())
+            Some(known) if known.revoked && (lookup.names_token() || fresh(known.age)) => {
+                if lookup.names_token() {
+                    // That the store fails leaves the answer with this worker; it was counted.
+                    let _ = answers::publish_revoked(table, host, question, token.ends);
+                }
+                Says::Refuse(Reason::TokenRevoked.into())
             }
-            (Err(_), _) => unavailable,
-            (Ok(false), Some(known)) if fresh(known.age) => None,
-            (Ok(false), _) if self.waits.revocation.is_none() => return Ok(Pass::Wait(Need::Revocation(path))),
+            Some(known) if fresh(known.age) => {
+                if waited.is_none() {
+                    host.count(Counter::RevocationHit);
+                }
+                Says::Fine
+            }
+            _ if waited.is_none() => Says::Wait(Need::Revocation(path)),
             // The source is down: the last known answer.
-            (Ok(false), Some(known)) if known.revoked => Some(Reason::TokenRevoked.into()),
-            (Ok(false), Some(known)) if known.age < policy.stale => {
+            Some(known) if known.revoked => Says::Refuse(Reason::TokenRevoked.into()),
+            Some(known) if known.age < policy.stale => {
                 host.count(Counter::RevocationStale);
-                None
+                Says::Fine
             }
-            (Ok(false), _) => unavailable,
-        };
-        match denial {
-            None => Ok(Pass::On),
-            Some(denial) => self.refuse(host, mode, denial).map(|()| Pass::On),
+            _ => Says::Nothing,
         }
     }
+
+    /// A JWT that is good, and that its issuer may have taken back. An opaque token was judged before.
+    fn by_introspection(&self, asking: &Asking<'_>) -> Says {
+        let Asking {
+            host,
+            engine,
+            policy,
+            table,
+            token,
+        } = *asking;
+        let Some(text) = self.token_text(engine) else {
+            return Says::Fine;
+        };
+        if policy.introspection.is_none() || is_opaque(text) {
+            return Says::Fine;
+        }
+        let name = introspected_name(table, text);
+        match table.peek(host, name) {
+            Ok(Some(record)) if record.idle_at > host.now() => return Says::Refuse(Reason::TokenRevoked.into()),
+            Ok(_) => {}
+            Err(_) => return Says::Nothing,
+        }
+        let heard = match self.introspect(host, engine, policy, text) {
+            Introspected::Heard(heard) => heard,
+            Introspected::Wait(need) => return Says::Wait(need),
+            Introspected::Nothing => return Says::Nothing,
+        };
+        match heard.word {
+            Word::Inactive => {
+                // The token is good in itself, so nobody can fill the table with tokens of his own.
+                let _ = answers::publish_revoked(table, host, name, token.ends);
+                Says::Refuse(Reason::TokenRevoked.into())
+            }
+            Word::Unacceptable(reason) => Says::Refuse(reason.into()),
+            Word::Active(told) if heard.names_issuer && told.issuer != token.issuer => {
+                Says::Refuse(Reason::TokenIssuer.into())
+            }
+            Word::Active(told) => match self.operation(engine) {
+                Some(operation) if heard.names_scopes => {
+                    judge_scopes(operation, &told).map_or_else(Says::Refuse, |()| Says::Fine)
+                }
+                _ => Says::Fine,
+            },
+        }
+    }
+
+    /// An opaque token: what introspection says of it is all that is known. `on_error` lets none pass: a token that
+    /// nobody vouches for is none.
+    pub(super) fn judge_opaque(
+        &self,
+        host: &dyn Host,
+        engine: &Engine,
+        policy: &RevocationPolicy,
+        token: &[u8],
+    ) -> Result<Result<Rc<Verified>, Need>, Denial> {
+        match self.introspect(host, engine, policy, token) {
+            Introspected::Wait(need) => {
+                host.count(Counter::RevocationMiss);
+                Ok(Err(need))
+            }
+            Introspected::Nothing => Err(Reason::RevocationUnavailable.into()),
+            Introspected::Heard(heard) => match heard.word {
+                Word::Active(verified) => Ok(Ok(verified)),
+                Word::Inactive => Err(Reason::TokenInactive.into()),
+                Word::Unacceptable(reason) => Err(reason.into()),
+            },
+        }
+    }
+
+    fn introspect(&self, host: &dyn Host, engine: &Engine, policy: &RevocationPolicy, token: &[u8]) -> Introspected {
+        let Some(introspection) = &policy.introspection else {
+            return Introspected::Nothing;
+        };
+        let (now, waited) = (host.now(), self.waits.introspection);
+        let heard = engine.introspected(token);
+        match heard {
+            Some(heard) if heard.serves(introspection.cache, now) => {
+                if waited.is_none() {
+                    host.count(Counter::RevocationHit);
+                }
+                Introspected::Heard(heard)
+            }
+            // The answer that was waited for serves once, whatever its age.
+            Some(heard) if waited == Some(true) => Introspected::Heard(heard),
+            _ if waited.is_none() => Introspected::Wait(Need::Introspection(Secret(token.into()))),
+            Some(heard) if !matches!(heard.word, Word::Active(_)) => Introspected::Heard(heard),
+            Some(heard) if heard.serves(policy.stale, now) => {
+                host.count(Counter::RevocationStale);
+                Introspected::Heard(heard)
+            }
+            _ => Introspected::Nothing,
+        }
+    }
+
+    fn token_text(&self, engine: &Engine) -> Option<&[u8]> {
+        let tokens = engine.policy.tokens.as_ref()?;
+        tokens.extract(&self.head).ok().flatten()
+    }
+}
+
+/// The name of a JWT in the table: by its signing input, for a signature may have two spellings.
+fn introspected_name(table: &Table, token: &[u8]) -> Fingerprint {
+    let end = token.iter().rposition(|b| *b == b'.').unwrap_or(token.len());
+    let signing_input = token.get(..end).unwrap_or(token);
+    table.fingerprint(Use::Revocation, &[b"introspection", signing_input])
 }

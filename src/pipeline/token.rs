@@ -2,6 +2,7 @@
 
 use super::{Pass, Pipeline};
 use crate::engine::Engine;
+use crate::guard::revocation::introspection::is_opaque;
 use crate::guard::token::{Requirement, Trouble, judge_scopes};
 use crate::host::Host;
 use crate::jose::Verified;
@@ -46,6 +47,16 @@ impl Pipeline {
         let Some(policy) = &engine.policy.tokens else {
             return Err(Reason::Internal.into());
         };
+        if let Some(revocation) = &engine.policy.revocation
+            && revocation.introspection.is_some()
+            && is_opaque(token)
+        {
+            let judged = self.judge_opaque(host, engine, revocation, token)?;
+            if let (Ok(verified), Some(operation)) = (&judged, self.operation(engine)) {
+                judge_scopes(operation, verified)?;
+            }
+            return Ok(judged);
+        }
         let now = host.now();
         let known = engine.knowledge.borrow().good_token(token, now);
         let verified = match known {

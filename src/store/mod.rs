@@ -52,8 +52,15 @@ pub enum Use<'u> {
 }
 
 /// A record's name in the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// The same name for maps beside the table.
+    pub fn key(self) -> u128 {
+        self.0.into()
+    }
+}
 
 /// The key that all workers share. It is read back after writing: of two writers the later one's key counts.
 ///

@@ -3,8 +3,10 @@
 use crate::scene::{Exchange, Request, Scene, Verdict, get, header};
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use jwt_simple::algorithms::{HS256Key, MACLike};
-use portcullis::host::{Counter, Host};
+use portcullis::guard::revocation::{Claim, Source};
+use portcullis::host::{Counter, Gauge, Host};
 use portcullis::knowledge::Need;
+use std::time::Duration;
 
 const SECRET: &[u8; 32] = b"0123456789abcdef0123456789abcdef";
 const POLICY: &str = r#"{
@@ -63,6 +65,7 @@ fn what_one_worker_refused_every_worker_refuses() {
     let request = with_id(&scene, "t-1");
     let exchange = scene.send_to(&other, &request).answered(VALID);
     assert_eq!(exchange.verdict(), Verdict::Allowed);
+    scene.pass(5);
     asks(&scene, &request, "/EXISTS/revoked:t-1").answered(REVOKED);
     assert_eq!(
         scene.send_to(&other, &request).verdict(),
@@ -169,4 +172,176 @@ fn without_a_store_the_last_word_is_on_error() {
     let request = with_id(&scene, "t");
     scene.host.set_broken(true);
     scene.denied(&request, "revocation_unavailable");
+}
+
+#[test]
+fn one_worker_asks_for_all_and_an_answer_serves_them_all() {
+    let scene = Scene::new(POLICY);
+    let other = scene.worker(POLICY);
+    let request = with_id(&scene, "t-1");
+    let first = asks(&scene, &request, "/EXISTS/revoked:t-1");
+    assert_eq!(first.claim(), Claim::Mine);
+    let mut second = scene.send_to(&other, &request);
+    let until = scene.host.now().plus(Duration::from_millis(210));
+    assert_eq!(second.claim(), Claim::Elsewhere(until));
+    assert!(!second.heard());
+    assert_eq!(first.answered(VALID).verdict(), Verdict::Allowed);
+    assert!(second.heard());
+    assert_eq!(second.verdict(), Verdict::Allowed);
+    // And neither asks again within the answer's time.
+    scene.pass(4);
+    assert_eq!(scene.send_to(&other, &request).verdict(), Verdict::Allowed);
+    assert_eq!(scene.host.counted(Counter::RevocationAsked), 1);
+}
+
+#[test]
+fn a_source_that_is_silent_is_not_waited_for_and_one_question_a_second_tries_it() {
+    let scene = Scene::new(POLICY);
+    let probe = |id: &str| scene.send(&with_id(&scene, id));
+    for i in 0..5 {
+        let exchange = probe(&format!("silent-{i}"));
+        assert_eq!(exchange.claim(), Claim::Mine);
+        assert_eq!(
+            exchange.answered(None).verdict(),
+            Verdict::Denied("revocation_unavailable")
+        );
+    }
+    assert_eq!(probe("x").claim(), Claim::Nobody);
+    assert_eq!(
+        probe("x").unasked().verdict(),
+        Verdict::Denied("revocation_unavailable")
+    );
+    assert_eq!(scene.host.measured(Gauge::Breaker(Source::Lookup)), Some(2));
+    scene.pass(1);
+    let exchange = probe("y");
+    assert_eq!((exchange.claim(), probe("z").claim()), (Claim::Mine, Claim::Nobody));
+    assert_eq!(exchange.answered(VALID).verdict(), Verdict::Allowed);
+    assert_eq!(probe("z").claim(), Claim::Mine);
+    assert_eq!(scene.host.measured(Gauge::Breaker(Source::Lookup)), Some(0));
+    assert_eq!(scene.host.counted(Counter::BreakerOpened), 1);
+    // Nonsense about one token cuts no other off.
+    for _ in 0..9 {
+        probe("odd").answered(Some((200, "application/json", "{}")));
+    }
+    assert_eq!(probe("even").claim(), Claim::Mine);
+}
+
+const INTROSPECTING: &str = r#"{
+  "operations": [ { "id": "o", "methods": ["GET"], "path": "/x", "scopes": ["read"] }, { "id": "p", "methods": ["GET"], "path": "/plain" } ],
+  "tokens": { "providers": [ { "issuer": "i", "audiences": ["a"], "algorithms": ["HS256"], "claims_to_headers": { "x-user": "sub" }, "jwks": { "inline": { "keys": [ { "kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY" } ] } } } ] },
+  "revocation": { "on_error": "allow", "stale": "1m", "introspection": { "cluster": "idp", "authority": "id", "path": "/introspect", "client_id": "me", "client_secret": "s", "cache": "5s" } } }"#;
+
+fn says(body: &str) -> Option<(u16, &str, &str)> {
+    Some((200, "application/json", body))
+}
+
+#[test]
+fn an_opaque_token_is_what_introspection_says_it_is() {
+    let scene = Scene::new(INTROSPECTING);
+    let request = get("/x").bearer("opaque-1");
+    let exchange = scene.send(&request);
+    assert_eq!(exchange.callout().body, b"token=opaque-1&token_type_hint=access_token");
+    let active = says(r#"{"active":true,"sub":"ann","scope":"read write"}"#);
+    let exchange = exchange.answered(active);
+    assert_eq!(exchange.verdict(), Verdict::Allowed);
+    assert_eq!(exchange.edits(), [("x-user".to_owned(), Some("ann".to_owned()))]);
+    scene.allowed(&request);
+    scene.pass(5);
+    let exchange = scene.send(&request).answered(says(r#"{"active":false}"#));
+    assert_eq!(exchange.verdict(), Verdict::Denied("token_inactive"));
+    scene.denied(&request, "token_inactive");
+    let narrow = scene
+        .send(&get("/x").bearer("opaque-2"))
+        .answered(says(r#"{"active":true,"scope":"write"}"#));
+    assert_eq!(narrow.verdict(), Verdict::Denied("token_scope"));
+}
+
+#[test]
+fn an_opaque_token_that_nobody_vouches_for_is_refused_whatever_on_error_says() {
+    let scene = Scene::new(INTROSPECTING);
+    let request = get("/plain").bearer("opaque-1");
+    for answer in [
+        None,
+        Some((500, "text/plain", "")),
+        Some((200, "text/html", "{}")),
+        says(r#"{"active":1}"#),
+    ] {
+        let exchange = scene.send(&request).answered(answer);
+        assert_eq!(exchange.verdict(), Verdict::Denied("revocation_unavailable"));
+    }
+    assert_eq!(
+        scene.send(&request).answered(says(r#"{"active":true}"#)).verdict(),
+        Verdict::Allowed
+    );
+    // The last known answer, for as long as it may serve.
+    scene.pass(59);
+    assert_eq!(scene.send(&request).answered(None).verdict(), Verdict::Allowed);
+    scene.pass(1);
+    assert_eq!(
+        scene.send(&request).answered(None).verdict(),
+        Verdict::Denied("revocation_unavailable")
+    );
+    // Never beyond its `exp`.
+    let end = scene.host.now().seconds() + 3;
+    let request = get("/plain").bearer("opaque-3");
+    let brief = format!(r#"{{"active":true,"exp":{end}}}"#);
+    assert_eq!(scene.send(&request).answered(says(&brief)).verdict(), Verdict::Allowed);
+    scene.pass(3);
+    assert_eq!(
+        scene.send(&request).answered(None).verdict(),
+        Verdict::Denied("revocation_unavailable")
+    );
+}
+
+#[test]
+fn without_introspection_an_opaque_token_is_malformed_and_a_broken_jwt_always_is() {
+    Scene::new(POLICY).denied(&get("/x").bearer("opaque"), "token_malformed");
+    let scene = Scene::new(INTROSPECTING);
+    scene.denied(&get("/x").bearer("a.b.c"), "token_malformed");
+    scene.denied(&get("/x").bearer("sp ace"), "token_malformed");
+}
+
+#[test]
+fn a_jwt_is_verified_first_and_then_asked_about() {
+    let scene = Scene::new(INTROSPECTING);
+    let other = scene.worker(INTROSPECTING);
+    let request = with_claims(&scene, r#","scope":"read""#);
+    let forged = {
+        let token = with_claims(&scene, r#","scope":"read","x":1"#);
+        let mut text = token.bearer_text().to_owned();
+        text.replace_range(text.len() - 6.., "AAAAAA");
+        get("/x").bearer(&text)
+    };
+    scene.denied(&forged, "token_signature");
+    assert_eq!(
+        scene.send(&request).answered(says(r#"{"active":true}"#)).verdict(),
+        Verdict::Allowed
+    );
+    assert_eq!(
+        scene
+            .send_to(&other, &request)
+            .answered(says(r#"{"active":true,"scope":"write"}"#))
+            .verdict(),
+        Verdict::Denied("token_scope")
+    );
+    scene.pass(5);
+    assert_eq!(
+        scene
+            .send(&request)
+            .answered(says(r#"{"active":true,"iss":"other"}"#))
+            .verdict(),
+        Verdict::Denied("token_issuer")
+    );
+    scene.pass(5);
+    let exchange = scene.send(&request).answered(says(r#"{"active":false}"#));
+    assert_eq!(exchange.verdict(), Verdict::Denied("token_revoked"));
+    // Every worker knows, for good.
+    scene.pass(600);
+    assert_eq!(
+        scene.send_to(&other, &request).verdict(),
+        Verdict::Denied("token_revoked")
+    );
+    // A source that is down: as `on_error` says.
+    let unknown = with_claims(&scene, r#","scope":"read","y":1"#);
+    assert_eq!(scene.send(&unknown).answered(None).verdict(), Verdict::Allowed);
 }

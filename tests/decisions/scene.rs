@@ -1,8 +1,9 @@
 //! A policy at work on the memory host, and requests in one line.
 
-use portcullis::callout::Answer;
+use portcullis::callout::{Answer, Callout};
 use portcullis::config;
 use portcullis::engine::Engine;
+use portcullis::guard::revocation::Claim;
 use portcullis::host::memory::MemoryHost;
 use portcullis::knowledge::Need;
 use portcullis::pipeline::{Pipeline, Response, Step};
@@ -64,6 +65,12 @@ impl Request {
 
     pub fn bearer(self, token: &str) -> Self {
         self.field("authorization", format!("Bearer {token}"))
+    }
+
+    /// The token that [`Request::bearer`] set.
+    pub fn bearer_text(&self) -> &str {
+        let value = self.fields.iter().find(|(name, _)| name == "authorization").unwrap();
+        std::str::from_utf8(&value.1).unwrap().strip_prefix("Bearer ").unwrap()
     }
 
     pub fn body(mut self, body: impl AsRef<[u8]>) -> Self {
@@ -198,6 +205,48 @@ impl Exchange<'_> {
             Some(Step::Deny(reply)) => *reply,
             step => panic!("no refusal: {step:?}"),
         }
+    }
+
+    /// Finds that what the request waits for can't be asked.
+    pub fn unasked(mut self) -> Self {
+        let Some(Step::Wait(need)) = self.step.take() else {
+            panic!("the request does not wait")
+        };
+        let step = self.pipeline.resume(&self.scene.host, &need, false);
+        self.took(step);
+        self
+    }
+
+    /// Who is to ask for what the request waits for.
+    #[track_caller]
+    pub fn claim(&self) -> Claim {
+        let Some(Step::Wait(need)) = &self.step else {
+            panic!("the request does not wait")
+        };
+        self.engine.claim(&self.scene.host, need)
+    }
+
+    /// The callout that the request waits for.
+    #[track_caller]
+    pub fn callout(&self) -> Callout {
+        let Some(Step::Wait(need)) = &self.step else {
+            panic!("the request does not wait")
+        };
+        self.engine.callout(need).unwrap()
+    }
+
+    /// Goes on once another worker's question has ended; `false` if it has not.
+    #[track_caller]
+    pub fn heard(&mut self) -> bool {
+        let Some(Step::Wait(need)) = self.step.clone() else {
+            panic!("the request does not wait")
+        };
+        let Some(told) = self.engine.heard(&self.scene.host, &need) else {
+            return false;
+        };
+        let step = self.pipeline.resume(&self.scene.host, &need, told);
+        self.took(step);
+        true
     }
 
     /// Answers the callout that the request waits for; `None`: no answer came.

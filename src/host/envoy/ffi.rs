@@ -88,6 +88,7 @@ unsafe extern "C" {
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
 }
 
 /// Takes over what the host put into memory that the SDK's `proxy_on_memory_allocate` gave it: a boxed slice of exactly
@@ -255,14 +256,26 @@ pub fn set_effective_context(context: u32) -> Result<(), Failed> {
     done(unsafe { proxy_set_effective_context(context) })
 }
 
-/// Defines a counter, or finds the one of this name.
-pub fn define_counter(name: &str) -> Option<u32> {
-    const COUNTER: u32 = 0;
+/// What a metric does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    Counter = 0,
+    Gauge = 1,
+}
+
+/// Defines a metric, or finds the one of this name.
+pub fn define_metric(kind: Metric, name: &str) -> Option<u32> {
     let mut id = 0;
     // SAFETY: the host reads the name and writes one u32.
-    done(unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) })
+    done(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) })
         .ok()
         .map(|()| id)
+}
+
+/// Sets a gauge.
+pub fn record(id: u32, value: u64) {
+    // SAFETY: no memory is passed. A gauge that can't be moved has nobody to tell.
+    let _ = unsafe { proxy_record_metric(id, value) };
 }
 
 pub fn increment(id: u32) {

@@ -2,7 +2,7 @@
 
 pub mod ffi;
 
-use super::{Cell, Counter, Host, HostError, Level, Topic, Versioned};
+use super::{Cell, Counter, Gauge, Host, HostError, Level, Topic, Versioned};
 use crate::rate::Instant;
 use crate::verdict::Reason;
 use std::cell::RefCell;
@@ -14,6 +14,7 @@ pub struct Envoy {
     /// Starts every key of shared data: Istio leaves `vm_id` blank, so that all plugins share one name space.
     prefix: String,
     counters: RefCell<HashMap<Counter, Option<u32>>>,
+    gauges: RefCell<HashMap<Gauge, Option<u32>>>,
 }
 
 impl Envoy {
@@ -22,6 +23,7 @@ impl Envoy {
         Self {
             prefix: format!("portcullis:{plugin}:"),
             counters: RefCell::default(),
+            gauges: RefCell::default(),
         }
     }
 
@@ -38,8 +40,13 @@ impl Envoy {
             Counter::StoreEviction,
             Counter::KeysFetched,
             Counter::KeysFailed,
+            Counter::RevocationHit,
+            Counter::RevocationMiss,
+            Counter::RevocationShared,
             Counter::RevocationAsked,
+            Counter::Introspected,
             Counter::RevocationFailed,
+            Counter::BreakerOpened,
             Counter::RevocationStale,
         ];
         for counter in denied.chain(others) {
@@ -51,7 +58,7 @@ impl Envoy {
         let mut counters = self.counters.borrow_mut();
         *counters
             .entry(counter)
-            .or_insert_with(|| ffi::define_counter(&name(counter)))
+            .or_insert_with(|| ffi::define_metric(ffi::Metric::Counter, &name(counter)))
     }
 
     fn key(&self, cell: Cell) -> String {
@@ -86,9 +93,21 @@ fn name(counter: Counter) -> String {
         Counter::StoreEviction => "portcullis.store.evictions".to_owned(),
         Counter::KeysFetched => "portcullis.keys.fetched".to_owned(),
         Counter::KeysFailed => "portcullis.keys.failed".to_owned(),
+        Counter::RevocationHit => "portcullis.revocation.hits".to_owned(),
+        Counter::RevocationMiss => "portcullis.revocation.misses".to_owned(),
+        Counter::RevocationShared => "portcullis.revocation.shared_waits".to_owned(),
         Counter::RevocationAsked => "portcullis.revocation.lookups".to_owned(),
+        Counter::Introspected => "portcullis.revocation.introspections".to_owned(),
+        Counter::BreakerOpened => "portcullis.revocation.breaker_opened".to_owned(),
         Counter::RevocationFailed => "portcullis.revocation.failures".to_owned(),
         Counter::RevocationStale => "portcullis.revocation.stale".to_owned(),
+    }
+}
+
+/// A gauge's name.
+fn gauge_name(gauge: Gauge) -> String {
+    match gauge {
+        Gauge::Breaker(source) => format!("portcullis.revocation.breaker.{}", source.name()),
     }
 }
 
@@ -123,6 +142,16 @@ impl Host for Envoy {
     fn count(&self, counter: Counter) {
         if let Some(id) = self.id(counter) {
             ffi::increment(id);
+        }
+    }
+
+    fn measure(&self, gauge: Gauge, value: u64) {
+        let mut gauges = self.gauges.borrow_mut();
+        let id = gauges
+            .entry(gauge)
+            .or_insert_with(|| ffi::define_metric(ffi::Metric::Gauge, &gauge_name(gauge)));
+        if let Some(id) = id {
+            ffi::record(*id, value);
         }
     }
 

@@ -1,30 +1,17 @@
-//! Revoked tokens: a lookup by callout, its answer remembered for a short while by this worker and, once it was
-//! "revoked", by all of them until the token ends.
+//! Revocation by lookup: one question for each token, worded by a template, to any HTTP service; and how its answer is
+//! read. A value never leaves its path segment, and an answer that says neither yes nor no says nothing.
 
-use super::OnError;
-use super::token::Endpoint;
+use super::{Failure, Told};
 use crate::callout::Answer;
 use crate::guard::requests::MediaType;
-use crate::host::Host;
+use crate::guard::token::Endpoint;
 use crate::jose::Verified;
 use crate::json::pointer::Pointer;
 use crate::json::{Limits, Value, parse};
 use crate::path::encode_segment;
-use crate::rate::Instant;
-use crate::store::{Fingerprint, Record, StoreError, Table, Use};
-use crate::verdict::{Mode, Reason};
+use crate::verdict::Reason;
 use std::collections::BTreeSet;
 use std::time::Duration;
-
-/// The configuration's `revocation`.
-#[derive(Debug)]
-pub struct RevocationPolicy {
-    pub on_error: OnError,
-    /// How long the last good answer serves while the source is down.
-    pub stale: Duration,
-    pub lookup: Lookup,
-    pub mode: Option<Mode>,
-}
 
 /// A question to an HTTP service, one for each token.
 #[derive(Debug)]
@@ -70,9 +57,6 @@ pub enum VerdictRule {
     },
 }
 
-/// How long "revoked" is remembered of a token without an end.
-const ENDLESS: Duration = Duration::from_secs(24 * 3600);
-
 impl Lookup {
     /// Whether the question is about one token, and not about a subject or an issuer who may be taken back.
     pub fn names_token(&self) -> bool {
@@ -105,61 +89,59 @@ impl Lookup {
         Ok(path)
     }
 
-    /// Whether an answer says "revoked"; `None` if it says neither.
-    pub fn read(&self, answer: &Answer) -> Option<bool> {
+    /// Whether an answer says "revoked".
+    ///
+    /// # Errors
+    /// [`Failure`] if it says neither yes nor no.
+    pub fn read(&self, answer: Option<&Answer>) -> Told<bool> {
+        let answer = answer.ok_or(Failure::Silence)?;
+        let otherwise = Failure::of(answer.status);
         match &self.verdict {
             VerdictRule::Status { revoked, valid } => {
                 match (revoked.contains(&answer.status), valid.contains(&answer.status)) {
-                    (true, _) => Some(true),
-                    (false, true) => Some(false),
-                    (false, false) => None,
+                    (true, _) => Ok(true),
+                    (false, true) => Ok(false),
+                    (false, false) => Err(otherwise),
                 }
             }
             VerdictRule::Json { at, equals } => {
-                let json = MediaType::parse(answer.content_type()).is_some_and(|media| media.essence.ends_with("json"));
-                if answer.status != 200 || !json {
-                    return None;
+                if answer.status != 200 || !is_json(answer) {
+                    return Err(otherwise);
                 }
-                let value = parse(&answer.body, &Limits::FOREIGN).ok()?;
-                let found = at.find(&value)?;
-                (found.kind() == equals.kind()).then(|| found == equals)
+                let value = parse(&answer.body, &Limits::FOREIGN).map_err(|_| Failure::Nonsense)?;
+                let found = at.find(&value).ok_or(Failure::Nonsense)?;
+                if found.kind() == equals.kind() {
+                    Ok(found == equals)
+                } else {
+                    Err(Failure::Nonsense)
+                }
             }
         }
     }
 }
 
-/// The name of a token's "revoked" in the table: the question that was asked about it, within its issuer.
-fn fingerprint(table: &Table, token: &Verified, path: &str) -> Fingerprint {
-    table.fingerprint(Use::Revocation, &[token.issuer.as_bytes(), path.as_bytes()])
+/// Whether an answer calls itself JSON.
+pub fn is_json(answer: &Answer) -> bool {
+    MediaType::parse(answer.content_type()).is_some_and(|media| media.essence.ends_with("json"))
 }
 
-/// Whether any worker has seen this token revoked.
-pub fn is_known_revoked(table: &Table, host: &dyn Host, token: &Verified, path: &str) -> Result<bool, StoreError> {
-    let record = table.peek(host, fingerprint(table, token, path))?;
-    Ok(record.is_some_and(|record| record.idle_at > host.now()))
-}
-
-/// Tells every worker that this token is revoked. The record may be forgotten for another, unlike a ban: the source is
-/// asked again then, and nobody can fill the table with tokens of his own.
-pub fn publish_revoked(
-    table: &Table,
-    host: &dyn Host,
-    lookup: &Lookup,
-    token: &Verified,
-    path: &str,
-) -> Result<(), StoreError> {
-    let now = host.now();
-    let until = if lookup.names_token() {
-        token.ends.unwrap_or_else(|| now.plus(ENDLESS))
-    } else {
-        now.plus(lookup.cache)
-    };
-    let record = Record {
-        words: [1, 0, 0],
-        idle_at: until,
-        held_until: Instant::EPOCH,
-    };
-    table.update(host, fingerprint(table, token, path), now, |_| (Some(record), ()))
+/// A lookup for tests.
+#[cfg(test)]
+pub fn sample(cache: Duration) -> Lookup {
+    let at = Pointer::parse("/EXISTS").unwrap();
+    let equals = parse(b"1", &Limits::FOREIGN).unwrap();
+    Lookup {
+        endpoint: Endpoint {
+            cluster: "c".into(),
+            authority: "a".into(),
+            path: "/EXISTS/revoked:{jti}".into(),
+            timeout: Duration::from_millis(200),
+            refresh: Duration::ZERO,
+        },
+        template: vec![Piece::Literal("/EXISTS/revoked:".into()), Piece::Id],
+        verdict: VerdictRule::Json { at, equals },
+        cache,
+    }
 }
 
 #[cfg(test)]
@@ -168,16 +150,8 @@ mod tests {
 
     fn lookup(verdict: VerdictRule) -> Lookup {
         Lookup {
-            endpoint: Endpoint {
-                cluster: "c".into(),
-                authority: "a".into(),
-                path: "/EXISTS/revoked:{jti}".into(),
-                timeout: Duration::from_millis(200),
-                refresh: Duration::ZERO,
-            },
-            template: vec![Piece::Literal("/EXISTS/revoked:".into()), Piece::Id],
             verdict,
-            cache: Duration::from_secs(5),
+            ..sample(Duration::from_secs(5))
         }
     }
 
@@ -190,28 +164,42 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(status: u16, content_type: &str, body: &str, expected: Option<bool>) {
+    fn check(status: u16, content_type: &str, body: &str, expected: Told<bool>) {
         let answer = Answer::of(status, &[("content-type", content_type)], body);
-        assert_eq!(lookup(json_rule()).read(&answer), expected, "{answer:?}");
+        assert_eq!(lookup(json_rule()).read(Some(&answer)), expected, "{answer:?}");
     }
 
     #[test]
     fn an_answer_of_another_shape_is_a_failure_never_not_revoked() {
-        check(200, "application/json", r#"{"EXISTS":1}"#, Some(true));
-        check(200, "application/json; charset=utf-8", r#"{"EXISTS":0}"#, Some(false));
-        check(200, "application/json", r#"{"EXISTS":[false,"ERR"]}"#, None);
-        check(200, "application/json", r#"{"EXISTS":"1"}"#, None);
-        check(200, "application/json", r#"{"EXISTS":true}"#, None);
-        check(200, "application/json", r#"{"EXISTS":null}"#, None);
-        check(200, "application/json", r#"{}"#, None);
-        check(200, "application/json", r#"{"EXISTS":0,"EXISTS":1}"#, None);
-        check(200, "application/json", r#"{"EXISTS":0"#, None);
-        check(200, "application/json", "", None);
-        check(200, "text/html", r#"{"EXISTS":0}"#, None);
-        check(200, "", r#"{"EXISTS":0}"#, None);
-        for status in [204, 301, 404, 500, 503, 504] {
-            check(status, "application/json", r#"{"EXISTS":0}"#, None);
+        check(200, "application/json", r#"{"EXISTS":1}"#, Ok(true));
+        check(200, "application/json; charset=utf-8", r#"{"EXISTS":0}"#, Ok(false));
+        check(
+            200,
+            "application/json",
+            r#"{"EXISTS":[false,"ERR"]}"#,
+            Err(Failure::Nonsense),
+        );
+        check(200, "application/json", r#"{"EXISTS":"1"}"#, Err(Failure::Nonsense));
+        check(200, "application/json", r#"{"EXISTS":true}"#, Err(Failure::Nonsense));
+        check(200, "application/json", r#"{"EXISTS":null}"#, Err(Failure::Nonsense));
+        check(200, "application/json", r#"{}"#, Err(Failure::Nonsense));
+        check(
+            200,
+            "application/json",
+            r#"{"EXISTS":0,"EXISTS":1}"#,
+            Err(Failure::Nonsense),
+        );
+        check(200, "application/json", r#"{"EXISTS":0"#, Err(Failure::Nonsense));
+        check(200, "application/json", "", Err(Failure::Nonsense));
+        check(200, "text/html", r#"{"EXISTS":0}"#, Err(Failure::Nonsense));
+        check(200, "", r#"{"EXISTS":0}"#, Err(Failure::Nonsense));
+        for status in [204, 301, 404] {
+            check(status, "application/json", r#"{"EXISTS":0}"#, Err(Failure::Nonsense));
         }
+        for status in [500, 503, 504] {
+            check(status, "application/json", r#"{"EXISTS":0}"#, Err(Failure::Silence));
+        }
+        assert_eq!(lookup(json_rule()).read(None), Err(Failure::Silence));
     }
 
     #[test]
@@ -220,8 +208,9 @@ mod tests {
             revoked: [200].into(),
             valid: [404].into(),
         });
-        let read = |status| lookup.read(&Answer::of(status, &[], ""));
-        assert_eq!((read(200), read(404), read(503)), (Some(true), Some(false), None));
+        let read = |status| lookup.read(Some(&Answer::of(status, &[], "")));
+        assert_eq!((read(200), read(404)), (Ok(true), Ok(false)));
+        assert_eq!((read(503), read(403)), (Err(Failure::Silence), Err(Failure::Nonsense)));
     }
 
     #[test]

@@ -1,0 +1,163 @@
+//! The engine's part in revocation: who asks, in which words, and what an answer teaches.
+
+use super::Engine;
+use crate::callout::{Answer, Callout};
+use crate::guard::revocation::answers::{self, Claim};
+use crate::guard::revocation::breaker::{Breaker, Standing};
+use crate::guard::revocation::introspection::{About, Heard};
+use crate::guard::revocation::{Failure, Learnt, Lookup, Source};
+use crate::host::{Counter, Gauge, Host};
+use crate::knowledge::{Need, Secret};
+use crate::store::{Fingerprint, Table};
+
+impl Learnt {
+    fn breaker(&mut self, source: Source) -> &mut Breaker {
+        match source {
+            Source::Lookup => &mut self.lookup_breaker,
+            Source::Introspection => &mut self.introspection_breaker,
+        }
+    }
+}
+
+impl Engine {
+    /// Who is to ask for what is needed. What belongs to no source of revocation is asked by this worker.
+    pub fn claim(&self, host: &dyn Host, need: &Need) -> Claim {
+        let source = match need {
+            Need::Keys(_) => return Claim::Mine,
+            Need::Revocation(_) => Source::Lookup,
+            Need::Introspection(_) => Source::Introspection,
+        };
+        let admitted = self.with_breaker(host, source, |breaker| breaker.admits(host.now()));
+        if !admitted {
+            return Claim::Nobody;
+        }
+        match self.question(need) {
+            Some((table, lookup, question)) => answers::claim(table, host, lookup, question),
+            None => Claim::Mine,
+        }
+    }
+
+    /// How a question that another worker asks has ended; `None` while it is at it.
+    pub fn heard(&self, host: &dyn Host, need: &Need) -> Option<bool> {
+        match self.question(need) {
+            Some((table, _, question)) => answers::heard(table, host, question),
+            None => Some(false),
+        }
+    }
+
+    fn question(&self, need: &Need) -> Option<(&Table, &Lookup, Fingerprint)> {
+        let Need::Revocation(path) = need else { return None };
+        let (table, lookup) = (self.table.as_ref()?, self.policy.revocation.as_ref()?.lookup.as_ref()?);
+        Some((table, lookup, answers::name(table, lookup, path)))
+    }
+
+    /// Uses a breaker and shows where it stands if that has changed.
+    fn with_breaker<T>(&self, host: &dyn Host, source: Source, act: impl FnOnce(&mut Breaker) -> T) -> T {
+        let mut learnt = self.revocation.borrow_mut();
+        let breaker = learnt.breaker(source);
+        let before = breaker.standing();
+        let result = act(breaker);
+        let after = breaker.standing();
+        if before != after {
+            let value = match after {
+                Standing::Closed => 0,
+                Standing::HalfOpen => 1,
+                Standing::Open => 2,
+            };
+            host.measure(Gauge::Breaker(source), value);
+            if before == Standing::Closed {
+                host.count(Counter::BreakerOpened);
+            }
+        }
+        result
+    }
+
+    pub(super) fn lookup_callout(&self, path: &str) -> Option<Callout> {
+        let lookup = self.policy.revocation.as_ref()?.lookup.as_ref()?;
+        Some(Callout::get(&lookup.endpoint, path.to_owned()))
+    }
+
+    pub(super) fn introspection_callout(&self, token: &Secret) -> Option<Callout> {
+        let introspection = self.policy.revocation.as_ref()?.introspection.as_ref()?;
+        Some(introspection.callout(&token.0))
+    }
+
+    /// Notes that a question goes out.
+    pub(super) fn revocation_asked(&self, host: &dyn Host, need: &Need) {
+        let now = host.now();
+        match need {
+            Need::Keys(_) => {}
+            Need::Revocation(_) => {
+                if let Some((_, _, question)) = self.question(need) {
+                    self.revocation.borrow_mut().answers.note_question(question, now);
+                }
+                host.count(Counter::RevocationAsked);
+            }
+            Need::Introspection(token) => {
+                let key = self.knowledge.borrow().hash(&token.0);
+                self.revocation.borrow_mut().introspecting.insert(key, now);
+                host.count(Counter::Introspected);
+            }
+        }
+    }
+
+    /// Takes in what a source answered; whether it told something.
+    pub(super) fn learn_revocation(&self, host: &dyn Host, need: &Need, answer: Option<&Answer>) -> bool {
+        let (source, told) = match need {
+            Need::Keys(_) => return false,
+            Need::Revocation(_) => (Source::Lookup, self.learn_answer(host, need, answer)),
+            Need::Introspection(token) => (Source::Introspection, self.learn_introspection(host, token, answer)),
+        };
+        self.with_breaker(host, source, |breaker| match told {
+            Err(Failure::Silence) => breaker.failed(host.now()),
+            Ok(()) | Err(Failure::Nonsense) => breaker.succeeded(),
+        });
+        if told.is_err() {
+            host.count(Counter::RevocationFailed);
+        }
+        told.is_ok()
+    }
+
+    fn learn_answer(&self, host: &dyn Host, need: &Need, answer: Option<&Answer>) -> Result<(), Failure> {
+        let Some((table, lookup, question)) = self.question(need) else {
+            return Err(Failure::Nonsense);
+        };
+        let told = lookup.read(answer);
+        let answers = &mut self.revocation.borrow_mut().answers;
+        answers.learn(table, host, lookup, question, told.ok());
+        told.map(|_| ())
+    }
+
+    fn learn_introspection(&self, host: &dyn Host, token: &Secret, answer: Option<&Answer>) -> Result<(), Failure> {
+        let now = host.now();
+        let (key, provider) = {
+            let knowledge = self.knowledge.borrow();
+            let known = knowledge.good_token(&token.0, now);
+            (knowledge.hash(&token.0), known.map(|verified| verified.provider))
+        };
+        let mut learnt = self.revocation.borrow_mut();
+        let asked = learnt.introspecting.remove(&key).unwrap_or(now);
+        let policy = self
+            .policy
+            .revocation
+            .as_ref()
+            .and_then(|policy| policy.introspection.as_ref());
+        let (Some(introspection), Some(tokens)) = (policy, &self.policy.tokens) else {
+            return Err(Failure::Nonsense);
+        };
+        let about = About {
+            token: &token.0,
+            provider,
+            asked,
+        };
+        let heard = introspection.read(answer, tokens, &about, now)?;
+        learnt.heard.insert(key, heard);
+        Ok(())
+    }
+
+    /// The last that introspection said of a token.
+    pub(crate) fn introspected(&self, token: &[u8]) -> Option<Heard> {
+        let key = self.knowledge.borrow().hash(token);
+        self.revocation.borrow().heard.last(key).cloned()
+    }
+}

@@ -1,0 +1,270 @@
+//! What is known of the lookup's answers: by all workers, in the shared table, and by this one, which remembers what the
+//! table may have forgotten.
+//!
+//! A record of the table holds the last answer and, while a worker asks, until when it may be at it: one worker asks for
+//! all. "Revoked" stands until the token ends; "not revoked" is used for `cache`, and longer only while the source is
+//! down. A record may be forgotten for another, unlike a ban: the source is asked again then, and nobody can fill the
+//! table with tokens of his own.
+
+use super::{Known, Lookup};
+use crate::host::Host;
+use crate::knowledge::Recent;
+use crate::rate::Instant;
+use crate::store::{Fingerprint, Record, StoreError, Table, Use};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How long "revoked" is remembered of a token without an end.
+const ENDLESS: Duration = Duration::from_secs(24 * 3600);
+
+/// Beyond a question's timeout, the time in which its answer must have been written down.
+const WRITE_SLACK: Duration = Duration::from_millis(10);
+
+/// The first word of a record; the second is when the answer's question was asked, the third until when a worker is
+/// asking, or zero.
+const UNTOLD: u64 = 0;
+const REVOKED: u64 = 1;
+const NOT_REVOKED: u64 = 2;
+
+/// Who asks a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// This worker.
+    Mine,
+    /// Another one, which has until then.
+    Elsewhere(Instant),
+    /// Nobody: the source is silent, or too many questions are out.
+    Nobody,
+}
+
+/// What the table says about a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shared {
+    pub known: Option<Known>,
+    /// "Revoked", for as long as the token lives.
+    pub revoked_for_good: bool,
+}
+
+/// What this worker knows.
+#[derive(Debug, Default)]
+pub struct Answers {
+    local: Recent<(bool, Instant)>,
+    /// When the questions under way were asked; as many as there are callouts.
+    asked: HashMap<Fingerprint, Instant>,
+}
+
+fn known(revoked: bool, learnt: Instant, now: Instant) -> Known {
+    let age = if now < learnt { Duration::MAX } else { now.since(learnt) };
+    Known { revoked, age }
+}
+
+/// The name of a question in the table. Of another service, the same path is another question.
+pub fn name(table: &Table, lookup: &Lookup, path: &str) -> Fingerprint {
+    let endpoint = &lookup.endpoint;
+    let parts = [
+        endpoint.cluster.as_bytes(),
+        endpoint.authority.as_bytes(),
+        path.as_bytes(),
+    ];
+    table.fingerprint(Use::Revocation, &parts)
+}
+
+/// What all workers know of a question.
+///
+/// # Errors
+/// If the table can't be read.
+pub fn shared(table: &Table, host: &dyn Host, lookup: &Lookup, question: Fingerprint) -> Result<Shared, StoreError> {
+    let Some(record) = table.peek(host, question)? else {
+        return Ok(Shared {
+            known: None,
+            revoked_for_good: false,
+        });
+    };
+    let (now, learnt) = (host.now(), Instant(record.words[1]));
+    Ok(match record.words[0] {
+        REVOKED => Shared {
+            known: Some(known(true, learnt, now)),
+            revoked_for_good: lookup.names_token() && record.idle_at > now,
+        },
+        NOT_REVOKED => Shared {
+            known: Some(known(false, learnt, now)),
+            revoked_for_good: false,
+        },
+        _ => Shared {
+            known: None,
+            revoked_for_good: false,
+        },
+    })
+}
+
+/// Makes a question this worker's, unless another is at it. A table that can't keep the mark stops nobody from asking.
+pub fn claim(table: &Table, host: &dyn Host, lookup: &Lookup, question: Fingerprint) -> Claim {
+    let now = host.now();
+    let until = now.plus(lookup.endpoint.timeout).plus(WRITE_SLACK);
+    let claimed = table.update(host, question, now, |record| {
+        let [kind, learnt, asked_until] = record.map_or([UNTOLD, 0, 0], |record| record.words);
+        let other = Instant(asked_until);
+        // A mark further ahead than any can be was made before the clock was put back.
+        if now < other && other <= until {
+            return (None, Claim::Elsewhere(other));
+        }
+        let idle_at = record.map_or(until, |record| record.idle_at.max(until));
+        let record = Record {
+            words: [kind, learnt, until.0],
+            idle_at,
+            held_until: Instant::EPOCH,
+        };
+        (Some(record), Claim::Mine)
+    });
+    claimed.unwrap_or(Claim::Mine)
+}
+
+/// How a question that another worker asks has ended: `None` while it is at it, `false` if it told nothing.
+pub fn heard(table: &Table, host: &dyn Host, question: Fingerprint) -> Option<bool> {
+    let Ok(Some(record)) = table.peek(host, question) else {
+        return Some(false);
+    };
+    let [kind, _, asked_until] = record.words;
+    if host.now() < Instant(asked_until) {
+        return None;
+    }
+    Some(asked_until == 0 && kind != UNTOLD)
+}
+
+/// Tells every worker that this token is revoked for good.
+pub fn publish_revoked(
+    table: &Table,
+    host: &dyn Host,
+    question: Fingerprint,
+    ends: Option<Instant>,
+) -> Result<(), StoreError> {
+    let now = host.now();
+    let record = Record {
+        words: [REVOKED, now.0, 0],
+        idle_at: ends.unwrap_or_else(|| now.plus(ENDLESS)),
+        held_until: Instant::EPOCH,
+    };
+    table.update(host, question, now, |_| (Some(record), ()))
+}
+
+impl Answers {
+    /// The last answer that this worker got.
+    pub fn last(&self, question: Fingerprint, now: Instant) -> Option<Known> {
+        let (revoked, learnt) = self.local.get(question.key())?;
+        Some(known(*revoked, *learnt, now))
+    }
+
+    /// Notes that a question goes out.
+    pub fn note_question(&mut self, question: Fingerprint, now: Instant) {
+        self.asked.insert(question, now);
+    }
+
+    /// Takes in an answer, or that there was none, and tells every worker. It is as old as its question: what was
+    /// written after that, it may not know.
+    pub fn learn(
+        &mut self,
+        table: &Table,
+        host: &dyn Host,
+        lookup: &Lookup,
+        question: Fingerprint,
+        revoked: Option<bool>,
+    ) {
+        let now = host.now();
+        let learnt = self.asked.remove(&question).unwrap_or(now);
+        if let Some(revoked) = revoked {
+            self.local.insert(question.key(), (revoked, learnt), 1);
+        }
+        let told = table.update(host, question, now, |record| {
+            let record = match (revoked, record) {
+                (Some(revoked), _) => Record {
+                    words: [if revoked { REVOKED } else { NOT_REVOKED }, learnt.0, 0],
+                    idle_at: learnt.plus(lookup.cache),
+                    held_until: Instant::EPOCH,
+                },
+                (None, Some(record)) => Record {
+                    words: [record.words[0], record.words[1], 0],
+                    ..record
+                },
+                (None, None) => return (None, ()),
+            };
+            (Some(record), ())
+        });
+        // That the store fails leaves the answer with this worker; it was counted.
+        let _ = told;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::memory::MemoryHost;
+
+    fn lookup() -> Lookup {
+        super::super::lookup::sample(Duration::from_secs(5))
+    }
+
+    #[test]
+    fn one_worker_asks_and_all_hear_its_answer() {
+        let (host, lookup) = (MemoryHost::default(), lookup());
+        let table = Table::open(&host, 1 << 20).unwrap();
+        let question = name(&table, &lookup, "/a");
+        let mut answers = Answers::default();
+        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+        answers.note_question(question, host.now());
+        let until = host.now().plus(Duration::from_millis(210));
+        assert_eq!(claim(&table, &host, &lookup, question), Claim::Elsewhere(until));
+        assert_eq!(heard(&table, &host, question), None);
+        host.advance(Duration::from_millis(50));
+        answers.learn(&table, &host, &lookup, question, Some(false));
+        assert_eq!(heard(&table, &host, question), Some(true));
+        let age = Duration::from_millis(50);
+        let expected = Some(Known { revoked: false, age });
+        assert_eq!(shared(&table, &host, &lookup, question).unwrap().known, expected);
+        assert_eq!(answers.last(question, host.now()), expected);
+        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+    }
+
+    #[test]
+    fn a_failed_question_keeps_the_last_answer_and_ends_the_mark() {
+        let (host, lookup) = (MemoryHost::default(), lookup());
+        let table = Table::open(&host, 1 << 20).unwrap();
+        let question = name(&table, &lookup, "/a");
+        let mut answers = Answers::default();
+        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+        answers.learn(&table, &host, &lookup, question, None);
+        assert_eq!(heard(&table, &host, question), Some(false));
+        answers.learn(&table, &host, &lookup, question, Some(true));
+        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+        answers.learn(&table, &host, &lookup, question, None);
+        assert!(shared(&table, &host, &lookup, question).unwrap().known.unwrap().revoked);
+    }
+
+    #[test]
+    fn a_worker_that_is_lost_and_a_clock_put_back_hold_a_question_no_longer_than_its_timeout() {
+        let (host, lookup) = (MemoryHost::default(), lookup());
+        let table = Table::open(&host, 1 << 20).unwrap();
+        let question = name(&table, &lookup, "/a");
+        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+        host.advance(Duration::from_millis(210));
+        assert_eq!(heard(&table, &host, question), Some(false));
+        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+        let far = Record {
+            words: [UNTOLD, 0, u64::MAX],
+            idle_at: Instant(u64::MAX),
+            held_until: Instant::EPOCH,
+        };
+        table.update(&host, question, host.now(), |_| (Some(far), ())).unwrap();
+        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+    }
+
+    #[test]
+    fn a_broken_table_stops_nobody_from_asking() {
+        let (host, lookup) = (MemoryHost::default(), lookup());
+        let table = Table::open(&host, 1 << 20).unwrap();
+        let question = name(&table, &lookup, "/a");
+        host.set_broken(true);
+        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+        assert!(shared(&table, &host, &lookup, question).is_err());
+        assert_eq!(heard(&table, &host, question), Some(false));
+    }
+}

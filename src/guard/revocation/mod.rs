@@ -1,0 +1,91 @@
+//! Revoked tokens: what is asked about a token, of whom, and what an answer means. Each source is a file of its own; a
+//! token that any of them knows as revoked is refused.
+//!
+//! Nothing here asks or waits: the pipeline says what it needs, `crate::engine` words the question and keeps what was
+//! learnt. An answer of another shape than expected is a failure of its source, never "not revoked".
+
+pub mod answers;
+pub mod breaker;
+pub mod introspection;
+pub mod lookup;
+
+pub use answers::Claim;
+pub use introspection::Introspection;
+pub use lookup::Lookup;
+
+use super::OnError;
+use crate::verdict::Mode;
+use std::time::Duration;
+
+/// The configuration's `revocation`; at least one source is there.
+#[derive(Debug)]
+pub struct RevocationPolicy {
+    pub on_error: OnError,
+    /// How long the last good answer serves while its source is down.
+    pub stale: Duration,
+    pub lookup: Option<Lookup>,
+    pub introspection: Option<Introspection>,
+    pub mode: Option<Mode>,
+}
+
+impl RevocationPolicy {
+    /// Whether any source asks for the hash of the token.
+    pub fn asks_hash(&self) -> bool {
+        let lookup = self.lookup.as_ref();
+        lookup.is_some_and(|lookup| lookup.template.contains(&lookup::Piece::TokenHash))
+    }
+}
+
+/// A source of verdicts, as metrics name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    Lookup,
+    Introspection,
+}
+
+impl Source {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lookup => "lookup",
+            Self::Introspection => "introspection",
+        }
+    }
+}
+
+/// Why a source told nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// No answer, or one that says that there is none: a status of 500 and above.
+    Silence,
+    /// An answer of another shape than expected.
+    Nonsense,
+}
+
+impl Failure {
+    /// What an answer of an unexpected status is.
+    pub fn of(status: u16) -> Self {
+        if status >= 500 { Self::Silence } else { Self::Nonsense }
+    }
+}
+
+/// What a source says of a token.
+pub type Told<T> = Result<T, Failure>;
+
+/// An answer of the lookup with its age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    pub revoked: bool,
+    /// The longest there is, after a clock was put back: nothing is known of the age then.
+    pub age: Duration,
+}
+
+/// What one worker has learnt of the sources.
+#[derive(Debug, Default)]
+pub struct Learnt {
+    pub answers: answers::Answers,
+    pub heard: introspection::Memory,
+    /// When the introspections under way were asked; as many as there are callouts.
+    pub introspecting: std::collections::HashMap<u128, crate::rate::Instant>,
+    pub lookup_breaker: breaker::Breaker,
+    pub introspection_breaker: breaker::Breaker,
+}
