@@ -36,7 +36,7 @@ impl Engine {
         let providers = policy.tokens.as_ref().map_or(0, |tokens| tokens.providers.len());
         Ok(Self {
             knowledge: RefCell::new(Knowledge::new(key, providers)),
-            revocation: RefCell::default(),
+            revocation: RefCell::new(Learnt::open(policy.revocation.as_ref(), key, host)?),
             policy,
             table,
         })
@@ -44,11 +44,15 @@ impl Engine {
 
     /// What is due to be asked unasked, such as keys at start.
     pub fn due(&self, host: &dyn Host) -> Vec<Need> {
-        let Some(tokens) = &self.policy.tokens else {
-            return Vec::new();
-        };
-        let due = self.knowledge.borrow().keys_due(tokens, host.now());
-        due.into_iter().map(Need::Keys).collect()
+        let mut needs = Vec::new();
+        if let Some(tokens) = &self.policy.tokens {
+            let due = self.knowledge.borrow().keys_due(tokens, host.now());
+            needs.extend(due.into_iter().map(Need::Keys));
+        }
+        if self.feed_due(host) {
+            needs.push(Need::FeedPoll);
+        }
+        needs
     }
 
     /// The callout that tells what is needed; `None` if nothing does.
@@ -60,6 +64,8 @@ impl Engine {
             },
             Need::Revocation(path) => self.lookup_callout(path),
             Need::Introspection(token) => self.introspection_callout(token),
+            Need::FeedPoll => self.feed_callout(),
+            Need::Feed => None,
         }
     }
 

@@ -19,6 +19,10 @@ pub enum Cell {
     BucketCount,
     /// A bucket of the table.
     Bucket(u32),
+    /// What there is of the revocation feed.
+    FeedHead,
+    /// A page of its records.
+    FeedPage(u32),
     /// Who acts for all workers on a topic.
     Lease(Topic),
     /// What is published on a topic.
@@ -74,6 +78,8 @@ pub enum Counter {
     RevocationAsked,
     /// An introspection sent.
     Introspected,
+    /// The feed asked for, or a page of it.
+    FeedPolled,
     RevocationFailed,
     /// A breaker opened: its source is silent.
     BreakerOpened,
@@ -86,6 +92,10 @@ pub enum Counter {
 pub enum Gauge {
     /// A source's breaker: 0 closed, 1 probing, 2 open.
     Breaker(Source),
+    /// Seconds since the last good poll of the feed began; from the worker's start on while there was none.
+    FeedAge,
+    /// What the feed names, ended or not.
+    FeedEntries,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

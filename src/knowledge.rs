@@ -24,12 +24,16 @@ pub enum Need {
     Revocation(String),
     /// What introspection says of this token.
     Introspection(Secret),
+    /// The first whole feed, whichever worker gets it.
+    Feed,
+    /// The next part of the feed, for all workers.
+    FeedPoll,
 }
 
 impl Need {
     /// Whether it is about a request's token being revoked.
     pub fn is_revocation(&self) -> bool {
-        !matches!(self, Self::Keys(_))
+        !matches!(self, Self::Keys(_) | Self::FeedPoll)
     }
 }
 

@@ -1,13 +1,13 @@
 //! `revocation`.
 
-use super::common::{DAY, MINUTE, SECOND, endpoint, statuses};
+use super::common::{DAY, MILLISECOND, MINUTE, SECOND, endpoint, statuses};
 use super::field::{Field, Section};
 use super::mode;
 use super::tokens::request_path;
 use crate::guard::OnError;
 use crate::guard::revocation::introspection::{Authentication, Credentials};
 use crate::guard::revocation::lookup::{Piece, VerdictRule};
-use crate::guard::revocation::{Introspection, Lookup, RevocationPolicy};
+use crate::guard::revocation::{FeedPolicy, Introspection, Lookup, RevocationPolicy};
 use crate::guard::token::{Endpoint, TokenPolicy};
 use crate::json::Value;
 use crate::json::pointer::Pointer;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub fn revocation(field: &Field<'_>) -> Option<RevocationPolicy> {
     let section = field.section()?;
-    section.unsupported(&["feed", "status_list"]);
+    section.unsupported(&["status_list"]);
     let on_error = section
         .get("on_error")
         .and_then(|f| f.one_of(&OnError::WORDS))
@@ -26,8 +26,9 @@ pub fn revocation(field: &Field<'_>) -> Option<RevocationPolicy> {
         .and_then(|f| f.duration(Duration::ZERO, DAY))
         .unwrap_or(5 * MINUTE);
     let (lookup_field, introspection_field) = (section.get("lookup"), section.get("introspection"));
-    if lookup_field.is_none() && introspection_field.is_none() {
-        field.note("expected at least one source: `lookup`, `introspection`");
+    let feed_field = section.get("feed");
+    if lookup_field.is_none() && introspection_field.is_none() && feed_field.is_none() {
+        field.note("expected at least one source: `lookup`, `introspection`, `feed`");
     }
     let mode = mode(&section);
     section.finish();
@@ -36,6 +37,7 @@ pub fn revocation(field: &Field<'_>) -> Option<RevocationPolicy> {
         stale,
         lookup: lookup_field.as_ref().and_then(lookup),
         introspection: introspection_field.as_ref().and_then(introspection),
+        feed: feed_field.as_ref().and_then(feed),
         mode,
     })
 }
@@ -58,6 +60,23 @@ pub fn settle_issuer(field: &Field<'_>, policy: &mut RevocationPolicy, tokens: &
             None => issuer.note("expected the issuer of a provider"),
         },
     }
+}
+
+fn feed(field: &Field<'_>) -> Option<FeedPolicy> {
+    let section = field.section()?;
+    let endpoint = endpoint(&section, SECOND);
+    let path = section.required("path").as_ref().and_then(request_path);
+    let every = section
+        .get("every")
+        .map_or(Some(SECOND), |f| f.duration(100 * MILLISECOND, DAY));
+    section.finish();
+    Some(FeedPolicy {
+        endpoint: Endpoint {
+            path: path?,
+            ..endpoint?
+        },
+        every: every?,
+    })
 }
 
 fn introspection(field: &Field<'_>) -> Option<Introspection> {

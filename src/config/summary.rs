@@ -126,6 +126,13 @@ pub fn summary(policy: &Policy) -> Vec<String> {
             let cache = span(lookup.cache);
             lines.push(format!("  asks cluster {cluster} for {path}; an answer serves {cache}"));
         }
+        if let Some(feed) = &revocation.feed {
+            let (cluster, path) = (&feed.endpoint.cluster, &feed.endpoint.path);
+            let every = span(feed.every);
+            lines.push(format!(
+                "  follows the feed of cluster {cluster} at {path}, every {every}"
+            ));
+        }
         if let Some(introspection) = &revocation.introspection {
             let (cluster, path) = (&introspection.endpoint.cluster, &introspection.endpoint.path);
             let cache = span(introspection.cache);

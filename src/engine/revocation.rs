@@ -4,9 +4,10 @@ use super::Engine;
 use crate::callout::{Answer, Callout};
 use crate::guard::revocation::answers::{self, Claim};
 use crate::guard::revocation::breaker::{Breaker, Standing};
+use crate::guard::revocation::feed::Follower;
 use crate::guard::revocation::introspection::{About, Heard};
 use crate::guard::revocation::{Failure, Learnt, Lookup, Source};
-use crate::host::{Counter, Gauge, Host};
+use crate::host::{Counter, Gauge, Host, Level};
 use crate::knowledge::{Need, Secret};
 use crate::store::{Fingerprint, Table};
 
@@ -23,7 +24,13 @@ impl Engine {
     /// Who is to ask for what is needed. What belongs to no source of revocation is asked by this worker.
     pub fn claim(&self, host: &dyn Host, need: &Need) -> Claim {
         let source = match need {
-            Need::Keys(_) => return Claim::Mine,
+            Need::Keys(_) | Need::FeedPoll => return Claim::Mine,
+            Need::Feed => {
+                let feed = self.policy.revocation.as_ref().and_then(|policy| policy.feed.as_ref());
+                return feed.map_or(Claim::Nobody, |feed| {
+                    Claim::Elsewhere(host.now().plus(feed.endpoint.timeout))
+                });
+            }
             Need::Revocation(_) => Source::Lookup,
             Need::Introspection(_) => Source::Introspection,
         };
@@ -39,6 +46,10 @@ impl Engine {
 
     /// How a question that another worker asks has ended; `None` while it is at it.
     pub fn heard(&self, host: &dyn Host, need: &Need) -> Option<bool> {
+        if *need == Need::Feed {
+            let learnt = self.revocation.borrow();
+            return learnt.feed.as_ref().is_some_and(Follower::is_loaded).then_some(true);
+        }
         match self.question(need) {
             Some((table, _, question)) => answers::heard(table, host, question),
             None => Some(false),
@@ -86,7 +97,8 @@ impl Engine {
     pub(super) fn revocation_asked(&self, host: &dyn Host, need: &Need) {
         let now = host.now();
         match need {
-            Need::Keys(_) => {}
+            Need::Keys(_) | Need::Feed => {}
+            Need::FeedPoll => host.count(Counter::FeedPolled),
             Need::Revocation(_) => {
                 if let Some((_, _, question)) = self.question(need) {
                     self.revocation.borrow_mut().answers.note_question(question, now);
@@ -104,7 +116,8 @@ impl Engine {
     /// Takes in what a source answered; whether it told something.
     pub(super) fn learn_revocation(&self, host: &dyn Host, need: &Need, answer: Option<&Answer>) -> bool {
         let (source, told) = match need {
-            Need::Keys(_) => return false,
+            Need::Keys(_) | Need::Feed => return false,
+            Need::FeedPoll => return self.learn_feed(host, answer),
             Need::Revocation(_) => (Source::Lookup, self.learn_answer(host, need, answer)),
             Need::Introspection(token) => (Source::Introspection, self.learn_introspection(host, token, answer)),
         };
@@ -153,6 +166,53 @@ impl Engine {
         let heard = introspection.read(answer, tokens, &about, now)?;
         learnt.heard.insert(key, heard);
         Ok(())
+    }
+
+    fn learn_feed(&self, host: &dyn Host, answer: Option<&Answer>) -> bool {
+        let mut learnt = self.revocation.borrow_mut();
+        let Some(feed) = &mut learnt.feed else { return false };
+        let before = feed.is_failing();
+        let told = feed.learn(host, answer).is_ok();
+        if !told {
+            host.count(Counter::RevocationFailed);
+        }
+        match (before, feed.problem()) {
+            // Once for each time that it fails, and once when it is well again, whatever the polls between.
+            (false, Some(problem)) => {
+                host.log(Level::Warn, &format!("the revocation feed can't be used: {problem}"));
+            }
+            (true, None) => host.log(Level::Info, "the revocation feed can be used again"),
+            _ => {}
+        }
+        self.measure_feed(host, feed);
+        told
+    }
+
+    /// Follows the feed and says whether it is this worker's turn to poll.
+    pub(super) fn feed_due(&self, host: &dyn Host) -> bool {
+        let Some(policy) = self.policy.revocation.as_ref().and_then(|policy| policy.feed.as_ref()) else {
+            return false;
+        };
+        let mut learnt = self.revocation.borrow_mut();
+        let Some(feed) = &mut learnt.feed else { return false };
+        // Cells that can't be read leave a feed that grows old.
+        let due = feed.follow(host).and_then(|()| feed.claim(host, policy));
+        self.measure_feed(host, feed);
+        due.unwrap_or(false)
+    }
+
+    fn measure_feed(&self, host: &dyn Host, feed: &mut Follower) {
+        let age = feed.age(host.now()).as_secs();
+        let entries = u64::try_from(feed.len()).unwrap_or(u64::MAX);
+        if feed.take_changed((age, entries)) {
+            host.measure(Gauge::FeedAge, age);
+            host.measure(Gauge::FeedEntries, entries);
+        }
+    }
+
+    pub(super) fn feed_callout(&self) -> Option<Callout> {
+        let policy = self.policy.revocation.as_ref()?.feed.as_ref()?;
+        Some(self.revocation.borrow().feed.as_ref()?.callout(policy))
     }
 
     /// The last that introspection said of a token.

@@ -96,6 +96,7 @@ struct Waits {
     keys: Option<bool>,
     revocation: Option<bool>,
     introspection: Option<bool>,
+    feed: Option<bool>,
 }
 
 /// What a stage that did not refuse says.
@@ -154,6 +155,7 @@ impl Pipeline {
             Need::Keys(_) => self.waits.keys = Some(told),
             Need::Revocation(_) => self.waits.revocation = Some(told),
             Need::Introspection(_) => self.waits.introspection = Some(told),
+            Need::Feed | Need::FeedPoll => self.waits.feed = Some(told),
         }
         self.advance(host)
     }

@@ -13,6 +13,7 @@ use crate::knowledge::{Need, Secret};
 use crate::store::{Fingerprint, Table, Use};
 use crate::verdict::{Denial, Reason};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What one source says.
 enum Says {
@@ -42,7 +43,7 @@ struct Asking<'a> {
 type Source = fn(&Pipeline, &Asking<'_>) -> Says;
 
 /// Those that cost no callout come first.
-const SOURCES: [Source; 2] = [Pipeline::by_lookup, Pipeline::by_introspection];
+const SOURCES: [Source; 3] = [Pipeline::by_feed, Pipeline::by_lookup, Pipeline::by_introspection];
 
 impl Pipeline {
     pub(super) fn judge_revocation(&mut self, host: &dyn Host, engine: &Engine) -> Result<Pass, Denial> {
@@ -76,6 +77,38 @@ impl Pipeline {
             return self.refuse(host, mode, denial).map(|()| Pass::On);
         }
         Ok(Pass::On)
+    }
+
+    fn by_feed(&self, asking: &Asking<'_>) -> Says {
+        let Asking {
+            host,
+            engine,
+            policy,
+            token,
+            ..
+        } = *asking;
+        let Some(rules) = &policy.feed else { return Says::Fine };
+        let (learnt, now) = (engine.revocation.borrow(), host.now());
+        let Some(feed) = &learnt.feed else { return Says::Nothing };
+        if feed.revokes(token, now) {
+            return Says::Refuse(Reason::TokenRevoked.into());
+        }
+        if !feed.is_loaded() {
+            return match self.waits.feed {
+                None => Says::Wait(Need::Feed),
+                Some(_) => Says::Nothing,
+            };
+        }
+        let age = feed.age(now);
+        if age > rules.serves(policy.stale) {
+            return Says::Nothing;
+        }
+        host.count(if age > rules.serves(Duration::ZERO) {
+            Counter::RevocationStale
+        } else {
+            Counter::RevocationHit
+        });
+        Says::Fine
     }
 
     fn by_lookup(&self, asking: &Asking<'_>) -> Says {

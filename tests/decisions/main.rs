@@ -10,6 +10,7 @@
 
 mod attacks;
 mod clients;
+mod feed;
 mod login;
 mod quotas;
 mod requests;

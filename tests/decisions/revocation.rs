@@ -16,7 +16,7 @@ const POLICY: &str = r#"{
 const VALID: Option<(u16, &str, &str)> = Some((200, "application/json", r#"{"EXISTS":0}"#));
 const REVOKED: Option<(u16, &str, &str)> = Some((200, "application/json", r#"{"EXISTS":1}"#));
 
-fn with_claims(scene: &Scene, members: &str) -> Request {
+pub fn with_claims(scene: &Scene, members: &str) -> Request {
     let end = scene.host.now().seconds() + 3600;
     let encode = |text: &str| Base64UrlSafeNoPadding::encode_to_string(text).unwrap();
     let payload = format!(r#"{{"iss":"i","aud":"a","sub":"ann","exp":{end}{members}}}"#);
@@ -28,7 +28,7 @@ fn with_claims(scene: &Scene, members: &str) -> Request {
     ))
 }
 
-fn with_id(scene: &Scene, id: &str) -> Request {
+pub fn with_id(scene: &Scene, id: &str) -> Request {
     with_claims(scene, &format!(r#","jti":"{id}""#))
 }
 

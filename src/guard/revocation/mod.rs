@@ -6,15 +6,20 @@
 
 pub mod answers;
 pub mod breaker;
+pub mod feed;
 pub mod introspection;
 pub mod lookup;
 
 pub use answers::Claim;
+pub use feed::FeedPolicy;
 pub use introspection::Introspection;
 pub use lookup::Lookup;
 
 use super::OnError;
+use crate::host::{Host, HostError};
+use crate::rate::Instant;
 use crate::verdict::Mode;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// The configuration's `revocation`; at least one source is there.
@@ -25,6 +30,7 @@ pub struct RevocationPolicy {
     pub stale: Duration,
     pub lookup: Option<Lookup>,
     pub introspection: Option<Introspection>,
+    pub feed: Option<FeedPolicy>,
     pub mode: Option<Mode>,
 }
 
@@ -32,7 +38,7 @@ impl RevocationPolicy {
     /// Whether any source asks for the hash of the token.
     pub fn asks_hash(&self) -> bool {
         let lookup = self.lookup.as_ref();
-        lookup.is_some_and(|lookup| lookup.template.contains(&lookup::Piece::TokenHash))
+        self.feed.is_some() || lookup.is_some_and(|lookup| lookup.template.contains(&lookup::Piece::TokenHash))
     }
 }
 
@@ -85,7 +91,25 @@ pub struct Learnt {
     pub answers: answers::Answers,
     pub heard: introspection::Memory,
     /// When the introspections under way were asked; as many as there are callouts.
-    pub introspecting: std::collections::HashMap<u128, crate::rate::Instant>,
+    pub introspecting: HashMap<u128, Instant>,
     pub lookup_breaker: breaker::Breaker,
     pub introspection_breaker: breaker::Breaker,
+    pub feed: Option<feed::Follower>,
+}
+
+impl Learnt {
+    /// Nothing learnt yet; `key` is the one that all workers share.
+    ///
+    /// # Errors
+    /// If the host can't keep the feed's cells.
+    pub fn open(policy: Option<&RevocationPolicy>, key: [u8; 16], host: &dyn Host) -> Result<Self, HostError> {
+        let feed = policy.and_then(|policy| policy.feed.as_ref());
+        if feed.is_some() {
+            feed::shared::open(host)?;
+        }
+        Ok(Self {
+            feed: feed.map(|feed| feed::Follower::new(key, feed)),
+            ..Self::default()
+        })
+    }
 }

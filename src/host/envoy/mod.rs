@@ -45,6 +45,7 @@ impl Envoy {
             Counter::RevocationShared,
             Counter::RevocationAsked,
             Counter::Introspected,
+            Counter::FeedPolled,
             Counter::RevocationFailed,
             Counter::BreakerOpened,
             Counter::RevocationStale,
@@ -66,6 +67,8 @@ impl Envoy {
             Cell::HashKey => format!("{}key", self.prefix),
             Cell::BucketCount => format!("{}count", self.prefix),
             Cell::Bucket(bucket) => format!("{}{bucket}", self.prefix),
+            Cell::FeedHead => format!("{}feed", self.prefix),
+            Cell::FeedPage(page) => format!("{}feed:{page}", self.prefix),
             Cell::Lease(topic) => format!("{}{}:lease", self.prefix, topic_name(topic)),
             Cell::Notice(topic) => format!("{}{}:notice", self.prefix, topic_name(topic)),
             Cell::Part(topic, bank, number) => format!("{}{}:{bank}:{number}", self.prefix, topic_name(topic)),
@@ -98,6 +101,7 @@ fn name(counter: Counter) -> String {
         Counter::RevocationShared => "portcullis.revocation.shared_waits".to_owned(),
         Counter::RevocationAsked => "portcullis.revocation.lookups".to_owned(),
         Counter::Introspected => "portcullis.revocation.introspections".to_owned(),
+        Counter::FeedPolled => "portcullis.revocation.feed_polls".to_owned(),
         Counter::BreakerOpened => "portcullis.revocation.breaker_opened".to_owned(),
         Counter::RevocationFailed => "portcullis.revocation.failures".to_owned(),
         Counter::RevocationStale => "portcullis.revocation.stale".to_owned(),
@@ -107,6 +111,8 @@ fn name(counter: Counter) -> String {
 /// A gauge's name.
 fn gauge_name(gauge: Gauge) -> String {
     match gauge {
+        Gauge::FeedAge => "portcullis.revocation.feed_age_seconds".to_owned(),
+        Gauge::FeedEntries => "portcullis.revocation.feed_entries".to_owned(),
         Gauge::Breaker(source) => format!("portcullis.revocation.breaker.{}", source.name()),
     }
 }
