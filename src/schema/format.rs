@@ -45,6 +45,11 @@ impl Format {
         }
     }
 
+    /// Whether what the format admits is harmless by its form alone.
+    pub fn pins(self) -> bool {
+        !matches!(self, Self::Email | Self::Hostname)
+    }
+
     /// What a value should be, for messages.
     pub fn describe(self) -> &'static str {
         match self {

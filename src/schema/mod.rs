@@ -6,9 +6,11 @@
 mod check;
 mod compile;
 mod format;
+mod pins;
 
 pub use check::Outcome;
 pub use compile::{Options, compile};
+pub use pins::Cursor;
 
 use crate::json::{Number, Value};
 use format::Format;
@@ -162,5 +164,26 @@ impl Types {
             }
         }
         names.join(" or ")
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::config::field::{Faults, Field};
+    use crate::json::{Limits, parse};
+
+    /// A schema that has no faults.
+    #[track_caller]
+    pub fn compiled(text: &str) -> Schema {
+        let value = parse(text.as_bytes(), &Limits::CONFIGURATION).unwrap();
+        let faults = Faults::default();
+        let field = Field {
+            value: &value,
+            path: String::new(),
+            faults: &faults,
+        };
+        let schema = compile(&field, Options { assert_formats: true });
+        schema.unwrap_or_else(|| panic!("{:?}", faults.into_errors()))
     }
 }
