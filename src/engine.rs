@@ -7,6 +7,7 @@ use crate::callout::{Answer, Callout};
 use crate::guard::revocation::Learnt;
 use crate::guard::token::KeySource;
 use crate::host::{Counter, Host, HostError, Level};
+use crate::jose::{Proved, Signatures};
 use crate::knowledge::{Knowledge, Need};
 use crate::policy::Policy;
 use crate::rate::Instant;
@@ -19,6 +20,8 @@ pub struct Engine {
     pub(crate) table: Option<Table>,
     pub(crate) knowledge: RefCell<Knowledge>,
     pub(crate) revocation: RefCell<Learnt>,
+    /// What the host checks of signatures.
+    proved: Proved,
 }
 
 impl Engine {
@@ -34,12 +37,23 @@ impl Engine {
         };
         let key = table.as_ref().map_or_else(|| host.random(), |table| *table.key());
         let providers = policy.tokens.as_ref().map_or(0, |tokens| tokens.providers.len());
+        let tokens = policy.tokens.as_ref().filter(|tokens| tokens.ask_host);
+        let proved = tokens.map(|_| Proved::by(host)).unwrap_or_default();
         Ok(Self {
+            proved,
             knowledge: RefCell::new(Knowledge::new(key, providers)),
             revocation: RefCell::new(Learnt::open(policy.revocation.as_ref(), key, host)?),
             policy,
             table,
         })
+    }
+
+    /// Who checks signatures.
+    pub(crate) const fn signatures<'h>(&self, host: &'h dyn Host) -> Signatures<'h> {
+        Signatures {
+            host,
+            proved: self.proved,
+        }
     }
 
     /// What is due to be asked unasked, such as keys at start.

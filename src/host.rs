@@ -68,6 +68,9 @@ pub enum Counter {
     StoreEviction,
     KeysFetched,
     KeysFailed,
+    /// Signatures that the host checked, and that the module did itself.
+    SignatureByHost,
+    SignatureByModule,
     /// A verdict on a token without asking: the answer was known.
     RevocationHit,
     /// A request that had to wait for an answer.
@@ -117,6 +120,10 @@ pub trait Host {
 
     /// Writes a cell if its version is still `expected`; `false` if it is not. Without an expectation it writes.
     fn write(&self, cell: Cell, bytes: &[u8], expected: Option<u32>) -> Result<bool, HostError>;
+
+    /// Whether a signature is a key's over `text`: RSA PKCS#1 v1.5, or ECDSA in DER; `hash` is `sha256`, `sha384` or
+    /// `sha512`, `key_info` DER SubjectPublicKeyInfo. `None` if the host can't tell.
+    fn verify_signature(&self, hash: &str, key_info: &[u8], signature: &[u8], text: &[u8]) -> Option<bool>;
 
     /// The peer's address that the host trusts, as text with a port.
     fn source_address(&self) -> Option<Vec<u8>>;

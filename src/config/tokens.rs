@@ -41,6 +41,8 @@ pub fn tokens(field: &Field<'_>, wants_hash: bool) -> Option<TokenPolicy> {
             providers.push(provider);
         }
     }
+    let words = [("auto", true), ("module", false)];
+    let ask_host = section.get("signatures").and_then(|f| f.one_of(&words)).unwrap_or(true);
     let mode = mode(&section);
     section.finish();
     Some(TokenPolicy {
@@ -49,6 +51,7 @@ pub fn tokens(field: &Field<'_>, wants_hash: bool) -> Option<TokenPolicy> {
         providers,
         token_bytes_max: usize::try_from(token_bytes_max).unwrap_or(usize::MAX),
         mode,
+        ask_host,
         wants_hash,
     })
 }

@@ -3,7 +3,7 @@
 
 use crate::guard::quota::{By, Quota};
 use crate::jose::keys::Signature;
-use crate::jose::{Algorithm, Claims, Compact, KeySet, Verified, type_matches};
+use crate::jose::{Algorithm, Claims, Compact, KeySet, Signatures, Verified, type_matches};
 use crate::json::{Limits, Value, parse};
 use crate::operation::Operation;
 use crate::rate::Instant;
@@ -23,6 +23,8 @@ pub struct TokenPolicy {
     pub providers: Vec<Provider>,
     pub token_bytes_max: usize,
     pub mode: Option<Mode>,
+    /// Whether the host is tried for signatures.
+    pub ask_host: bool,
     /// Whether revocation asks for the hash of the signing input.
     pub wants_hash: bool,
 }
@@ -140,6 +142,7 @@ impl TokenPolicy {
         &self,
         token: &[u8],
         keys: impl Fn(usize) -> Option<&'k KeySet>,
+        signatures: Signatures<'_>,
         now: Instant,
     ) -> Result<Verified, Trouble> {
         let compact = Compact::parse(token)?;
@@ -165,6 +168,7 @@ impl TokenPolicy {
             KeySource::Remote(_) => keys(position).ok_or(Trouble::NoKeys(position))?,
         };
         match set.check(
+            signatures,
             header.algorithm,
             header.key_id.as_deref(),
             compact.signing_input,
@@ -342,6 +346,7 @@ mod tests {
             providers: Vec::new(),
             token_bytes_max: 20,
             mode: None,
+            ask_host: true,
             wants_hash: false,
         }
     }

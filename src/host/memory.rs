@@ -9,6 +9,7 @@ use std::time::Duration;
 /// See the module. Every field a test needs to see or move has a method.
 #[derive(Debug)]
 pub struct MemoryHost {
+    signatures: RefCell<Option<Signatures>>,
     now: Shared<Instant>,
     cells: RefCell<HashMap<Cell, Versioned>>,
     counters: RefCell<HashMap<Counter, u64>>,
@@ -24,6 +25,7 @@ impl Default for MemoryHost {
     /// A host at 2026-01-01T00:00:00Z whose peer is 192.0.2.1.
     fn default() -> Self {
         Self {
+            signatures: RefCell::default(),
             now: Shared::new(Instant::from_seconds(1_767_225_600)),
             cells: RefCell::default(),
             counters: RefCell::default(),
@@ -36,7 +38,23 @@ impl Default for MemoryHost {
     }
 }
 
+/// What the host says of a hash, a key, a signature and a text.
+pub type SignatureCheck = Box<dyn Fn(&str, &[u8], &[u8], &[u8]) -> Option<bool>>;
+
+struct Signatures(SignatureCheck);
+
+impl std::fmt::Debug for Signatures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Signatures")
+    }
+}
+
 impl MemoryHost {
+    /// Gives the host a way to check signatures; it has none from the start.
+    pub fn set_signatures(&self, check: SignatureCheck) {
+        *self.signatures.borrow_mut() = Some(Signatures(check));
+    }
+
     pub fn advance(&self, span: Duration) {
         self.now.set(self.now.get().plus(span));
     }
@@ -110,6 +128,12 @@ impl Host for MemoryHost {
         };
         cells.insert(cell, written);
         Ok(true)
+    }
+
+    fn verify_signature(&self, hash: &str, key_info: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
+        let signatures = self.signatures.borrow();
+        let Signatures(check) = signatures.as_ref()?;
+        check(hash, key_info, signature, text)
     }
 
     fn source_address(&self) -> Option<Vec<u8>> {

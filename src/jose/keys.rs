@@ -4,7 +4,7 @@
 //! skipped; a set without one usable key is malformed. jwt-simple imports the keys and keeps its own policy on them.
 
 use super::decode_base64url;
-use super::signature::Verifier;
+use super::signature::{Signatures, Verifier};
 use crate::json::{Object, Value};
 use std::collections::BTreeSet;
 
@@ -110,14 +110,21 @@ impl KeySet {
     }
 
     /// Checks a signature with the key that the token names, or, if it names none, with those of its algorithm.
-    pub fn check(&self, algorithm: Algorithm, key_id: Option<&str>, input: &[u8], signature: &[u8]) -> Signature {
+    pub fn check(
+        &self,
+        signatures: Signatures<'_>,
+        algorithm: Algorithm,
+        key_id: Option<&str>,
+        input: &[u8],
+        signature: &[u8],
+    ) -> Signature {
         let candidates = self
             .keys
             .iter()
             .filter(|key| key.algorithm == algorithm && key_id.is_none_or(|wanted| key.id.as_deref() == Some(wanted)));
         let mut verdict = Signature::UnknownKey;
         for key in candidates.take(TRIES_MAX) {
-            if key.verifier.verify(input, signature) {
+            if key.verifier.verify(signatures, input, signature) {
                 return Signature::Good;
             }
             verdict = Signature::Bad;

@@ -12,11 +12,14 @@
 //! The issuer is looked at before the signature only to choose the keys.
 
 pub mod claims;
+pub mod hosted;
 pub mod keys;
 mod signature;
 
 pub use claims::{Claims, Verified};
+pub use hosted::Proved;
 pub use keys::{Algorithm, KeySet};
+pub use signature::Signatures;
 
 use crate::json::{Limits, Value, parse};
 use crate::verdict::Reason;

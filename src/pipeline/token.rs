@@ -64,7 +64,12 @@ impl Pipeline {
             None => {
                 let judged = {
                     let knowledge = engine.knowledge.borrow();
-                    policy.judge(token, |provider| knowledge.key_set(provider), now)
+                    policy.judge(
+                        token,
+                        |provider| knowledge.key_set(provider),
+                        engine.signatures(host),
+                        now,
+                    )
                 };
                 // One fetch for one request: a key that is unknown after it is unknown.
                 let fetched = self.waits.keys.is_some();

@@ -18,4 +18,5 @@ mod revocation;
 mod robustness;
 mod scene;
 mod shadow;
+mod signatures;
 mod tokens;

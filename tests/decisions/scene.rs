@@ -89,7 +89,10 @@ pub enum Verdict {
 
 impl Scene {
     pub fn new(policy: &str) -> Self {
-        let host = MemoryHost::default();
+        Self::on(MemoryHost::default(), policy)
+    }
+
+    pub fn on(host: MemoryHost, policy: &str) -> Self {
         let policy = config::load(policy.as_bytes()).unwrap_or_else(|faults| panic!("{faults:#?}"));
         let engine = Rc::new(Engine::new(policy, &host).unwrap());
         Self { host, engine }

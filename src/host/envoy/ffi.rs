@@ -86,6 +86,14 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        question: *const u8,
+        question_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
@@ -254,6 +262,15 @@ pub fn continue_request() -> Result<(), Failed> {
 pub fn set_effective_context(context: u32) -> Result<(), Failed> {
     // SAFETY: no memory is passed.
     done(unsafe { proxy_set_effective_context(context) })
+}
+
+/// Calls a function that the host has beside the ABI; `None` if it has none of this name, or it failed.
+pub fn call_foreign_function(name: &str, question: &[u8]) -> Option<Vec<u8>> {
+    let call = |data, size| {
+        // SAFETY: the host reads name and question and writes a pointer and a size.
+        unsafe { proxy_call_foreign_function(name.as_ptr(), name.len(), question.as_ptr(), question.len(), data, size) }
+    };
+    bytes(call).ok()?
 }
 
 /// What a metric does.

@@ -1,6 +1,7 @@
 //! Envoy's side of [`Host`], over the byte-typed calls in [`ffi`].
 
 pub mod ffi;
+mod protobuf;
 
 use super::{Cell, Counter, Gauge, Host, HostError, Level, Topic, Versioned};
 use crate::rate::Instant;
@@ -40,6 +41,8 @@ impl Envoy {
             Counter::StoreEviction,
             Counter::KeysFetched,
             Counter::KeysFailed,
+            Counter::SignatureByHost,
+            Counter::SignatureByModule,
             Counter::RevocationHit,
             Counter::RevocationMiss,
             Counter::RevocationShared,
@@ -96,6 +99,8 @@ fn name(counter: Counter) -> String {
         Counter::StoreEviction => "portcullis.store.evictions".to_owned(),
         Counter::KeysFetched => "portcullis.keys.fetched".to_owned(),
         Counter::KeysFailed => "portcullis.keys.failed".to_owned(),
+        Counter::SignatureByHost => "portcullis.signatures.host".to_owned(),
+        Counter::SignatureByModule => "portcullis.signatures.module".to_owned(),
         Counter::RevocationHit => "portcullis.revocation.hits".to_owned(),
         Counter::RevocationMiss => "portcullis.revocation.misses".to_owned(),
         Counter::RevocationShared => "portcullis.revocation.shared_waits".to_owned(),
@@ -139,6 +144,12 @@ impl Host for Envoy {
     fn write(&self, cell: Cell, bytes: &[u8], expected: Option<u32>) -> Result<bool, HostError> {
         let written = ffi::set_shared_data(&self.key(cell), bytes, expected.unwrap_or(0));
         written.map_err(|ffi::Failed| HostError("shared data can't be written"))
+    }
+
+    fn verify_signature(&self, hash: &str, key_info: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
+        let question = protobuf::message(&[hash.as_bytes(), key_info, signature, text]);
+        let answer = ffi::call_foreign_function("verify_signature", &question)?;
+        protobuf::first_bool(&answer)
     }
 
     fn source_address(&self) -> Option<Vec<u8>> {
