@@ -57,13 +57,17 @@ pub enum Counter {
     Denied(Reason),
     /// A refusal in shadow mode: the request went on.
     Shadowed(Reason),
+    /// What became of a request at the quota at this position of the configuration.
+    Quota(QuotaEvent, usize),
     BanStarted,
     AttemptReserved,
     AttemptRefunded,
     /// A write that lost against another worker's and was tried again.
     StoreRetry,
-    /// An update given up, for retries ran out or the bucket was full of clients that must not be forgotten.
+    /// An update that the host failed, or for which there was no place that may be taken.
     StoreFailure,
+    /// An update given up after [`crate::store::ATTEMPTS_MAX`] lost writes.
+    StoreExhausted,
     /// An idle or nearly idle client forgotten for another.
     StoreEviction,
     KeysFetched,
@@ -101,6 +105,14 @@ pub enum Gauge {
     FeedEntries,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QuotaEvent {
+    Admitted,
+    Refused,
+    /// Would have been refused, but for shadow mode.
+    Shadowed,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     Info,
@@ -118,7 +130,8 @@ pub trait Host {
     /// `None` for a cell that was never written.
     fn read(&self, cell: Cell) -> Result<Option<Versioned>, HostError>;
 
-    /// Writes a cell if its version is still `expected`; `false` if it is not. Without an expectation it writes.
+    /// Writes a cell if its version is still `expected`; `false` if it is not. Without an expectation, or where there is
+    /// no cell yet, it writes.
     fn write(&self, cell: Cell, bytes: &[u8], expected: Option<u32>) -> Result<bool, HostError>;
 
     /// Whether a signature is a key's over `text`: RSA PKCS#1 v1.5, or ECDSA in DER; `hash` is `sha256`, `sha384` or

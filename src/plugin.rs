@@ -300,6 +300,7 @@ impl RootContext for Plugin {
             }
         };
         let (ticks, tick_milliseconds) = (policy.asks_tick(), policy.tick_milliseconds());
+        let quotas = policy.quotas.iter().map(|quota| quota.name.clone()).collect();
         match Engine::new(policy, host) {
             Ok(engine) => *self.shared.engine.borrow_mut() = Some(Rc::new(engine)),
             Err(error) => {
@@ -307,7 +308,7 @@ impl RootContext for Plugin {
                 return false;
             }
         }
-        host.define_counters();
+        host.define_counters(quotas);
         if ticks && ffi::set_tick_period(tick_milliseconds).is_err() {
             host.log(
                 Level::Warn,

@@ -129,13 +129,13 @@ impl BanPolicy {
 
 impl LoginPolicy {
     pub fn key(&self, table: &Table, client: Client) -> Fingerprint {
-        table.fingerprint(Use::Login, &[&client.key()])
+        let client = client.key();
+        table.fingerprint_at(table.home(&client), Use::Login, &[&client])
     }
 
-    /// How long the client is still banned, if it is; one read.
-    pub fn banned(&self, table: &Table, host: &dyn Host, key: Fingerprint) -> Result<Option<Duration>, StoreError> {
-        let record = table.peek(host, key)?;
-        Ok(Attempts::from_record(record).ban_left(host.now()))
+    /// How long the client of this record is still banned, if it is.
+    pub fn ban_left(&self, record: Option<Record>, now: Instant) -> Option<Duration> {
+        Attempts::from_record(record).ban_left(now)
     }
 
     /// Reserves an attempt.
@@ -293,7 +293,8 @@ mod tests {
         assert_eq!(scene.host.counted(Counter::BanStarted), 1);
         scene.pass(899);
         assert_eq!(scene.reserve(), banned(1));
-        let left = scene.policy.banned(&scene.table, &scene.host, scene.key).unwrap();
+        let record = scene.table.peek(&scene.host, scene.key).unwrap();
+        let left = scene.policy.ban_left(record, scene.host.now());
         assert_eq!(left, Some(Duration::from_secs(1)));
         scene.pass(1);
         assert!(scene.reserve().is_ok());

@@ -1,8 +1,11 @@
 //! Request quotas: several at once, each a GCRA state in the table. A request that one refuses is charged to none.
+//!
+//! Quotas by client stand in the client's bucket and are charged in one go; those that a token or a field names come after
+//! them, and those that everybody shares last.
 
 use crate::host::Host;
 use crate::rate::{Decision, Instant, Rate, retry_after_seconds};
-use crate::store::{Fingerprint, Record, StoreError, Table, Use};
+use crate::store::{Fingerprint, Home, Record, StoreError, Table, Use, View};
 use crate::verdict::Mode;
 use std::time::Duration;
 
@@ -42,11 +45,46 @@ pub struct Standing {
     pub next_unit: Duration,
 }
 
+/// One quota for one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Charge<'q> {
+    /// Its position in the configuration.
+    pub at: usize,
+    pub quota: &'q Quota,
+    pub key: Fingerprint,
+    /// Counted apart, so that a trial uses up nothing that is real.
+    pub shadow: bool,
+}
+
+/// A quota that does not admit, and when it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exceeded {
+    pub quota: usize,
+    pub retry_after: Duration,
+}
+
+/// What became of a request that every enforced quota admits.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Admitted {
+    /// Of the enforced quotas, in the configuration's order.
+    pub standings: Vec<Standing>,
+    /// What a quota in shadow mode would have refused.
+    pub shadowed: Option<Exceeded>,
+}
+
 /// Why a request is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    Exceeded { quota: usize, retry_after: Duration },
+pub enum Refusal<S> {
+    /// Told by the caller's own look at the client's bucket.
+    Stopped(S),
+    Exceeded(Exceeded),
     Store(StoreError),
+}
+
+/// A look at the client's bucket before anything is charged in it, in the same read: `Some` stops the request.
+pub struct Gate<'g, S> {
+    pub home: Home,
+    pub look: &'g dyn Fn(&View) -> Option<S>,
 }
 
 fn record(rate: &Rate, state: Instant) -> Record {
@@ -68,70 +106,200 @@ impl Quota {
         self.by.iter().any(|by| matches!(by, By::Subject | By::Claim(_)))
     }
 
-    /// The key of a request in the table; `part` gives the bytes of each part of `by`.
-    pub fn fingerprint(&self, table: &Table, part: impl Fn(&By) -> Vec<u8>) -> Fingerprint {
+    /// How many share it: 0 one client, 1 whoever a token or a field names, 2 everybody.
+    fn width(&self) -> u8 {
+        let named = |by: &By| matches!(by, By::Header(_) | By::Subject | By::Claim(_));
+        if self.by.contains(&By::Client) {
+            0
+        } else if self.by.iter().any(named) {
+            1
+        } else {
+            2
+        }
+    }
+
+    /// The key of a request in the table; `part` gives the bytes of each part of `by`, `client` is the client's bucket,
+    /// where all that counts by client stands.
+    pub fn fingerprint(&self, table: &Table, client: Home, part: impl Fn(&By) -> Vec<u8>) -> Fingerprint {
         let parts: Vec<Vec<u8>> = self.by.iter().map(part).collect();
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-        table.fingerprint(Use::Quota(&self.name), &parts)
-    }
-
-    fn take(
-        &self,
-        table: &Table,
-        host: &dyn Host,
-        key: Fingerprint,
-        units: u32,
-    ) -> Result<(Decision, Instant), StoreError> {
-        let now = host.now();
-        let decision = table.update(host, key, now, |found| {
-            let decision = self.rate.take(state(found), now, units);
-            match decision {
-                Decision::Admit { state, .. } => (Some(record(&self.rate, state)), decision),
-                Decision::Refuse { .. } => (None, decision),
-            }
-        })?;
-        Ok((decision, now))
-    }
-
-    /// Gives units back. That it fails leaves the client charged: the safe side.
-    pub fn refund(&self, table: &Table, host: &dyn Host, key: Fingerprint, units: u32) {
-        let _ = table.update(host, key, host.now(), |found| {
-            let state = self.rate.refund(state(found), units);
-            (found.map(|_| record(&self.rate, state)), ())
-        });
+        let purpose = Use::Quota(&self.name);
+        match self.width() {
+            0 => table.fingerprint_at(client, purpose, &parts),
+            _ => table.fingerprint(purpose, &parts),
+        }
     }
 }
 
-/// Charges a request's units to every quota in order; on a refusal, what was charged is given back.
-pub fn charge(
+/// What one bucket says of the charges in it. Enforced and shadowed ones are judged apart; of either kind, what one
+/// refuses is charged to none.
+fn take(
+    view: &mut View,
+    charges: &[Charge<'_>],
+    units: u32,
+    shadow: bool,
+    now: Instant,
+) -> (Vec<Standing>, Option<Exceeded>) {
+    let (mut standings, mut refused): (Vec<Standing>, Option<Exceeded>) = (Vec::new(), None);
+    let mut taken = Vec::new();
+    for charge in charges.iter().filter(|charge| charge.shadow == shadow) {
+        let rate = &charge.quota.rate;
+        let found = view.look(charge.key);
+        match rate.take(state(found.and_then(|place| place.record)), now, units) {
+            Decision::Admit { state, remaining } => {
+                taken.push((charge.key, record(rate, state)));
+                standings.push(Standing {
+                    quota: charge.at,
+                    remaining,
+                    next_unit: rate.next_unit(state, now),
+                });
+            }
+            // Of several the one that refuses longest: a retry when it says so passes them all.
+            Decision::Refuse { retry_after } if refused.is_none_or(|r| r.retry_after < retry_after) => {
+                refused = Some(Exceeded {
+                    quota: charge.at,
+                    retry_after,
+                });
+            }
+            Decision::Refuse { .. } => {}
+        }
+    }
+    if refused.is_none() {
+        for (key, record) in taken {
+            // Looked up again: what was put just now may have taken the last free seat.
+            if let Some(place) = view.look(key) {
+                view.put(place, record);
+            }
+        }
+    }
+    (standings, refused)
+}
+
+/// Charges a request's units to quotas, narrow ones before shared ones. A request that one refuses is charged to none: within
+/// a bucket at once, across buckets by giving back. One read and one write for each bucket, of which all quotas by client
+/// share one.
+///
+/// # Errors
+/// The refusal that lasts longest of those that are known.
+pub fn charge<S>(
     table: &Table,
     host: &dyn Host,
-    quotas: &[(usize, &Quota, Fingerprint)],
+    gate: Option<&Gate<'_, S>>,
+    charges: &mut [Charge<'_>],
     units: u32,
-) -> Result<Vec<Standing>, Refusal> {
-    let mut standings = Vec::with_capacity(quotas.len());
-    for (done, (position, quota, key)) in quotas.iter().enumerate() {
-        let refusal = match quota.take(table, host, *key, units) {
-            Ok((Decision::Admit { state, remaining }, now)) => {
-                standings.push(Standing {
-                    quota: *position,
-                    remaining,
-                    next_unit: quota.rate.next_unit(state, now),
-                });
+) -> Result<Admitted, Refusal<S>> {
+    let now = host.now();
+    charges.sort_by_key(|charge| (charge.quota.width(), charge.key.home.order(), charge.at));
+    let mut admitted = Admitted::default();
+    if let Some(gate) = gate
+        && charges.first().is_none_or(|first| first.key.home != gate.home)
+    {
+        let view = table.view(host, gate.home, now).map_err(Refusal::Store)?;
+        if let Some(stop) = (gate.look)(&view) {
+            return Err(Refusal::Stopped(stop));
+        }
+    }
+    let mut done = 0_usize;
+    let mut refusal = None;
+    for group in charges.chunk_by(|a, b| a.key.home == b.key.home) {
+        let Some(home) = group.first().map(|charge| charge.key.home) else {
+            continue;
+        };
+        let gate = gate.filter(|gate| gate.home == home);
+        let judged = table.change(host, home, now, |view| {
+            if let Some(stop) = gate.and_then(|gate| (gate.look)(view)) {
+                return Err(stop);
+            }
+            let (standings, refused) = take(view, group, units, false, now);
+            let mut shadowed = None;
+            if refused.is_some() {
+                view.leave();
+            } else {
+                shadowed = take(view, group, units, true, now).1;
+            }
+            Ok((standings, refused, shadowed))
+        });
+        match judged {
+            Ok(Ok((standings, None, shadowed))) => {
+                admitted.standings.extend(standings);
+                admitted.shadowed = longer(admitted.shadowed, shadowed);
+                done = done.saturating_add(group.len());
                 continue;
             }
-            Ok((Decision::Refuse { retry_after }, _)) => Refusal::Exceeded {
-                quota: *position,
-                retry_after,
-            },
-            Err(error) => Refusal::Store(error),
-        };
-        for (_, quota, key) in quotas.iter().take(done) {
-            quota.refund(table, host, *key, units);
+            Ok(Ok((_, Some(refused), _))) => refusal = Some(Refusal::Exceeded(refused)),
+            Ok(Err(stop)) => refusal = Some(Refusal::Stopped(stop)),
+            Err(error) => refusal = Some(Refusal::Store(error)),
         }
-        return Err(refusal);
+        break;
     }
-    Ok(standings)
+    let (charged, rest) = charges.split_at_checked(done).unwrap_or((charges, &[]));
+    let Some(refusal) = refusal else {
+        if admitted.shadowed.is_some() {
+            // The trial refused it somewhere: what it charged elsewhere is given back.
+            let given: Vec<Charge<'_>> = charged.iter().filter(|charge| charge.shadow).copied().collect();
+            let refusing = admitted.shadowed.map(|refused| refused.quota);
+            let home = given.iter().find(|c| Some(c.at) == refusing).map(|c| c.key.home);
+            let elsewhere: Vec<Charge<'_>> = given.into_iter().filter(|c| Some(c.key.home) != home).collect();
+            refund(table, host, &elsewhere, units);
+        }
+        admitted.standings.sort_by_key(|standing| standing.quota);
+        return Ok(admitted);
+    };
+    refund(table, host, charged, units);
+    Err(match refusal {
+        Refusal::Exceeded(refused) => Refusal::Exceeded(longest(table, host, rest, units, now, refused)),
+        other => other,
+    })
+}
+
+fn longer(a: Option<Exceeded>, b: Option<Exceeded>) -> Option<Exceeded> {
+    match (a, b) {
+        (Some(a), Some(b)) if b.retry_after > a.retry_after => Some(b),
+        (a, b) => a.or(b),
+    }
+}
+
+/// The refusal that lasts longest, those of buckets that were not charged included: reads only.
+fn longest(table: &Table, host: &dyn Host, rest: &[Charge<'_>], units: u32, now: Instant, known: Exceeded) -> Exceeded {
+    let mut worst = known;
+    for group in rest.chunk_by(|a, b| a.key.home == b.key.home).skip(1) {
+        let Some(view) = group
+            .first()
+            .and_then(|charge| table.view(host, charge.key.home, now).ok())
+        else {
+            continue;
+        };
+        for charge in group.iter().filter(|charge| !charge.shadow) {
+            if let Decision::Refuse { retry_after } = charge.quota.rate.take(state(view.find(charge.key)), now, units)
+                && retry_after > worst.retry_after
+            {
+                worst = Exceeded {
+                    quota: charge.at,
+                    retry_after,
+                };
+            }
+        }
+    }
+    worst
+}
+
+/// Gives units back. That it fails leaves the client charged: the safe side.
+pub fn refund(table: &Table, host: &dyn Host, charges: &[Charge<'_>], units: u32) {
+    for group in charges.chunk_by(|a, b| a.key.home == b.key.home) {
+        let Some(home) = group.first().map(|charge| charge.key.home) else {
+            continue;
+        };
+        let _ = table.change(host, home, host.now(), |view| {
+            for charge in group {
+                if let Some(place) = view.look(charge.key)
+                    && let Some(found) = place.record
+                {
+                    let rate = &charge.quota.rate;
+                    view.put(place, record(rate, rate.refund(state(Some(found)), units)));
+                }
+            }
+        });
+    }
 }
 
 /// Which fields tell a client where it stands.
@@ -204,26 +372,120 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_request_that_one_quota_refuses_is_charged_to_none() {
-        let host = MemoryHost::default();
-        let table = Table::open(&host, 1 << 20).unwrap();
-        let (wide, narrow) = (quota("wide", 3), quota("narrow", 1));
-        let key = |quota: &Quota| quota.fingerprint(&table, |_| b"client".to_vec());
-        let both = [(0, &wide, key(&wide)), (1, &narrow, key(&narrow))];
-        assert_eq!(charge(&table, &host, &both, 1).unwrap()[0].remaining, 2);
-        for _ in 0..10 {
-            let refused = charge(&table, &host, &both, 1);
-            assert_eq!(
-                refused,
-                Err(Refusal::Exceeded {
-                    quota: 1,
-                    retry_after: Duration::from_secs(60)
+    struct Scene {
+        host: MemoryHost,
+        table: Table,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let host = MemoryHost::default();
+            let table = Table::open(&host, 1 << 20).unwrap();
+            Self { host, table }
+        }
+
+        fn charge(&self, quotas: &[(&Quota, bool)]) -> Result<Admitted, Refusal<()>> {
+            let home = self.table.home(b"client");
+            let mut charges: Vec<_> = quotas
+                .iter()
+                .enumerate()
+                .map(|(at, (quota, shadow))| Charge {
+                    at,
+                    quota,
+                    key: quota.fingerprint(&self.table, home, |_| b"client".to_vec()),
+                    shadow: *shadow,
                 })
+                .collect();
+            charge(&self.table, &self.host, None, &mut charges, 1)
+        }
+
+        #[track_caller]
+        fn left(&self, quotas: &[(&Quota, bool)], expected: &[u32]) {
+            let admitted = self.charge(quotas).unwrap();
+            let left: Vec<u32> = admitted.standings.iter().map(|s| s.remaining).collect();
+            assert_eq!(left, expected);
+        }
+
+        #[track_caller]
+        fn refused(&self, quotas: &[(&Quota, bool)], quota: usize, seconds: u64) {
+            let retry_after = Duration::from_secs(seconds);
+            assert_eq!(
+                self.charge(quotas),
+                Err(Refusal::Exceeded(Exceeded { quota, retry_after }))
             );
         }
-        let wide_only = &both[..1];
-        assert_eq!(charge(&table, &host, wide_only, 1).unwrap()[0].remaining, 1);
+    }
+
+    fn by(quota: Quota, by: &[By]) -> Quota {
+        Quota { by: by.into(), ..quota }
+    }
+
+    #[test]
+    fn a_request_that_one_quota_refuses_is_charged_to_none() {
+        let (wide, narrow) = (quota("wide", 3), quota("narrow", 1));
+        // In one bucket, in two, and whichever stands first.
+        for wide in [wide.clone(), by(wide.clone(), &[]), by(wide, &[By::Header("x".into())])] {
+            let scene = Scene::new();
+            scene.left(&[(&wide, false), (&narrow, false)], &[2, 0]);
+            for _ in 0..10 {
+                scene.refused(&[(&wide, false), (&narrow, false)], 1, 60);
+            }
+            scene.left(&[(&wide, false)], &[1]);
+        }
+    }
+
+    #[test]
+    fn what_the_shared_quota_refuses_is_given_back_to_the_narrow_one() {
+        let (shared, narrow) = (by(quota("shared", 1), &[]), quota("narrow", 3));
+        let scene = Scene::new();
+        scene.left(&[(&shared, false), (&narrow, false)], &[0, 2]);
+        for _ in 0..10 {
+            scene.refused(&[(&shared, false), (&narrow, false)], 0, 60);
+        }
+        scene.left(&[(&narrow, false)], &[1]);
+    }
+
+    #[test]
+    fn the_refusal_that_lasts_longest_is_told() {
+        let (shared, narrow) = (by(quota("shared", 1), &[]), quota("narrow", 2));
+        let scene = Scene::new();
+        scene.left(&[(&narrow, false), (&shared, false)], &[1, 0]);
+        scene.left(&[(&narrow, false)], &[0]);
+        // The narrow one refuses first, for 30 s; the shared one for 60 s.
+        scene.refused(&[(&narrow, false), (&shared, false)], 1, 60);
+        scene.host.advance(Duration::from_secs(59));
+        scene.refused(&[(&narrow, false), (&shared, false)], 1, 1);
+        scene.host.advance(Duration::from_secs(1));
+        scene.left(&[(&narrow, false), (&shared, false)], &[1, 0]);
+    }
+
+    #[test]
+    fn quotas_by_client_cost_one_read_and_one_write_together() {
+        let scene = Scene::new();
+        let quotas = [quota("a", 9), quota("b", 9), quota("c", 1)];
+        let all: Vec<_> = quotas.iter().map(|quota| (quota, false)).collect();
+        let before = scene.host.accesses();
+        scene.left(&all, &[8, 8, 0]);
+        let after = scene.host.accesses();
+        assert_eq!((after.0 - before.0, after.1 - before.1), (1, 1));
+        // A refusal writes nothing.
+        scene.refused(&all, 2, 60);
+        assert_eq!(scene.host.accesses(), (after.0 + 1, after.1));
+    }
+
+    #[test]
+    fn a_trial_uses_up_nothing_that_is_real_and_is_charged_to_none_that_it_refuses() {
+        let (real, trial, other) = (quota("real", 9), quota("trial", 1), by(quota("other", 9), &[]));
+        let all = [(&real, false), (&trial, true), (&other, true)];
+        let scene = Scene::new();
+        scene.left(&all, &[8]);
+        let retry_after = Duration::from_secs(60);
+        for left in [7, 6, 5] {
+            let admitted = scene.charge(&all).unwrap();
+            assert_eq!(admitted.standings[0].remaining, left);
+            assert_eq!(admitted.shadowed, Some(Exceeded { quota: 1, retry_after }));
+        }
+        scene.left(&[(&other, false)], &[7]);
     }
 
     #[test]
@@ -263,16 +525,9 @@ mod tests {
 
     #[test]
     fn a_store_that_fails_is_told_apart_from_a_quota_that_is_used_up() {
-        let host = MemoryHost::default();
-        let table = Table::open(&host, 1 << 20).unwrap();
-        let quota = quota("q", 1);
-        host.set_broken(true);
-        let result = charge(
-            &table,
-            &host,
-            &[(0, &quota, quota.fingerprint(&table, |_| b"c".to_vec()))],
-            1,
-        );
+        let scene = Scene::new();
+        scene.host.set_broken(true);
+        let result = scene.charge(&[(&quota("q", 1), false)]);
         assert!(matches!(result, Err(Refusal::Store(StoreError::Host(_)))));
     }
 }

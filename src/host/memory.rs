@@ -19,6 +19,8 @@ pub struct MemoryHost {
     /// Writes still to be refused as if another worker had been faster.
     lost_writes: Shared<u32>,
     broken: Shared<bool>,
+    /// Reads and writes of cells so far.
+    accesses: Shared<(u64, u64)>,
 }
 
 impl Default for MemoryHost {
@@ -34,6 +36,7 @@ impl Default for MemoryHost {
             lines: RefCell::default(),
             lost_writes: Shared::new(0),
             broken: Shared::new(false),
+            accesses: Shared::default(),
         }
     }
 }
@@ -87,6 +90,11 @@ impl MemoryHost {
         self.cells.borrow().len()
     }
 
+    /// How often cells were read and written so far.
+    pub fn accesses(&self) -> (u64, u64) {
+        self.accesses.get()
+    }
+
     pub fn lines(&self) -> Vec<String> {
         self.lines.borrow().clone()
     }
@@ -106,6 +114,8 @@ impl Host for MemoryHost {
         if self.broken.get() {
             return Err(HostError("broken by the test"));
         }
+        let (reads, writes) = self.accesses.get();
+        self.accesses.set((reads.saturating_add(1), writes));
         Ok(self.cells.borrow().get(&cell).cloned())
     }
 
@@ -113,15 +123,21 @@ impl Host for MemoryHost {
         if self.broken.get() {
             return Err(HostError("broken by the test"));
         }
+        let (reads, writes) = self.accesses.get();
+        self.accesses.set((reads, writes.saturating_add(1)));
         if expected.is_some() && self.lost_writes.get() > 0 {
             self.lost_writes.set(self.lost_writes.get().saturating_sub(1));
             return Ok(false);
         }
         let mut cells = self.cells.borrow_mut();
-        let version = cells.get(&cell).map_or(0, |found| found.version);
-        if expected.is_some_and(|expected| expected != version) {
+        let found = cells.get(&cell).map(|found| found.version);
+        // As Envoy does: only the version of a cell that is there is compared.
+        if let (Some(expected), Some(version)) = (expected, found)
+            && expected != version
+        {
             return Ok(false);
         }
+        let version = found.unwrap_or(0);
         let written = Versioned {
             bytes: bytes.to_vec(),
             version: version.saturating_add(1),

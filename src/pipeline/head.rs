@@ -3,8 +3,6 @@
 use super::Pipeline;
 use crate::client::parse_source_address;
 use crate::engine::Engine;
-use crate::guard::OnError;
-use crate::guard::login::BanScope;
 use crate::host::Host;
 use crate::operation::Route;
 use crate::path::Target;
@@ -23,8 +21,7 @@ impl Pipeline {
         } else {
             None
         };
-        self.judge_ban(host, &engine)?;
-        self.charge_quotas(host, &engine, false)?;
+        self.judge_client(host, &engine)?;
         if let Some(denial) = route {
             let mode = self.request_mode();
             self.refuse(host, mode, denial)?;
@@ -106,12 +103,7 @@ impl Pipeline {
         if overrides_target(&self.head, declared) {
             self.refuse(host, mode, Reason::MethodOverride.into())?;
         }
-        if let (Some(policy), Some(table), Some(client)) = (&engine.policy.login, &engine.table, self.client)
-            && login == Some(Route::Found(&()))
-            && !self.exempt
-        {
-            self.login_key = Some(policy.key(table, client));
-        }
+        self.is_login = login == Some(Route::Found(&()));
         let undeclared_denied = engine.policy.requests.as_ref().is_some_and(|r| r.undeclared_denied);
         Ok(match route {
             Route::Found(operation) => {
@@ -125,24 +117,6 @@ impl Pipeline {
                 Some(Reason::MethodNotAllowed.with(Extra::Allow(methods)))
             }
         })
-    }
-
-    fn judge_ban(&mut self, host: &dyn Host, engine: &Engine) -> Result<(), Denial> {
-        let (Some(policy), Some(table), Some(client)) = (&engine.policy.login, &engine.table, self.client) else {
-            return Ok(());
-        };
-        let key = match (self.login_key, policy.ban.scope) {
-            (Some(key), _) => key,
-            (None, BanScope::All) if !self.exempt => policy.key(table, client),
-            _ => return Ok(()),
-        };
-        let denial = match policy.banned(table, host, key) {
-            Ok(None) => return Ok(()),
-            Ok(Some(left)) => Reason::ClientBanned.retry_after(left),
-            Err(_) if policy.on_error == OnError::Allow => return Ok(()),
-            Err(_) => Reason::StoreUnavailable.into(),
-        };
-        self.refuse(host, policy.mode.unwrap_or(engine.policy.mode), denial)
     }
 }
 

@@ -1,17 +1,58 @@
 //! Login attempts: reserved last, settled by the backend's answer.
 
 use super::{Pipeline, Response};
+use crate::client::Client;
 use crate::engine::Engine;
 use crate::guard::OnError;
-use crate::guard::login::{Outcome, Refusal};
+use crate::guard::login::{BanScope, LoginPolicy, Outcome, Refusal};
 use crate::host::Host;
-use crate::verdict::{Denial, Reason};
+use crate::rate::Instant;
+use crate::store::{Fingerprint, StoreError, Table, View};
+use crate::verdict::{Denial, Mode, Reason};
+use std::time::Duration;
+
+/// A look at the client's ban, where it bears on the request.
+pub(super) struct BanWatch<'e> {
+    policy: &'e LoginPolicy,
+    key: Fingerprint,
+    pub mode: Mode,
+}
+
+impl BanWatch<'_> {
+    pub fn left(&self, view: &View, now: Instant) -> Option<Duration> {
+        self.policy.ban_left(view.find(self.key), now)
+    }
+
+    /// The refusal for what was seen, if there is one.
+    pub fn denial(&self, seen: Result<Option<Duration>, StoreError>) -> Option<Denial> {
+        match seen {
+            Ok(left) => Some(Reason::ClientBanned.retry_after(left?)),
+            Err(_) if self.policy.on_error == OnError::Allow => None,
+            Err(_) => Some(Reason::StoreUnavailable.into()),
+        }
+    }
+}
 
 impl Pipeline {
+    /// The watch on bans, if this request is a login or bans are of everything.
+    pub(super) fn ban_watch<'e>(&self, engine: &'e Engine, table: &Table, client: Client) -> Option<BanWatch<'e>> {
+        let policy = engine.policy.login.as_ref()?;
+        let bears = self.is_login || policy.ban.scope == BanScope::All;
+        (bears && !self.exempt).then(|| BanWatch {
+            policy,
+            key: policy.key(table, client),
+            mode: policy.mode.unwrap_or(engine.policy.mode),
+        })
+    }
+
     pub(super) fn reserve_attempt(&mut self, host: &dyn Host, engine: &Engine) -> Result<(), Denial> {
-        let (Some(policy), Some(table), Some(key)) = (&engine.policy.login, &engine.table, self.login_key) else {
+        let (Some(policy), Some(table), Some(client)) = (&engine.policy.login, &engine.table, self.client) else {
             return Ok(());
         };
+        if !self.is_login || self.exempt {
+            return Ok(());
+        }
+        let key = policy.key(table, client);
         let denial = match policy.reserve(table, host, key) {
             Ok(reservation) => {
                 self.reservation = Some(reservation);

@@ -76,8 +76,7 @@ pub struct Pipeline {
     client: Option<Client>,
     exempt: bool,
     operation: Option<usize>,
-    /// The key of the client's attempts, where this is a login.
-    login_key: Option<Fingerprint>,
+    is_login: bool,
     plan: Option<BodyPlan>,
     body: Body,
     standings: Vec<Standing>,
@@ -115,7 +114,7 @@ impl Pipeline {
             client: None,
             exempt: false,
             operation: None,
-            login_key: None,
+            is_login: false,
             plan: None,
             body: Body::Coming,
             standings: Vec::new(),
@@ -246,7 +245,7 @@ impl Pipeline {
                     .judge_revocation(host, &engine)
                     .map(|pass| (pass, Stage::TokenQuotas)),
                 Stage::TokenQuotas => self
-                    .charge_quotas(host, &engine, true)
+                    .charge_token_quotas(host, &engine)
                     .map(|()| (Pass::On, Stage::Body)),
                 Stage::Body => match self.judge_body(host, &engine) {
                     None => return Step::Hold,

@@ -1,96 +1,161 @@
-//! Charging the quotas that apply to a request, before the token and after it.
+//! Charging the quotas that apply to a request, before the token and after it; bans are looked at on the way.
 
 use super::Pipeline;
+use crate::client::Client;
 use crate::engine::Engine;
-use crate::guard::quota::{self, By, Standing};
-use crate::host::Host;
+use crate::guard::quota::{self, Admitted, By, Charge, Exceeded, Gate, Quota, Refusal, Standing};
+use crate::host::{Counter, Host, QuotaEvent};
 use crate::jose::Verified;
+use crate::store::Table;
 use crate::verdict::{Denial, Extra, Mode, Reason};
+use std::time::Duration;
 
 impl Pipeline {
-    /// Charges the quotas that ask for the token, or those that don't.
-    pub(super) fn charge_quotas(&mut self, host: &dyn Host, engine: &Engine, token: bool) -> Result<(), Denial> {
+    /// Looks at bans and charges the quotas that do not ask for the token: with one read and one write, where nothing but
+    /// the client is counted.
+    pub(super) fn judge_client(&mut self, host: &dyn Host, engine: &Engine) -> Result<(), Denial> {
         let (Some(table), Some(client)) = (&engine.table, self.client) else {
             return Ok(());
         };
-        if self.exempt || (token && self.verified.is_none()) {
+        let ban = self.ban_watch(engine, table, client);
+        let look = |view: &crate::store::View| ban.as_ref().and_then(|watch| watch.left(view, host.now()));
+        let enforced = ban.as_ref().is_some_and(|watch| watch.mode == Mode::Enforce);
+        let gate = Gate {
+            home: table.home(&client.key()),
+            look: &look,
+        };
+        let mut charges = self.charges(engine, table, client, false);
+        if let Some(watch) = ban.as_ref().filter(|_| !enforced || charges.is_empty()) {
+            // In shadow a ban stops nothing; and where nothing is counted, a store that fails is the login's to answer.
+            if let Some(denial) = watch.denial(table.view(host, gate.home, host.now()).map(|view| look(&view))) {
+                self.refuse(host, watch.mode, denial)?;
+            }
+        }
+        let gate = ban
+            .is_some()
+            .then_some(&gate)
+            .filter(|_| enforced && !charges.is_empty());
+        self.charge(host, engine, gate, &mut charges)
+    }
+
+    /// Charges the quotas that ask for the token.
+    pub(super) fn charge_token_quotas(&mut self, host: &dyn Host, engine: &Engine) -> Result<(), Denial> {
+        let (Some(table), Some(client)) = (&engine.table, self.client) else {
+            return Ok(());
+        };
+        if self.verified.is_none() {
             return Ok(());
         }
-        let client = client.key();
-        let units = self.operation(engine).map_or(1, |o| o.cost);
-        // Shadowed quotas are charged apart: what they would refuse must not undo what is enforced.
-        for mode in [Mode::Enforce, Mode::Shadow] {
-            let applies = |quota: &quota::Quota| {
-                let named = |operations: &Vec<usize>| self.operation.is_some_and(|at| operations.contains(&at));
-                quota.asks_token() == token
-                    && quota.mode.unwrap_or(engine.policy.mode) == mode
-                    && quota.operations.as_ref().is_none_or(named)
-            };
-            // A subject or claim means what its issuer says it means.
-            let of_issuer = |part: &dyn Fn(&Verified) -> Option<&str>| {
-                let verified = self.verified.as_ref();
-                verified.map_or_else(Vec::new, |v| {
-                    format!("{}\n{}", v.issuer, part(v).unwrap_or_default()).into_bytes()
-                })
-            };
-            let part = |by: &By| match by {
-                By::Client => client.to_vec(),
-                By::Operation => self
-                    .operation(engine)
-                    .map(|o| o.id.clone().into_bytes())
-                    .unwrap_or_default(),
-                By::Header(name) => self.head.values(name).collect::<Vec<_>>().join(&b','),
-                By::Subject => of_issuer(&|v| v.subject.as_deref()),
-                By::Claim(name) => of_issuer(&|v| {
-                    v.kept
-                        .iter()
-                        .find(|(kept, _)| kept == name)
-                        .map(|(_, value)| value.as_str())
-                }),
-            };
-            let quotas = engine
-                .policy
-                .quotas
-                .iter()
-                .enumerate()
-                .filter(|(_, quota)| applies(quota));
-            let keyed: Vec<_> = quotas
-                .map(|(at, quota)| (at, quota, quota.fingerprint(table, part)))
-                .collect();
-            let denial = match quota::charge(table, host, &keyed, units) {
-                Ok(standings) => {
-                    let enforced = mode == Mode::Enforce;
-                    self.charged
-                        .extend(keyed.iter().filter(|_| enforced).map(|(at, _, key)| (*at, *key)));
-                    self.standings.extend(standings.into_iter().filter(|_| enforced));
-                    continue;
-                }
-                Err(quota::Refusal::Exceeded { quota, retry_after }) => {
-                    self.standings.extend((mode == Mode::Enforce).then_some(Standing {
-                        quota,
-                        remaining: 0,
-                        next_unit: retry_after,
-                    }));
-                    Reason::QuotaExceeded.with(Extra::Quota {
-                        name: engine
-                            .policy
-                            .quotas
-                            .get(quota)
-                            .map(|q| q.name.clone())
-                            .unwrap_or_default(),
-                        retry_after,
-                    })
-                }
-                Err(quota::Refusal::Store(_)) => Reason::StoreUnavailable.into(),
-            };
-            if mode == Mode::Enforce {
-                for (at, key) in self.charged.drain(..) {
-                    let quota = engine.policy.quotas.get(at);
-                    quota.inspect(|quota| quota.refund(table, host, key, units));
-                }
-            }
-            self.refuse(host, mode, denial)?;
-        }
-        Ok(())
+        let mut charges = self.charges(engine, table, client, true);
+        self.charge(host, engine, None, &mut charges)
     }
+
+    fn charge(
+        &mut self,
+        host: &dyn Host,
+        engine: &Engine,
+        gate: Option<&Gate<'_, Duration>>,
+        charges: &mut [Charge<'_>],
+    ) -> Result<(), Denial> {
+        let Some(table) = engine.table.as_ref().filter(|_| !charges.is_empty()) else {
+            return Ok(());
+        };
+        let units = self.operation(engine).map_or(1, |o| o.cost);
+        let refusal = match quota::charge(table, host, gate, charges, units) {
+            Ok(Admitted { standings, shadowed }) => {
+                for standing in &standings {
+                    host.count(Counter::Quota(QuotaEvent::Admitted, standing.quota));
+                }
+                self.standings.extend(standings);
+                let enforced = charges.iter().filter(|charge| !charge.shadow);
+                self.charged.extend(enforced.map(|charge| (charge.at, charge.key)));
+                if let Some(exceeded) = shadowed {
+                    host.count(Counter::Quota(QuotaEvent::Shadowed, exceeded.quota));
+                    self.refuse(host, Mode::Shadow, denial(engine, &exceeded))?;
+                }
+                return Ok(());
+            }
+            Err(refusal) => refusal,
+        };
+        // What the quotas before the token took.
+        let taken: Vec<Charge<'_>> = self
+            .charged
+            .drain(..)
+            .filter_map(|(at, key)| {
+                Some(Charge {
+                    at,
+                    quota: engine.policy.quotas.get(at)?,
+                    key,
+                    shadow: false,
+                })
+            })
+            .collect();
+        quota::refund(table, host, &taken, units);
+        match refusal {
+            Refusal::Exceeded(exceeded) => {
+                host.count(Counter::Quota(QuotaEvent::Refused, exceeded.quota));
+                self.standings.push(Standing {
+                    quota: exceeded.quota,
+                    remaining: 0,
+                    next_unit: exceeded.retry_after,
+                });
+                Err(denial(engine, &exceeded))
+            }
+            Refusal::Stopped(left) => Err(Reason::ClientBanned.retry_after(left)),
+            // Only shadowed ones: a trial refuses nobody.
+            Refusal::Store(_) if charges.iter().all(|charge| charge.shadow) => {
+                self.refuse(host, Mode::Shadow, Reason::StoreUnavailable.into())
+            }
+            Refusal::Store(_) => Err(Reason::StoreUnavailable.into()),
+        }
+    }
+
+    fn charges<'e>(&self, engine: &'e Engine, table: &Table, client: Client, token: bool) -> Vec<Charge<'e>> {
+        if self.exempt {
+            return Vec::new();
+        }
+        let client = client.key();
+        let applies = |quota: &Quota| {
+            let named = |operations: &Vec<usize>| self.operation.is_some_and(|at| operations.contains(&at));
+            quota.asks_token() == token && quota.operations.as_ref().is_none_or(named)
+        };
+        // A subject or claim means what its issuer says it means.
+        let of_issuer = |part: &dyn Fn(&Verified) -> Option<&str>| {
+            let verified = self.verified.as_ref();
+            verified.map_or_else(Vec::new, |v| {
+                format!("{}\n{}", v.issuer, part(v).unwrap_or_default()).into_bytes()
+            })
+        };
+        let part = |by: &By| match by {
+            By::Client => client.to_vec(),
+            By::Operation => self
+                .operation(engine)
+                .map(|o| o.id.clone().into_bytes())
+                .unwrap_or_default(),
+            By::Header(name) => self.head.values(name).collect::<Vec<_>>().join(&b','),
+            By::Subject => of_issuer(&|v| v.subject.as_deref()),
+            By::Claim(name) => of_issuer(&|v| {
+                let kept = v.kept.iter().find(|(kept, _)| kept == name);
+                kept.map(|(_, value)| value.as_str())
+            }),
+        };
+        let quotas = engine.policy.quotas.iter().enumerate();
+        let applying = quotas.filter(|(_, quota)| applies(quota));
+        let home = table.home(&client);
+        let charges = applying.map(|(at, quota)| Charge {
+            at,
+            quota,
+            key: quota.fingerprint(table, home, part),
+            shadow: quota.mode.unwrap_or(engine.policy.mode) == Mode::Shadow,
+        });
+        charges.collect()
+    }
+}
+
+fn denial(engine: &Engine, exceeded: &Exceeded) -> Denial {
+    let quota = engine.policy.quotas.get(exceeded.quota);
+    Reason::QuotaExceeded.with(Extra::Quota {
+        name: quota.map(|quota| quota.name.clone()).unwrap_or_default(),
+        retry_after: exceeded.retry_after,
+    })
 }

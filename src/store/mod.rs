@@ -1,19 +1,23 @@
 //! The bounded table: what is remembered of clients, in a fixed number of cells that all workers share.
 //!
-//! A client's record is found by a keyed 64-bit fingerprint in one bucket of at most [`SLOTS`] slots, and changed by a
-//! pure closure under compare-and-swap with bounded retries. A full bucket forgets what is idle or nearest to idle,
-//! but never a record that is held (over its limit, banned) for one that is not: then the update fails, and the
-//! caller's `on_error` answers. A million clients cost not one byte more than the configured memory.
+//! A record is found by a keyed 64-bit fingerprint in one bucket of [`SLOTS`] seats. All records of one client stand in one
+//! bucket, so that one read and one write serve all that is asked of it at once. Changes are pure closures under
+//! compare-and-swap with bounded retries. A full bucket forgets what is idle or nearest to idle, and never a record that
+//! is held (over its limit, banned): newcomers then share one record, the crowd's. A million clients cost not one byte
+//! more than the configured memory.
 
 mod bucket;
 pub mod document;
 pub mod lease;
+mod open;
 
-pub use bucket::{Record, SLOTS};
+pub use open::shared_key;
 
-use crate::host::{Cell, Counter, Host, HostError, Level};
+pub use bucket::{Record, SLOTS, Taking};
+
+use crate::host::{Cell, Counter, Host, HostError};
 use crate::rate::Instant;
-use bucket::{Bucket, Placed};
+use bucket::{Bucket, Name, Seat};
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::Hasher128;
 use std::hash::Hasher;
@@ -21,9 +25,6 @@ use std::hash::Hasher;
 /// Attempts at one update before it is given up. An attempt takes about 2 µs and loses only if another worker wrote the
 /// same bucket within it; with 64 workers on one bucket each waits for 63 others at the worst.
 pub const ATTEMPTS_MAX: u32 = 64;
-
-/// What one bucket costs at most: its bytes, its key, and about 100 bytes of Envoy's map.
-const BUCKET_COST: u64 = bucket::BYTES_MAX + 128;
 
 /// The table as one worker sees it.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ pub enum StoreError {
     Host(HostError),
     /// Lost against other workers [`ATTEMPTS_MAX`] times.
     Contended,
-    /// The bucket is full of records that must not be forgotten.
+    /// The bucket is full of records that must not be forgotten, and this use has no crowd.
     Full,
 }
 
@@ -47,34 +48,123 @@ pub enum StoreError {
 pub enum Use<'u> {
     /// A quota, by its name.
     Quota(&'u str),
+    /// A client's login attempts.
     Login,
+    /// An account's login attempts, by all clients.
+    Account,
+    /// One client's standing with one account.
+    Pair,
+    /// How many accounts a client has tried.
+    Accounts,
     Revocation,
+}
+
+impl Use<'_> {
+    /// What slots of this use are marked with.
+    pub const fn kind(self) -> u8 {
+        match self {
+            Use::Quota(_) => 1,
+            Use::Login => 2,
+            Use::Account => 3,
+            Use::Pair => 4,
+            Use::Accounts => 5,
+            Use::Revocation => 6,
+        }
+    }
+
+    /// Whom newcomers are counted as where every seat is held. No secret and not of a client's choosing, so FNV-1a will
+    /// do. Uses that say something of one client alone have no crowd.
+    fn crowd(self) -> Option<u64> {
+        let name = match self {
+            Use::Quota(name) => name,
+            Use::Login | Use::Account => "",
+            Use::Pair | Use::Accounts | Use::Revocation => return None,
+        };
+        let bytes = std::iter::once(self.kind()).chain(name.bytes());
+        let hash = bytes.fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+        });
+        Some(hash.max(1))
+    }
+}
+
+/// Where a record stands: the bucket that a client's records share, or one of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Home(u32);
+
+impl Home {
+    /// For sorting only.
+    pub fn order(self) -> u32 {
+        self.0
+    }
 }
 
 /// A record's name in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(u64);
+pub struct Fingerprint {
+    pub home: Home,
+    name: Name,
+}
+
+/// A bucket within one update.
+#[derive(Debug)]
+pub struct View {
+    bucket: Bucket,
+    now: Instant,
+    evictions: u64,
+    changed: bool,
+}
+
+/// A record's place within one [`View`], and what is there; good until the next [`View::put`].
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    seat: Seat,
+    name: Name,
+    pub record: Option<Record>,
+}
+
+impl Place {
+    /// Whether it is shared with others who found no seat of their own.
+    pub fn is_crowd(&self) -> bool {
+        matches!(self.seat.taking, Taking::Crowd | Taking::NewCrowd)
+    }
+}
+
+impl View {
+    /// Looks a record up; `None` if there is no place for it.
+    pub fn look(&self, fingerprint: Fingerprint) -> Option<Place> {
+        let seat = self.bucket.seat(&fingerprint.name, self.now)?;
+        Some(Place {
+            seat,
+            name: fingerprint.name,
+            record: self.bucket.record(seat),
+        })
+    }
+
+    /// The record if there is one, the crowd's included.
+    pub fn find(&self, fingerprint: Fingerprint) -> Option<Record> {
+        self.look(fingerprint)?.record
+    }
+
+    pub fn put(&mut self, place: Place, record: Record) {
+        self.bucket.put(place.seat, &place.name, &record);
+        self.changed = true;
+        if place.seat.taking == Taking::Evicting {
+            self.evictions = self.evictions.saturating_add(1);
+        }
+    }
+
+    /// Leaves the bucket as it was: what was put is not kept. The last thing to do with a view.
+    pub fn leave(&mut self) {
+        self.changed = false;
+    }
+}
 
 impl Fingerprint {
     /// The same name for maps beside the table.
     pub fn key(self) -> u128 {
-        self.0.into()
+        u128::from(self.home.0) << 64 | u128::from(self.name.fingerprint)
     }
-}
-
-/// The key that all workers share. It is read back after writing: of two writers the later one's key counts.
-///
-/// # Errors
-/// If the host can't keep cells.
-pub fn shared_key(host: &dyn Host) -> Result<[u8; 16], HostError> {
-    let stored = |host: &dyn Host| -> Result<Option<[u8; 16]>, HostError> {
-        Ok(host.read(Cell::HashKey)?.and_then(|cell| cell.bytes.try_into().ok()))
-    };
-    if let Some(key) = stored(host)? {
-        return Ok(key);
-    }
-    host.write(Cell::HashKey, &host.random(), None)?;
-    stored(host)?.ok_or(HostError("the hash key can't be read back"))
 }
 
 /// A keyed hash of 128 bits over parts, which are kept apart.
@@ -88,40 +178,6 @@ pub(crate) fn checksum(key: &[u8; 16], parts: &[&[u8]]) -> u128 {
 }
 
 impl Table {
-    /// Opens the table, making the cells if there are none yet; `memory_bytes` bounds what all of them cost together.
-    /// Envoy calls this on its main thread before any worker, so that no two workers make a cell at once.
-    ///
-    /// A table that is there keeps its size as long as Envoy lives, whatever `memory_bytes` says now: in another size
-    /// every client would be looked for in another bucket, and every ban forgotten.
-    ///
-    /// # Errors
-    /// If the host can't keep cells.
-    pub fn open(host: &dyn Host, memory_bytes: u64) -> Result<Self, HostError> {
-        let wanted = u32::try_from(memory_bytes / BUCKET_COST).unwrap_or(u32::MAX).max(1);
-        let key = shared_key(host)?;
-        let made = match host.read(Cell::BucketCount)? {
-            Some(cell) => cell.bytes.try_into().map_or(0, u32::from_le_bytes),
-            None => 0,
-        };
-        if made > 0 {
-            if made != wanted {
-                host.log(
-                    Level::Info,
-                    "portcullis: store.memory was changed: it takes effect when Envoy starts anew, so that no ban or count is lost",
-                );
-            }
-            return Ok(Self { buckets: made, key });
-        }
-        for bucket in 0..wanted {
-            if host.read(Cell::Bucket(bucket))?.is_none() {
-                host.write(Cell::Bucket(bucket), &Bucket::default().encode(), None)?;
-            }
-        }
-        // Last, so that a table half made is not taken for a whole one.
-        host.write(Cell::BucketCount, &wanted.to_le_bytes(), None)?;
-        Ok(Self { buckets: wanted, key })
-    }
-
     pub fn buckets(&self) -> u32 {
         self.buckets
     }
@@ -131,41 +187,80 @@ impl Table {
         &self.key
     }
 
-    /// The fingerprint of a use and the parts of its key; parts are separated, so `ab,c` and `a,bc` differ.
-    pub fn fingerprint(&self, purpose: Use<'_>, parts: &[&[u8]]) -> Fingerprint {
+    fn hash(&self, parts: &[&[u8]]) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.key);
-        let mut part = |bytes: &[u8]| {
+        for bytes in parts {
             hasher.write_u64(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
             hasher.write(bytes);
-        };
-        match purpose {
-            Use::Quota(name) => {
-                part(b"quota");
-                part(name.as_bytes());
-            }
-            Use::Login => part(b"login"),
-            Use::Revocation => part(b"revocation"),
         }
-        parts.iter().for_each(|bytes| part(bytes));
-        // Zero marks a free slot.
-        Fingerprint(hasher.finish().max(1))
+        hasher.finish()
     }
 
-    /// Buckets are chosen by the upper half, so that slots within one still differ in the lower.
-    fn bucket_of(&self, fingerprint: Fingerprint) -> Cell {
-        let upper = fingerprint.0 >> 32;
-        let bucket = (upper * u64::from(self.buckets)) >> 32;
-        Cell::Bucket(u32::try_from(bucket).unwrap_or(0))
+    /// The bucket that the records of one client share.
+    pub fn home(&self, client: &[u8]) -> Home {
+        self.home_of(self.hash(&[b"home", client]))
     }
 
-    /// The record, if there is one; one read, no write.
+    /// Homes are chosen by the upper half of a hash.
+    fn home_of(&self, hash: u64) -> Home {
+        let bucket = ((hash >> 32) * u64::from(self.buckets)) >> 32;
+        Home(u32::try_from(bucket).unwrap_or(0))
+    }
+
+    /// The fingerprint of a use and the parts of its key, in a bucket of its own; parts are separated, so `ab,c` and
+    /// `a,bc` differ.
+    pub fn fingerprint(&self, purpose: Use<'_>, parts: &[&[u8]]) -> Fingerprint {
+        let fingerprint = self.fingerprint_at(Home(0), purpose, parts);
+        // Of a second hash, so that slots within a bucket differ in all 64 bits.
+        let home = self.home_of(self.hash(&[b"own", &fingerprint.name.fingerprint.to_le_bytes()]));
+        Fingerprint { home, ..fingerprint }
+    }
+
+    /// The same in a given bucket.
+    pub fn fingerprint_at(&self, home: Home, purpose: Use<'_>, parts: &[&[u8]]) -> Fingerprint {
+        let mut hasher = SipHasher13::new_with_key(&self.key);
+        let name = if let Use::Quota(name) = purpose { name } else { "" };
+        hasher.write_u8(purpose.kind());
+        for bytes in std::iter::once(name.as_bytes()).chain(parts.iter().copied()) {
+            hasher.write_u64(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            hasher.write(bytes);
+        }
+        Fingerprint {
+            home,
+            name: Name {
+                // Zero marks a free slot.
+                fingerprint: hasher.finish().max(1),
+                crowd: purpose.crowd(),
+                kind: purpose.kind(),
+            },
+        }
+    }
+
+    /// A bucket to look at; one read, no write.
+    ///
+    /// # Errors
+    /// If the host can't read.
+    pub fn view(&self, host: &dyn Host, home: Home, now: Instant) -> Result<View, StoreError> {
+        let cell = host.read(Cell::Bucket(home.0)).map_err(StoreError::Host)?;
+        Ok(View {
+            bucket: cell.map(|cell| Bucket::decode(cell.bytes)).unwrap_or_default(),
+            now,
+            evictions: 0,
+            changed: false,
+        })
+    }
+
+    /// The record on a seat of its own, if there is one; one read, no write.
+    ///
+    /// # Errors
+    /// If the host can't read.
     pub fn peek(&self, host: &dyn Host, fingerprint: Fingerprint) -> Result<Option<Record>, StoreError> {
-        let cell = host.read(self.bucket_of(fingerprint)).map_err(StoreError::Host)?;
-        Ok(cell.and_then(|cell| Bucket::decode(&cell.bytes).find(fingerprint.0)))
+        let cell = host.read(Cell::Bucket(fingerprint.home.0)).map_err(StoreError::Host)?;
+        Ok(cell.and_then(|cell| Bucket::decode(cell.bytes).find(fingerprint.name.fingerprint)))
     }
 
-    /// Changes a record by a pure closure, which may run several times: from the record as it is (`None`: a client
-    /// that is not remembered) to the record to keep (`None`: leave as is) and the answer for the caller.
+    /// Changes one record by a pure closure: from the record as it is (`None`: a client that is not remembered) to the
+    /// record to keep (`None`: leave as is) and the answer for the caller. See [`Table::change`].
     ///
     /// # Errors
     /// See [`StoreError`]; the record is then as it was. Failures and retries are counted.
@@ -176,35 +271,65 @@ impl Table {
         now: Instant,
         mut change: impl FnMut(Option<Record>) -> (Option<Record>, T),
     ) -> Result<T, StoreError> {
-        let result = self.try_update(host, fingerprint, now, &mut change);
-        if result.is_err() {
-            host.count(Counter::StoreFailure);
+        self.change(host, fingerprint.home, now, |view| {
+            let place = view.look(fingerprint);
+            let (record, answer) = change(place.and_then(|place| place.record));
+            match (record, place) {
+                (Some(record), Some(place)) => view.put(place, record),
+                (Some(_), None) => return Err(StoreError::Full),
+                (None, _) => {}
+            }
+            Ok(answer)
+        })?
+    }
+
+    /// Changes a bucket by a pure closure, all or nothing: what it puts is kept at once, or not at all. The closure may
+    /// run several times, each time on the bucket as it then is. One read, and one write if something was put.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; the bucket is then as it was. Failures and retries are counted.
+    pub fn change<T>(
+        &self,
+        host: &dyn Host,
+        home: Home,
+        now: Instant,
+        mut change: impl FnMut(&mut View) -> T,
+    ) -> Result<T, StoreError> {
+        let result = self.try_change(host, home, now, &mut change);
+        match result {
+            Err(StoreError::Contended) => host.count(Counter::StoreExhausted),
+            Err(_) => host.count(Counter::StoreFailure),
+            Ok(_) => {}
         }
         result
     }
 
-    fn try_update<T>(
+    fn try_change<T>(
         &self,
         host: &dyn Host,
-        fingerprint: Fingerprint,
+        home: Home,
         now: Instant,
-        change: &mut dyn FnMut(Option<Record>) -> (Option<Record>, T),
+        change: &mut dyn FnMut(&mut View) -> T,
     ) -> Result<T, StoreError> {
-        let cell = self.bucket_of(fingerprint);
+        let cell = Cell::Bucket(home.0);
         for _ in 0..ATTEMPTS_MAX {
             let found = host.read(cell).map_err(StoreError::Host)?;
             let version = found.as_ref().map(|cell| cell.version);
-            let mut bucket = found.map(|cell| Bucket::decode(&cell.bytes)).unwrap_or_default();
-            let (record, answer) = change(bucket.find(fingerprint.0));
-            let Some(record) = record else {
-                return Ok(answer);
+            let mut view = View {
+                bucket: found.map(|cell| Bucket::decode(cell.bytes)).unwrap_or_default(),
+                now,
+                evictions: 0,
+                changed: false,
             };
-            let placed = bucket.place(fingerprint.0, record, now);
-            if placed == Placed::Full {
-                return Err(StoreError::Full);
+            let answer = change(&mut view);
+            if !view.changed {
+                return Ok(answer);
             }
-            if host.write(cell, &bucket.encode(), version).map_err(StoreError::Host)? {
-                if placed == Placed::Evicting {
+            if host
+                .write(cell, view.bucket.bytes(), version)
+                .map_err(StoreError::Host)?
+            {
+                for _ in 0..view.evictions {
                     host.count(Counter::StoreEviction);
                 }
                 return Ok(answer);
@@ -300,7 +425,7 @@ mod tests {
         host.lose_writes(ATTEMPTS_MAX);
         assert_eq!(update(), Err(StoreError::Contended));
         assert_eq!(update(), Ok(2));
-        assert_eq!(host.counted(Counter::StoreFailure), 1);
+        assert_eq!(host.counted(Counter::StoreExhausted), 1);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 pub mod ffi;
 mod protobuf;
 
-use super::{Cell, Counter, Gauge, Host, HostError, Level, Topic, Versioned};
+use super::{Cell, Counter, Gauge, Host, HostError, Level, QuotaEvent, Topic, Versioned};
 use crate::rate::Instant;
 use crate::verdict::Reason;
 use std::cell::RefCell;
@@ -16,6 +16,8 @@ pub struct Envoy {
     prefix: String,
     counters: RefCell<HashMap<Counter, Option<u32>>>,
     gauges: RefCell<HashMap<Gauge, Option<u32>>>,
+    /// The configuration's quotas, for the names of their counters.
+    quotas: RefCell<Vec<String>>,
 }
 
 impl Envoy {
@@ -25,11 +27,20 @@ impl Envoy {
             prefix: format!("portcullis:{plugin}:"),
             counters: RefCell::default(),
             gauges: RefCell::default(),
+            quotas: RefCell::default(),
         }
     }
 
     /// Defines the counters that dashboards expect to see at zero.
-    pub fn define_counters(&self) {
+    pub fn define_counters(&self, quotas: Vec<String>) {
+        // Positions may mean other quotas than in the configuration before.
+        self.counters
+            .borrow_mut()
+            .retain(|counter, _| !matches!(counter, Counter::Quota(..)));
+        let events = [QuotaEvent::Admitted, QuotaEvent::Refused, QuotaEvent::Shadowed];
+        let positions = 0..quotas.len();
+        let of_quotas = positions.flat_map(|at| events.map(|event| Counter::Quota(event, at)));
+        *self.quotas.borrow_mut() = quotas;
         let denied = Reason::ALL.iter().map(|reason| Counter::Denied(*reason));
         let others = [
             Counter::Allowed,
@@ -38,6 +49,7 @@ impl Envoy {
             Counter::AttemptRefunded,
             Counter::StoreRetry,
             Counter::StoreFailure,
+            Counter::StoreExhausted,
             Counter::StoreEviction,
             Counter::KeysFetched,
             Counter::KeysFailed,
@@ -53,7 +65,7 @@ impl Envoy {
             Counter::BreakerOpened,
             Counter::RevocationStale,
         ];
-        for counter in denied.chain(others) {
+        for counter in denied.chain(others).chain(of_quotas) {
             self.id(counter);
         }
     }
@@ -62,7 +74,7 @@ impl Envoy {
         let mut counters = self.counters.borrow_mut();
         *counters
             .entry(counter)
-            .or_insert_with(|| ffi::define_metric(ffi::Metric::Counter, &name(counter)))
+            .or_insert_with(|| ffi::define_metric(ffi::Metric::Counter, &name(counter, &self.quotas.borrow())))
     }
 
     fn key(&self, cell: Cell) -> String {
@@ -86,8 +98,17 @@ fn topic_name(topic: Topic) -> String {
 }
 
 /// A counter's name; Envoy puts `wasmcustom.` before it.
-fn name(counter: Counter) -> String {
+fn name(counter: Counter, quotas: &[String]) -> String {
     match counter {
+        Counter::Quota(event, at) => {
+            let quota = quotas.get(at).map_or("", String::as_str);
+            let event = match event {
+                QuotaEvent::Admitted => "admitted",
+                QuotaEvent::Refused => "refused",
+                QuotaEvent::Shadowed => "shadowed",
+            };
+            format!("portcullis.quota.{quota}.{event}")
+        }
         Counter::Denied(reason) => format!("portcullis.denied.{}", reason.code()),
         Counter::Shadowed(reason) => format!("portcullis.shadowed.{}", reason.code()),
         Counter::Allowed => "portcullis.allowed".to_owned(),
@@ -96,6 +117,7 @@ fn name(counter: Counter) -> String {
         Counter::AttemptRefunded => "portcullis.login.refunds".to_owned(),
         Counter::StoreRetry => "portcullis.store.retries".to_owned(),
         Counter::StoreFailure => "portcullis.store.failures".to_owned(),
+        Counter::StoreExhausted => "portcullis.store.exhausted".to_owned(),
         Counter::StoreEviction => "portcullis.store.evictions".to_owned(),
         Counter::KeysFetched => "portcullis.keys.fetched".to_owned(),
         Counter::KeysFailed => "portcullis.keys.failed".to_owned(),
@@ -197,7 +219,7 @@ mod tests {
                 Counter::StoreRetry,
                 Counter::RevocationStale,
             ])
-            .map(name)
+            .map(|counter| name(counter, &[]))
             .collect();
         assert!(
             names
