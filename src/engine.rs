@@ -66,6 +66,7 @@ impl Engine {
         if self.feed_due(host) {
             needs.push(Need::FeedPoll);
         }
+        needs.extend(self.lists_due(host));
         needs
     }
 
@@ -80,6 +81,7 @@ impl Engine {
             Need::Introspection(token) => self.introspection_callout(token),
             Need::FeedPoll => self.feed_callout(),
             Need::Feed => None,
+            Need::StatusList(_, uri) => self.policy.revocation.as_ref()?.status_list.as_ref()?.callout(uri),
         }
     }
 

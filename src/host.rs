@@ -21,6 +21,8 @@ pub enum Cell {
     Bucket(u32),
     /// What there is of the revocation feed.
     FeedHead,
+    /// What changes when its records do: read by every request.
+    FeedMark,
     /// A page of its records.
     FeedPage(u32),
     /// Who acts for all workers on a topic.
@@ -36,6 +38,8 @@ pub enum Cell {
 pub enum Topic {
     /// The keys of the provider at this position.
     Keys(u8),
+    /// A token status list, in one of a few places.
+    StatusList(u8),
 }
 
 /// A cell's bytes with the version that a later write must name.
@@ -87,6 +91,8 @@ pub enum Counter {
     Introspected,
     /// The feed asked for, or a page of it.
     FeedPolled,
+    /// A token status list asked for.
+    StatusListAsked,
     RevocationFailed,
     /// A breaker opened: its source is silent.
     BreakerOpened,

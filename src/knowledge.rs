@@ -28,6 +28,8 @@ pub enum Need {
     Feed,
     /// The next part of the feed, for all workers.
     FeedPoll,
+    /// A token status list: the position of the provider whose tokens name it, and its address.
+    StatusList(usize, Rc<str>),
 }
 
 impl Need {

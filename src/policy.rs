@@ -97,7 +97,7 @@ impl Policy {
 
     /// How often it is looked for what is due.
     pub fn tick_milliseconds(&self) -> u32 {
-        // What a feed tells is late by up to two ticks: the poll's, and that of the worker that follows.
+        // What a feed tells is late by up to a tick.
         let feed = self
             .revocation
             .as_ref()

@@ -77,6 +77,7 @@ reasons! {
     TokenClaim "token_claim" 401 "The token lacks a claim, or has one that is not acceptable.",
     TokenScope "token_scope" 403 "The token does not grant what this operation needs.",
     TokenWithoutId "token_without_id" 401 "The token can't be checked for revocation, for it lacks a claim.",
+    TokenStatus "token_status" 401 "The token's status list has no entry for it.",
     TokenInactive "token_inactive" 401 "The token is not active.",
     TokenRevoked "token_revoked" 401 "The token was revoked.",
     RevocationUnavailable "revocation_unavailable" 503 "Whether the token was revoked can't be told right now.",

@@ -103,6 +103,7 @@ fn read(root: Section<'_>) -> Option<Policy> {
         .unwrap_or_default();
     if let Some(tokens) = &mut tokens {
         tokens.keep_claims(&quotas);
+        tokens.wants_status = revocation.as_ref().is_some_and(|policy| policy.status_list.is_some());
     }
     let login = root.get("login").and_then(|field| login::login(&field));
     let (style, rate_limit_fields) = replies::replies(root.get("replies"));

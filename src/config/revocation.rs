@@ -1,22 +1,23 @@
 //! `revocation`.
 
-use super::common::{DAY, MILLISECOND, MINUTE, SECOND, endpoint, statuses};
+use super::common::{DAY, LONGEST_WAIT, MILLISECOND, MINUTE, SECOND, endpoint, statuses};
 use super::field::{Field, Section};
 use super::mode;
 use super::tokens::request_path;
 use crate::guard::OnError;
 use crate::guard::revocation::introspection::{Authentication, Credentials};
 use crate::guard::revocation::lookup::{Piece, VerdictRule};
-use crate::guard::revocation::{FeedPolicy, Introspection, Lookup, RevocationPolicy};
+use crate::guard::revocation::{FeedPolicy, Introspection, Lookup, RevocationPolicy, StatusListPolicy};
 use crate::guard::token::{Endpoint, TokenPolicy};
 use crate::json::Value;
 use crate::json::pointer::Pointer;
 use crate::path::Target;
+use crate::request::is_authority;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub fn revocation(field: &Field<'_>) -> Option<RevocationPolicy> {
     let section = field.section()?;
-    section.unsupported(&["status_list"]);
     let on_error = section
         .get("on_error")
         .and_then(|f| f.one_of(&OnError::WORDS))
@@ -26,9 +27,12 @@ pub fn revocation(field: &Field<'_>) -> Option<RevocationPolicy> {
         .and_then(|f| f.duration(Duration::ZERO, DAY))
         .unwrap_or(5 * MINUTE);
     let (lookup_field, introspection_field) = (section.get("lookup"), section.get("introspection"));
-    let feed_field = section.get("feed");
-    if lookup_field.is_none() && introspection_field.is_none() && feed_field.is_none() {
-        field.note("expected at least one source: `lookup`, `introspection`, `feed`");
+    let (feed_field, list_field) = (section.get("feed"), section.get("status_list"));
+    if [&lookup_field, &introspection_field, &feed_field, &list_field]
+        .iter()
+        .all(|field| field.is_none())
+    {
+        field.note("expected at least one source: `lookup`, `introspection`, `feed`, `status_list`");
     }
     let mode = mode(&section);
     section.finish();
@@ -38,6 +42,7 @@ pub fn revocation(field: &Field<'_>) -> Option<RevocationPolicy> {
         lookup: lookup_field.as_ref().and_then(lookup),
         introspection: introspection_field.as_ref().and_then(introspection),
         feed: feed_field.as_ref().and_then(feed),
+        status_list: list_field.as_ref().and_then(status_list),
         mode,
     })
 }
@@ -76,6 +81,35 @@ fn feed(field: &Field<'_>) -> Option<FeedPolicy> {
             ..endpoint?
         },
         every: every?,
+    })
+}
+
+fn status_list(field: &Field<'_>) -> Option<StatusListPolicy> {
+    let section = field.section()?;
+    let mut clusters = BTreeMap::new();
+    if let Some(field) = section.required("clusters") {
+        let members = field.members().unwrap_or_default();
+        if members.is_empty() {
+            field.note("expected at least one host");
+        }
+        for (host, cluster) in members {
+            let plain = host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase();
+            if !is_authority(host.as_bytes()) || host.contains('@') {
+                cluster.note("expected a host, with its port unless it is 443");
+            } else if let Some(name) = cluster.text()
+                && clusters.insert(plain, name.to_owned()).is_some()
+            {
+                cluster.note("is there already, in another spelling");
+            }
+        }
+    }
+    let timeout = section
+        .get("timeout")
+        .map_or(Some(SECOND), |f| f.duration(MILLISECOND, LONGEST_WAIT));
+    section.finish();
+    Some(StatusListPolicy {
+        clusters,
+        timeout: timeout?,
     })
 }
 

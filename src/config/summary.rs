@@ -126,6 +126,10 @@ pub fn summary(policy: &Policy) -> Vec<String> {
             let cache = span(lookup.cache);
             lines.push(format!("  asks cluster {cluster} for {path}; an answer serves {cache}"));
         }
+        if let Some(lists) = &revocation.status_list {
+            let hosts: Vec<&str> = lists.clusters.keys().map(String::as_str).collect();
+            lines.push(format!("  follows status lists of {}", hosts.join(", ")));
+        }
         if let Some(feed) = &revocation.feed {
             let (cluster, path) = (&feed.endpoint.cluster, &feed.endpoint.path);
             let every = span(feed.every);

@@ -53,6 +53,7 @@ pub fn tokens(field: &Field<'_>, wants_hash: bool) -> Option<TokenPolicy> {
         mode,
         ask_host,
         wants_hash,
+        wants_status: false,
     })
 }
 

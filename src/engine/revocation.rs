@@ -6,10 +6,14 @@ use crate::guard::revocation::answers::{self, Claim};
 use crate::guard::revocation::breaker::{Breaker, Standing};
 use crate::guard::revocation::feed::Follower;
 use crate::guard::revocation::introspection::{About, Heard};
+use crate::guard::revocation::status_list::lists::{self, Lists, Verify};
 use crate::guard::revocation::{Failure, Learnt, Lookup, Source};
+use crate::guard::token::KeySource;
 use crate::host::{Counter, Gauge, Host, Level};
 use crate::knowledge::{Need, Secret};
+use crate::rate::Instant;
 use crate::store::{Fingerprint, Table};
+use std::rc::Rc;
 
 impl Learnt {
     fn breaker(&mut self, source: Source) -> &mut Breaker {
@@ -31,6 +35,18 @@ impl Engine {
                     Claim::Elsewhere(host.now().plus(feed.endpoint.timeout))
                 });
             }
+            Need::StatusList(provider, uri) => {
+                let policy = self
+                    .policy
+                    .revocation
+                    .as_ref()
+                    .and_then(|policy| policy.status_list.as_ref());
+                let mut learnt = self.revocation.borrow_mut();
+                return match (policy, &mut learnt.lists) {
+                    (Some(policy), Some(lists)) => lists.claim(host, policy, &(*provider, Rc::clone(uri))),
+                    _ => Claim::Nobody,
+                };
+            }
             Need::Revocation(_) => Source::Lookup,
             Need::Introspection(_) => Source::Introspection,
         };
@@ -49,6 +65,9 @@ impl Engine {
         if *need == Need::Feed {
             let learnt = self.revocation.borrow();
             return learnt.feed.as_ref().is_some_and(Follower::is_loaded).then_some(true);
+        }
+        if let Need::StatusList(provider, uri) = need {
+            return self.with_lists(|lists, verify| lists.heard(host, &(*provider, Rc::clone(uri)), verify))?;
         }
         match self.question(need) {
             Some((table, _, question)) => answers::heard(table, host, question),
@@ -99,6 +118,12 @@ impl Engine {
         match need {
             Need::Keys(_) | Need::Feed => {}
             Need::FeedPoll => host.count(Counter::FeedPolled),
+            Need::StatusList(provider, uri) => {
+                if let Some(lists) = &mut self.revocation.borrow_mut().lists {
+                    lists.note_fetch(&(*provider, Rc::clone(uri)), now);
+                }
+                host.count(Counter::StatusListAsked);
+            }
             Need::Revocation(_) => {
                 if let Some((_, _, question)) = self.question(need) {
                     self.revocation.borrow_mut().answers.note_question(question, now);
@@ -118,6 +143,14 @@ impl Engine {
         let (source, told) = match need {
             Need::Keys(_) | Need::Feed => return false,
             Need::FeedPoll => return self.learn_feed(host, answer),
+            Need::StatusList(provider, uri) => {
+                let key = (*provider, Rc::clone(uri));
+                let told = self.with_lists(|lists, verify| lists.learn(host, &key, answer, verify).is_ok());
+                if told != Some(true) {
+                    host.count(Counter::RevocationFailed);
+                }
+                return told == Some(true);
+            }
             Need::Revocation(_) => (Source::Lookup, self.learn_answer(host, need, answer)),
             Need::Introspection(token) => (Source::Introspection, self.learn_introspection(host, token, answer)),
         };
@@ -199,6 +232,48 @@ impl Engine {
         let due = feed.follow(host).and_then(|()| feed.claim(host, policy));
         self.measure_feed(host, feed);
         due.unwrap_or(false)
+    }
+
+    /// Follows the feed if other workers know more than this one.
+    pub(crate) fn level_feed(&self, host: &dyn Host) {
+        if let Some(feed) = &mut self.revocation.borrow_mut().feed
+            && feed.is_behind(host)
+        {
+            // Cells that can't be read leave a feed that grows old.
+            let _ = feed.follow(host);
+        }
+    }
+
+    /// Uses the lists, with what verifies one by the keys that this worker has.
+    fn with_lists<T>(&self, act: impl FnOnce(&mut Lists, &Verify<'_>) -> T) -> Option<T> {
+        let knowledge = self.knowledge.borrow();
+        let verify = |position: usize, text: &[u8], uri: &str, asked: Instant, now: Instant| {
+            let provider = self
+                .policy
+                .tokens
+                .as_ref()
+                .and_then(|tokens| tokens.providers.get(position));
+            let keys = provider.and_then(|provider| match &provider.keys {
+                KeySource::Inline(set) => Some(set.as_ref()),
+                KeySource::Remote(_) => knowledge.key_set(position),
+            });
+            lists::verified(provider, keys, text, uri, asked, now)
+        };
+        self.revocation
+            .borrow_mut()
+            .lists
+            .as_mut()
+            .map(|lists| act(lists, &verify))
+    }
+
+    /// The lists that are to be fetched anew, having taken over what others have fetched.
+    pub(super) fn lists_due(&self, host: &dyn Host) -> Vec<Need> {
+        let due = self
+            .with_lists(|lists, verify| lists.due(host, verify))
+            .unwrap_or_default();
+        due.into_iter()
+            .map(|(provider, uri)| Need::StatusList(provider, uri))
+            .collect()
     }
 
     fn measure_feed(&self, host: &dyn Host, feed: &mut Follower) {

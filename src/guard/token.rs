@@ -2,6 +2,7 @@
 //! checks). A bad token is never skipped, and one that is required is never assumed.
 
 use crate::guard::quota::{By, Quota};
+use crate::guard::revocation::status_list::Reference;
 use crate::jose::keys::Signature;
 use crate::jose::{Algorithm, Claims, Compact, KeySet, Signatures, Verified, type_matches};
 use crate::json::{Limits, Value, parse};
@@ -27,6 +28,8 @@ pub struct TokenPolicy {
     pub ask_host: bool,
     /// Whether revocation asks for the hash of the signing input.
     pub wants_hash: bool,
+    /// Whether revocation goes by status lists.
+    pub wants_status: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,6 +184,9 @@ impl TokenPolicy {
         let mut verified = provider.claims.judge(position, claims, now)?;
         if self.wants_hash {
             verified.hash = Some(hex(&hmac_sha256::Hash::hash(compact.signing_input)));
+        }
+        if self.wants_status {
+            verified.status = Reference::of(claims)?;
         }
         Ok(verified)
     }
@@ -348,6 +354,7 @@ mod tests {
             mode: None,
             ask_host: true,
             wants_hash: false,
+            wants_status: false,
         }
     }
 

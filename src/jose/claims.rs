@@ -1,5 +1,6 @@
 //! The claims of a token whose signature is good (RFC 7519 §4): times, audience, what must be there.
 
+use crate::guard::revocation::status_list::Reference;
 use crate::json::{Object, Value};
 use crate::rate::Instant;
 use crate::verdict::Reason;
@@ -42,6 +43,8 @@ pub struct Verified {
     pub kept: Vec<(String, String)>,
     /// SHA-256 of the signing input in lower-case hex, where revocation asks for it.
     pub hash: Option<String>,
+    /// Where its status stands, where revocation goes by status lists.
+    pub status: Option<Reference>,
 }
 
 /// A time claim: a number from 0 and below 2^53, fractions allowed (RFC 7519 §2).
@@ -123,6 +126,7 @@ impl Claims {
             headers: self.headers(claims)?,
             kept: self.kept(claims)?,
             hash: None,
+            status: None,
         })
     }
 

@@ -47,7 +47,7 @@ pub struct Header {
 }
 
 /// Decodes base64url without padding; `None` for any other spelling of the same bytes (RFC 7515 §2, 8725bis).
-fn decode_base64url(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decode_base64url(text: &[u8]) -> Option<Vec<u8>> {
     Base64UrlSafeNoPadding::decode_to_vec(text, None).ok()
 }
 

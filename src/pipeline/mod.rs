@@ -96,6 +96,7 @@ struct Waits {
     revocation: Option<bool>,
     introspection: Option<bool>,
     feed: Option<bool>,
+    status_list: Option<bool>,
 }
 
 /// What a stage that did not refuse says.
@@ -155,6 +156,7 @@ impl Pipeline {
             Need::Revocation(_) => self.waits.revocation = Some(told),
             Need::Introspection(_) => self.waits.introspection = Some(told),
             Need::Feed | Need::FeedPoll => self.waits.feed = Some(told),
+            Need::StatusList(..) => self.waits.status_list = Some(told),
         }
         self.advance(host)
     }

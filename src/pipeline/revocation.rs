@@ -5,6 +5,7 @@ use super::{Pass, Pipeline};
 use crate::engine::Engine;
 use crate::guard::OnError;
 use crate::guard::revocation::introspection::{Heard, Word, is_opaque};
+use crate::guard::revocation::status_list::{VALID, lists};
 use crate::guard::revocation::{RevocationPolicy, answers};
 use crate::guard::token::judge_scopes;
 use crate::host::{Counter, Host};
@@ -43,7 +44,12 @@ struct Asking<'a> {
 type Source = fn(&Pipeline, &Asking<'_>) -> Says;
 
 /// Those that cost no callout come first.
-const SOURCES: [Source; 3] = [Pipeline::by_feed, Pipeline::by_lookup, Pipeline::by_introspection];
+const SOURCES: [Source; 4] = [
+    Pipeline::by_feed,
+    Pipeline::by_status_list,
+    Pipeline::by_lookup,
+    Pipeline::by_introspection,
+];
 
 impl Pipeline {
     pub(super) fn judge_revocation(&mut self, host: &dyn Host, engine: &Engine) -> Result<Pass, Denial> {
@@ -88,6 +94,8 @@ impl Pipeline {
             ..
         } = *asking;
         let Some(rules) = &policy.feed else { return Says::Fine };
+        // What one worker refuses, all do from then on.
+        engine.level_feed(host);
         let (learnt, now) = (engine.revocation.borrow(), host.now());
         let Some(feed) = &learnt.feed else { return Says::Nothing };
         if feed.revokes(token, now) {
@@ -109,6 +117,41 @@ impl Pipeline {
             Counter::RevocationHit
         });
         Says::Fine
+    }
+
+    fn by_status_list(&self, asking: &Asking<'_>) -> Says {
+        let Asking {
+            host,
+            engine,
+            policy,
+            token,
+            ..
+        } = *asking;
+        let (Some(rules), Some(reference)) = (&policy.status_list, &token.status) else {
+            return Says::Fine;
+        };
+        let (learnt, now) = (engine.revocation.borrow(), host.now());
+        let Some(lists) = &learnt.lists else {
+            return Says::Nothing;
+        };
+        match lists.says(rules, policy.stale, token.provider, reference, now) {
+            lists::Says::Status { status: VALID, stale } => {
+                host.count(if stale {
+                    Counter::RevocationStale
+                } else {
+                    Counter::RevocationHit
+                });
+                Says::Fine
+            }
+            lists::Says::Status { .. } => Says::Refuse(Reason::TokenRevoked.into()),
+            lists::Says::Beyond => Says::Refuse(Reason::TokenStatus.into()),
+            lists::Says::Nothing { ask: true }
+                if self.waits.status_list.is_none() && rules.callout(&reference.uri).is_some() =>
+            {
+                Says::Wait(Need::StatusList(token.provider, reference.uri.as_str().into()))
+            }
+            lists::Says::Nothing { .. } => Says::Nothing,
+        }
     }
 
     fn by_lookup(&self, asking: &Asking<'_>) -> Says {

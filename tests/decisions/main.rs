@@ -19,4 +19,5 @@ mod robustness;
 mod scene;
 mod shadow;
 mod signatures;
+mod status_list;
 mod tokens;

@@ -16,16 +16,18 @@ const POLICY: &str = r#"{
 const VALID: Option<(u16, &str, &str)> = Some((200, "application/json", r#"{"EXISTS":0}"#));
 const REVOKED: Option<(u16, &str, &str)> = Some((200, "application/json", r#"{"EXISTS":1}"#));
 
+/// A token with these parts, signed with the key that the policies have.
+pub fn signed(header: &str, payload: &str) -> String {
+    let encode = |text: &str| Base64UrlSafeNoPadding::encode_to_string(text).unwrap();
+    let input = format!("{}.{}", encode(header), encode(payload));
+    let tag = HS256Key::from_bytes(SECRET).authentication_tag(input.as_bytes());
+    format!("{input}.{}", Base64UrlSafeNoPadding::encode_to_string(tag).unwrap())
+}
+
 pub fn with_claims(scene: &Scene, members: &str) -> Request {
     let end = scene.host.now().seconds() + 3600;
-    let encode = |text: &str| Base64UrlSafeNoPadding::encode_to_string(text).unwrap();
     let payload = format!(r#"{{"iss":"i","aud":"a","sub":"ann","exp":{end}{members}}}"#);
-    let input = format!("{}.{}", encode(r#"{"alg":"HS256"}"#), encode(&payload));
-    let tag = HS256Key::from_bytes(SECRET).authentication_tag(input.as_bytes());
-    get("/x").bearer(&format!(
-        "{input}.{}",
-        Base64UrlSafeNoPadding::encode_to_string(tag).unwrap()
-    ))
+    get("/x").bearer(&signed(r#"{"alg":"HS256"}"#, &payload))
 }
 
 pub fn with_id(scene: &Scene, id: &str) -> Request {

@@ -226,6 +226,7 @@ mod tests {
             headers: Vec::new(),
             kept: Vec::new(),
             hash: None,
+            status: None,
         };
         let lookup = lookup(json_rule());
         assert_eq!(lookup.path(&token(Some("a-1"))), Ok("/EXISTS/revoked:a-1".into()));

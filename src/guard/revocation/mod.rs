@@ -9,11 +9,13 @@ pub mod breaker;
 pub mod feed;
 pub mod introspection;
 pub mod lookup;
+pub mod status_list;
 
 pub use answers::Claim;
 pub use feed::FeedPolicy;
 pub use introspection::Introspection;
 pub use lookup::Lookup;
+pub use status_list::StatusListPolicy;
 
 use super::OnError;
 use crate::host::{Host, HostError};
@@ -31,6 +33,7 @@ pub struct RevocationPolicy {
     pub lookup: Option<Lookup>,
     pub introspection: Option<Introspection>,
     pub feed: Option<FeedPolicy>,
+    pub status_list: Option<StatusListPolicy>,
     pub mode: Option<Mode>,
 }
 
@@ -95,20 +98,24 @@ pub struct Learnt {
     pub lookup_breaker: breaker::Breaker,
     pub introspection_breaker: breaker::Breaker,
     pub feed: Option<feed::Follower>,
+    pub lists: Option<status_list::Lists>,
 }
 
 impl Learnt {
     /// Nothing learnt yet; `key` is the one that all workers share.
     ///
     /// # Errors
-    /// If the host can't keep the feed's cells.
+    /// If the host can't keep cells.
     pub fn open(policy: Option<&RevocationPolicy>, key: [u8; 16], host: &dyn Host) -> Result<Self, HostError> {
         let feed = policy.and_then(|policy| policy.feed.as_ref());
         if feed.is_some() {
             feed::shared::open(host)?;
         }
+        let lists = policy.is_some_and(|policy| policy.status_list.is_some());
+        let lists = lists.then(|| status_list::Lists::open(host, key)).transpose()?;
         Ok(Self {
             feed: feed.map(|feed| feed::Follower::new(key, feed)),
+            lists,
             ..Self::default()
         })
     }

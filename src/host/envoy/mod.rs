@@ -61,6 +61,7 @@ impl Envoy {
             Counter::RevocationAsked,
             Counter::Introspected,
             Counter::FeedPolled,
+            Counter::StatusListAsked,
             Counter::RevocationFailed,
             Counter::BreakerOpened,
             Counter::RevocationStale,
@@ -83,6 +84,7 @@ impl Envoy {
             Cell::BucketCount => format!("{}count", self.prefix),
             Cell::Bucket(bucket) => format!("{}{bucket}", self.prefix),
             Cell::FeedHead => format!("{}feed", self.prefix),
+            Cell::FeedMark => format!("{}feedmark", self.prefix),
             Cell::FeedPage(page) => format!("{}feed:{page}", self.prefix),
             Cell::Lease(topic) => format!("{}{}:lease", self.prefix, topic_name(topic)),
             Cell::Notice(topic) => format!("{}{}:notice", self.prefix, topic_name(topic)),
@@ -94,6 +96,7 @@ impl Envoy {
 fn topic_name(topic: Topic) -> String {
     match topic {
         Topic::Keys(provider) => format!("keys{provider}"),
+        Topic::StatusList(place) => format!("status{place}"),
     }
 }
 
@@ -129,6 +132,7 @@ fn name(counter: Counter, quotas: &[String]) -> String {
         Counter::RevocationAsked => "portcullis.revocation.lookups".to_owned(),
         Counter::Introspected => "portcullis.revocation.introspections".to_owned(),
         Counter::FeedPolled => "portcullis.revocation.feed_polls".to_owned(),
+        Counter::StatusListAsked => "portcullis.revocation.status_lists".to_owned(),
         Counter::BreakerOpened => "portcullis.revocation.breaker_opened".to_owned(),
         Counter::RevocationFailed => "portcullis.revocation.failures".to_owned(),
         Counter::RevocationStale => "portcullis.revocation.stale".to_owned(),

@@ -11,7 +11,7 @@ use super::{Document, FeedPolicy, Namer, Record, revokes};
 use crate::callout::{Answer, Callout};
 use crate::guard::revocation::lookup::is_json;
 use crate::guard::revocation::{Failure, Told};
-use crate::host::{Host, HostError};
+use crate::host::{Cell, Host, HostError};
 use crate::jose::Verified;
 use crate::path::encode_segment;
 use crate::rate::Instant;
@@ -53,6 +53,8 @@ pub struct Follower {
     problem: Option<&'static str>,
     /// A fingerprint of the last document that began a snapshot, and the generation it made.
     last: (u64, u64),
+    /// Generation and records as the mark has them, if this worker wrote it last.
+    marked: (u64, u32),
     /// Age and entries as metrics have them.
     shown: Option<(u64, u64)>,
 }
@@ -87,6 +89,7 @@ impl Follower {
             began: None,
             problem: None,
             last: (0, 0),
+            marked: (0, 0),
             shown: None,
         }
     }
@@ -144,7 +147,14 @@ impl Follower {
         self.building.is_none() && self.generation == self.head.generation && self.taken == self.head.records
     }
 
-    /// Takes in what other workers have shared; called at every tick.
+    /// Whether other workers have shared records that this one has not taken in: one small read.
+    pub fn is_behind(&self, host: &dyn Host) -> bool {
+        // A cell that can't be read leaves it to the next tick.
+        let mark = host.read(Cell::FeedMark).ok().flatten();
+        mark.is_some_and(|mark| mark.bytes != shared::mark(self.generation, self.taken))
+    }
+
+    /// Takes in what other workers have shared; called at every tick, and by requests that find it behind.
     ///
     /// # Errors
     /// If the cells can't be read.
@@ -481,7 +491,14 @@ impl Follower {
     fn finish(&mut self, host: &dyn Host) -> Result<(), (Failure, &'static str)> {
         self.head.claimed_until = Instant::EPOCH;
         match self.head.write(host, self.version) {
-            Ok(true) => Ok(()),
+            Ok(true) if self.marked == (self.head.generation, self.head.records) => Ok(()),
+            Ok(true) => {
+                self.marked = (self.head.generation, self.head.records);
+                let mark = shared::mark(self.head.generation, self.head.records);
+                // Without the mark, other workers follow by their ticks.
+                let _ = host.write(Cell::FeedMark, &mark, None);
+                Ok(())
+            }
             // Another worker took over; what it shares will be followed.
             Ok(false) => Err((Failure::Silence, "another worker's poll came between")),
             Err(HostError(problem)) => Err((Failure::Silence, problem)),

@@ -136,6 +136,7 @@ mod tests {
             headers: Vec::new(),
             kept: Vec::new(),
             hash: Some("aa".into()),
+            status: None,
         }
     }
 

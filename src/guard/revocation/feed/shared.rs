@@ -108,6 +108,11 @@ impl Head {
     }
 }
 
+/// Which records there are, in a cell of its own that only changes with them.
+pub fn mark(generation: u64, records: u32) -> Vec<u8> {
+    [&generation.to_le_bytes()[..], &records.to_le_bytes()].concat()
+}
+
 /// Makes the head's cell, so that no later write is the first, which can't be compared.
 pub fn open(host: &dyn Host) -> Result<(), HostError> {
     if host.read(Cell::FeedHead)?.is_none() {
