@@ -6,7 +6,8 @@ use crate::guard::revocation::answers::{self, Claim};
 use crate::guard::revocation::breaker::{Breaker, Standing};
 use crate::guard::revocation::feed::Follower;
 use crate::guard::revocation::introspection::{About, Heard};
-use crate::guard::revocation::status_list::lists::{self, Lists, Verify};
+use crate::guard::revocation::status_list::lists::{Lists, Verify};
+use crate::guard::revocation::status_list::{Issuer, List};
 use crate::guard::revocation::{Failure, Learnt, Lookup, Source};
 use crate::guard::token::KeySource;
 use crate::host::{Counter, Gauge, Host, Level};
@@ -67,7 +68,9 @@ impl Engine {
             return learnt.feed.as_ref().is_some_and(Follower::is_loaded).then_some(true);
         }
         if let Need::StatusList(provider, uri) = need {
-            return self.with_lists(|lists, verify| lists.heard(host, &(*provider, Rc::clone(uri)), verify))?;
+            return self.with_lists(host, |lists, verify| {
+                lists.heard(host, &(*provider, Rc::clone(uri)), verify)
+            })?;
         }
         match self.question(need) {
             Some((table, _, question)) => answers::heard(table, host, question),
@@ -145,7 +148,7 @@ impl Engine {
             Need::FeedPoll => return self.learn_feed(host, answer),
             Need::StatusList(provider, uri) => {
                 let key = (*provider, Rc::clone(uri));
-                let told = self.with_lists(|lists, verify| lists.learn(host, &key, answer, verify).is_ok());
+                let told = self.with_lists(host, |lists, verify| lists.learn(host, &key, answer, verify).is_ok());
                 if told != Some(true) {
                     host.count(Counter::RevocationFailed);
                 }
@@ -245,7 +248,7 @@ impl Engine {
     }
 
     /// Uses the lists, with what verifies one by the keys that this worker has.
-    fn with_lists<T>(&self, act: impl FnOnce(&mut Lists, &Verify<'_>) -> T) -> Option<T> {
+    fn with_lists<T>(&self, host: &dyn Host, act: impl FnOnce(&mut Lists, &Verify<'_>) -> T) -> Option<T> {
         let knowledge = self.knowledge.borrow();
         let verify = |position: usize, text: &[u8], uri: &str, asked: Instant, now: Instant| {
             let provider = self
@@ -253,11 +256,17 @@ impl Engine {
                 .tokens
                 .as_ref()
                 .and_then(|tokens| tokens.providers.get(position));
-            let keys = provider.and_then(|provider| match &provider.keys {
+            let provider = provider.ok_or(Failure::Nonsense)?;
+            let keys = match &provider.keys {
                 KeySource::Inline(set) => Some(set.as_ref()),
                 KeySource::Remote(_) => knowledge.key_set(position),
-            });
-            lists::verified(provider, keys, text, uri, asked, now)
+            };
+            let issuer = Issuer {
+                provider,
+                keys: keys.ok_or(Failure::Nonsense)?,
+                signatures: self.signatures(host),
+            };
+            List::read(text, uri, &issuer, asked, now)
         };
         self.revocation
             .borrow_mut()
@@ -269,7 +278,7 @@ impl Engine {
     /// The lists that are to be fetched anew, having taken over what others have fetched.
     pub(super) fn lists_due(&self, host: &dyn Host) -> Vec<Need> {
         let due = self
-            .with_lists(|lists, verify| lists.due(host, verify))
+            .with_lists(host, |lists, verify| lists.due(host, verify))
             .unwrap_or_default();
         due.into_iter()
             .map(|(provider, uri)| Need::StatusList(provider, uri))

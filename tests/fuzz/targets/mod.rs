@@ -1,11 +1,21 @@
 //! The fuzz targets: each takes any bytes and panics where a promise is broken. One file a target; a new one is named here
 //! and gets a folder under `regressions`.
 
+mod feed;
+mod introspection;
 mod json;
 mod matching;
 mod path;
+mod status_list;
 
 /// Takes an input.
 pub type Run = fn(&[u8]);
 
-pub const ALL: &[(&str, Run)] = &[("json", json::run), ("matching", matching::run), ("path", path::run)];
+pub const ALL: &[(&str, Run)] = &[
+    ("feed", feed::run),
+    ("introspection", introspection::run),
+    ("json", json::run),
+    ("matching", matching::run),
+    ("path", path::run),
+    ("status-list", status_list::run),
+];

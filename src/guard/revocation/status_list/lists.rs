@@ -6,11 +6,9 @@
 
 use super::{ANSWER_BYTES_MAX, List, Reference, StatusListPolicy, token_of};
 use crate::callout::Answer;
+use crate::guard::revocation::Told;
 use crate::guard::revocation::answers::Claim;
-use crate::guard::revocation::{Failure, Told};
-use crate::guard::token::Provider;
 use crate::host::{Host, HostError, Topic};
-use crate::jose::KeySet;
 use crate::rate::Instant;
 use crate::store::document::{Document, Edition};
 use crate::store::lease::{Fence, Lease, Taken};
@@ -251,7 +249,7 @@ impl Lists {
     /// Takes in the answer to a fetch, or that there was none, and shares it.
     ///
     /// # Errors
-    /// [`Failure`] if it is no list that can be used; the old one stays.
+    /// A failure if it is no list that can be used; the old one stays.
     pub fn learn(&mut self, host: &dyn Host, key: &Key, answer: Option<&Answer>, verify: &Verify<'_>) -> Told<()> {
         let (name, now) = (self.name(key), host.now());
         let held = self.want(key, now);
@@ -288,20 +286,5 @@ impl Held {
         let Some(list) = &self.list else { return false };
         let rested = self.failed.is_none_or(|failed| age(failed, now) >= RETRY_INTERVAL);
         rested && self.asked.is_none() && age(list.asked, now) >= list.ttl.saturating_mul(9) / 10
-    }
-}
-
-/// What a provider and its keys make of a list's text.
-pub fn verified(
-    provider: Option<&Provider>,
-    keys: Option<&KeySet>,
-    text: &[u8],
-    uri: &str,
-    asked: Instant,
-    now: Instant,
-) -> Told<List> {
-    match (provider, keys) {
-        (Some(provider), Some(keys)) => List::read(text, uri, provider, keys, asked, now),
-        _ => Err(Failure::Nonsense),
     }
 }

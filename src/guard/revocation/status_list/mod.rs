@@ -13,7 +13,7 @@ use crate::callout::{Answer, Callout};
 use crate::guard::revocation::{Failure, Told};
 use crate::guard::token::{Endpoint, Provider};
 use crate::jose::keys::Signature;
-use crate::jose::{Compact, KeySet, decode_base64url, type_matches};
+use crate::jose::{Compact, KeySet, Signatures, decode_base64url, type_matches};
 use crate::json::{Duplicates, Limits, Object, Value, parse};
 use crate::rate::Instant;
 use crate::verdict::Reason;
@@ -118,6 +118,13 @@ impl StatusListPolicy {
     }
 }
 
+/// Who may have signed a list: the provider of the token that names it.
+pub struct Issuer<'i> {
+    pub provider: &'i Provider,
+    pub keys: &'i KeySet,
+    pub signatures: Signatures<'i>,
+}
+
 /// A list that was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List {
@@ -155,25 +162,16 @@ impl List {
     ///
     /// # Errors
     /// [`Failure::Nonsense`] if any check fails.
-    pub fn read(
-        token: &[u8],
-        uri: &str,
-        provider: &Provider,
-        keys: &KeySet,
-        asked: Instant,
-        now: Instant,
-    ) -> Told<Self> {
-        Self::try_read(token, uri, provider, keys, asked, now).ok_or(Failure::Nonsense)
+    pub fn read(token: &[u8], uri: &str, issuer: &Issuer<'_>, asked: Instant, now: Instant) -> Told<Self> {
+        Self::try_read(token, uri, issuer, asked, now).ok_or(Failure::Nonsense)
     }
 
-    fn try_read(
-        token: &[u8],
-        uri: &str,
-        provider: &Provider,
-        keys: &KeySet,
-        asked: Instant,
-        now: Instant,
-    ) -> Option<Self> {
+    fn try_read(token: &[u8], uri: &str, issuer: &Issuer<'_>, asked: Instant, now: Instant) -> Option<Self> {
+        let Issuer {
+            provider,
+            keys,
+            signatures,
+        } = *issuer;
         let compact = Compact::parse(token).ok()?;
         let header = compact.header().ok()?;
         let typed = header
@@ -184,6 +182,7 @@ impl List {
             return None;
         }
         let signature = keys.check(
+            signatures,
             header.algorithm,
             header.key_id.as_deref(),
             compact.signing_input,
