@@ -11,9 +11,7 @@ use crate::plugin::Shared;
 use crate::policy::Hold;
 use crate::reply::Reply;
 use crate::request::{Head, HeadEdit};
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
-use std::cell::RefCell;
+use crate::shell::Action;
 use std::rc::Rc;
 
 /// Filter state for access logs: `%FILTER_STATE(wasm.portcullis_code:PLAIN)%`.
@@ -55,6 +53,20 @@ fn length(size: usize) -> u64 {
 }
 
 impl Stream {
+    /// Without an engine, which no configured plugin is, every request is refused.
+    pub fn new(id: u32, shared: Rc<Shared>, engine: Option<Rc<Engine>>) -> Self {
+        Self {
+            id,
+            hold: engine.as_ref().map(|engine| engine.policy.hold).unwrap_or_default(),
+            pipeline: engine.map(Pipeline::new),
+            shared,
+            state: State::Judging,
+            head_gone: false,
+            waits_for: None,
+            body_bytes: 0,
+        }
+    }
+
     /// Carries out a step and says whether the phase goes on.
     fn carry_out(&mut self, mut step: Step, phase: Phase) -> Action {
         loop {
@@ -166,19 +178,28 @@ impl Stream {
         }
     }
 
-    fn headers(&mut self, ends: bool) -> Action {
+    /// The head came; `ends` if it is the whole request.
+    pub fn headers(&mut self, ends: bool) -> Action {
+        self.shared.host.begin();
         if self.state != State::Judging {
             return Action::Pause;
         }
-        let head = ffi::map(ffi::Map::RequestHeaders).ok().and_then(Head::from_block);
         let Some(pipeline) = &mut self.pipeline else {
             return self.fail();
+        };
+        // Where no guard asks for anything, the head is not fetched either.
+        let head = if pipeline.asks_head() {
+            ffi::map(ffi::Map::RequestHeaders).ok().and_then(Head::from_block)
+        } else {
+            Some(Head::default())
         };
         let step = pipeline.head(&self.shared.host, head, ends);
         self.carry_out(step, Phase::Headers)
     }
 
-    fn body(&mut self, bytes: usize, ends: bool) -> Action {
+    /// `bytes` of the body came in all so far.
+    pub fn body(&mut self, bytes: usize, ends: bool) -> Action {
+        self.shared.host.begin();
         match self.state {
             State::Released => return Action::Continue,
             State::Answered => return Action::Pause,
@@ -216,7 +237,8 @@ impl Stream {
     }
 
     /// Trailers end the body, and no body callback says so.
-    fn trailers(&mut self) -> Action {
+    pub fn trailers(&mut self) -> Action {
+        self.shared.host.begin();
         // Measured on Envoy 1.40: with the buffer filter after this one, a body of many pieces that ends in trailers can
         // reach the backend other than it was judged.
         if self.hold == Hold::BufferFilter
@@ -241,7 +263,9 @@ impl Stream {
         }
     }
 
-    fn response(&mut self) {
+    /// The head of an answer came: the backend's, Envoy's own, or ours on its way out.
+    pub fn response(&mut self) {
+        self.shared.host.begin();
         match self.state {
             State::Released => {}
             // Our own reply on its way out, or Envoy's answer to a request that it gave up: nothing is left to judge.
@@ -283,59 +307,12 @@ impl Stream {
     }
 }
 
-/// The SDK's context of a stream.
-pub struct Filter {
-    stream: Rc<RefCell<Stream>>,
-}
-
-impl Filter {
-    /// Without an engine, which no configured plugin is, every request is refused.
-    pub fn new(id: u32, shared: Rc<Shared>, engine: Option<Rc<Engine>>) -> Self {
-        let stream = Rc::new(RefCell::new(Stream {
-            id,
-            hold: engine.as_ref().map(|engine| engine.policy.hold).unwrap_or_default(),
-            pipeline: engine.map(Pipeline::new),
-            shared: Rc::clone(&shared),
-            state: State::Judging,
-            head_gone: false,
-            waits_for: None,
-            body_bytes: 0,
-        }));
-        shared.register(id, Rc::clone(&stream));
-        Self { stream }
-    }
-}
-
-impl Drop for Filter {
+impl Drop for Stream {
     fn drop(&mut self) {
-        let mut stream = self.stream.borrow_mut();
-        stream.finish();
-        let waits_for = stream.waits_for.take();
-        stream.shared.forget(stream.id, waits_for.as_ref());
-    }
-}
-
-impl Context for Filter {}
-
-impl HttpContext for Filter {
-    fn on_http_request_headers(&mut self, _count: usize, ends: bool) -> Action {
-        self.stream.borrow_mut().headers(ends)
-    }
-
-    fn on_http_request_body(&mut self, bytes: usize, ends: bool) -> Action {
-        self.stream.borrow_mut().body(bytes, ends)
-    }
-
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        self.stream.borrow_mut().trailers()
-    }
-
-    fn on_http_response_headers(&mut self, _count: usize, _ends: bool) -> Action {
-        self.stream.borrow_mut().response();
-        Action::Continue
-    }
-
-    fn on_log(&mut self) {
-        self.stream.borrow_mut().finish();
+        self.shared.host.begin();
+        self.finish();
+        if let Some(need) = self.waits_for.take() {
+            self.shared.forget(self.id, &need);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What the core asks of its host, and nothing else: the clock, the shared cells, randomness, counters and the log.
 //!
 //! Callouts are not here: a pipeline that needs one says so ([`crate::pipeline::Step::Wait`]) and is resumed. Envoy's
-//! adapter is the only one that names `proxy_wasm`; [`memory`] serves tests and simulation.
+//! adapter is the only one that calls it; [`memory`] serves tests and simulation.
 
 pub mod envoy;
 pub mod memory;

@@ -8,7 +8,7 @@
 //!
 //! # Invariants
 //! - Nothing reaches the backend before the whole verdict.
-//! - Only [`plugin`], [`filter`] and [`host::envoy`] know Envoy; below them there is no I/O and no clock.
+//! - Only [`shell`], [`plugin`], [`filter`] and [`host::envoy`] know Envoy; below them there is no I/O and no clock.
 //! - No panic, index or unchecked conversion is reachable from a request, an answer, shared data or a configuration.
 //! - Header values are bytes until a guard parses them; what can't be parsed is refused.
 //! - Every table, loop, retry and wait has a named bound; where a dependency is missing, `on_error` answers.
@@ -19,6 +19,7 @@
 // The shell, on Envoy.
 pub mod filter;
 pub mod plugin;
+pub mod shell;
 
 // One configuration at work.
 pub mod config;
@@ -48,8 +49,3 @@ pub mod store;
 
 // What all of it stands on.
 pub mod host;
-
-#[cfg(target_arch = "wasm32")]
-proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|context| Box::new(plugin::Plugin::new(context)));
-}}

@@ -6,17 +6,15 @@
 use crate::callout::{Answer, Callout};
 use crate::config;
 use crate::engine::Engine;
-use crate::filter::{Filter, Stream};
+use crate::filter::Stream;
 use crate::guard::revocation::Claim;
 use crate::host::envoy::{Envoy, ffi};
 use crate::host::{Counter, Host, Level};
 use crate::knowledge::Need;
 use crate::rate::Instant;
 use crate::request::Head;
-use proxy_wasm::hostcalls::dispatch_http_call;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{ContextType, Status};
-use std::cell::{Cell, RefCell};
+use crate::shell;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -42,17 +40,6 @@ pub struct Shared {
     elsewhere: RefCell<HashMap<Need, Instant>>,
     /// Streams that wait, by what they wait for; an entry stands as long as its callout is under way, here or elsewhere.
     waiting: RefCell<HashMap<Need, Vec<u32>>>,
-    /// Needs that a stream has and the root is to ask for.
-    unasked: RefCell<Vec<Need>>,
-    streams: RefCell<HashMap<u32, Rc<RefCell<Stream>>>>,
-    /// Whether a callback of the root is running, which the SDK must not be made to enter again.
-    in_root: Cell<bool>,
-}
-
-unsafe extern "C" {
-    /// The SDK's own entry point. It attributes a callout to the context that it is in, so that a stream which needs
-    /// one enters the root's this way.
-    fn proxy_on_queue_ready(context_id: u32, queue_id: u32);
 }
 
 impl Shared {
@@ -65,13 +52,10 @@ impl Shared {
             }
             return true;
         }
-        self.unasked.borrow_mut().push(need.clone());
-        if self.in_root.get() {
-            self.ask_all();
-        } else {
-            // SAFETY: the entry point is defined by the SDK in this module. It borrows the SDK's root contexts only, which
-            // no stream's callback holds, and ends in `Plugin::on_queue_ready`.
-            unsafe { proxy_on_queue_ready(self.root, 0) };
+        // The host attributes a callout to the context that it is in.
+        let _ = ffi::set_effective_context(self.root);
+        if let Some(engine) = self.engine() {
+            self.ask(&engine, need.clone());
         }
         let _ = ffi::set_effective_context(stream);
         match self.waiting.borrow_mut().get_mut(need) {
@@ -83,16 +67,9 @@ impl Shared {
         }
     }
 
-    pub fn register(&self, id: u32, stream: Rc<RefCell<Stream>>) {
-        self.streams.borrow_mut().insert(id, stream);
-    }
-
-    /// Forgets a stream that is gone.
-    pub fn forget(&self, id: u32, waits_for: Option<&Need>) {
-        self.streams.borrow_mut().remove(&id);
-        if let Some(need) = waits_for
-            && let Some(waiting) = self.waiting.borrow_mut().get_mut(need)
-        {
+    /// Forgets a stream that is gone while it waited.
+    pub fn forget(&self, id: u32, waits_for: &Need) {
+        if let Some(waiting) = self.waiting.borrow_mut().get_mut(waits_for) {
             waiting.retain(|stream| *stream != id);
         }
     }
@@ -126,32 +103,18 @@ impl Shared {
     /// Resumes all streams that wait for this; called in the root's context.
     fn resume(&self, need: &Need, told: bool) {
         let waiting = self.waiting.borrow_mut().remove(need).unwrap_or_default();
-        self.in_root.set(true);
         for id in waiting {
-            let stream = self.streams.borrow().get(&id).cloned();
-            if let Some(stream) = stream
+            if let Some(stream) = shell::stream(id)
                 && ffi::set_effective_context(id).is_ok()
             {
                 stream.borrow_mut().resume(need, told);
             }
         }
-        self.in_root.set(false);
         let _ = ffi::set_effective_context(self.root);
     }
 
     fn engine(&self) -> Option<Rc<Engine>> {
         self.engine.borrow().clone()
-    }
-
-    /// Starts the callouts that streams need, in the root's context.
-    fn ask_all(&self) {
-        let needs = std::mem::take(&mut *self.unasked.borrow_mut());
-        let _ = ffi::set_effective_context(self.root);
-        if let Some(engine) = self.engine() {
-            for need in needs {
-                self.ask(&engine, need);
-            }
-        }
     }
 
     /// Starts a callout, in the root's context.
@@ -201,15 +164,14 @@ impl Shared {
 }
 
 /// Hands a callout to the host; `Err` if the cluster is unknown or refuses at once.
-fn dispatch(callout: &Callout) -> Result<u32, Status> {
-    let mut headers = vec![
-        (":method", callout.method),
-        (":path", callout.path.as_str()),
-        (":authority", callout.authority.as_str()),
+fn dispatch(callout: &Callout) -> Result<u32, ffi::Failed> {
+    let mut fields = vec![
+        (":method", callout.method.as_bytes()),
+        (":path", callout.path.as_bytes()),
+        (":authority", callout.authority.as_bytes()),
     ];
-    headers.extend(callout.fields.iter().map(|(name, value)| (*name, value.as_str())));
-    let body = (!callout.body.is_empty()).then_some(callout.body.as_slice());
-    dispatch_http_call(&callout.cluster, headers, body, Vec::new(), callout.timeout)
+    fields.extend(callout.fields.iter().map(|(name, value)| (*name, value.as_bytes())));
+    ffi::http_call(&callout.cluster, &fields, &callout.body, callout.timeout)
 }
 
 pub struct Plugin {
@@ -227,9 +189,6 @@ impl Plugin {
                 callouts: RefCell::default(),
                 elsewhere: RefCell::default(),
                 waiting: RefCell::default(),
-                unasked: RefCell::default(),
-                streams: RefCell::default(),
-                in_root: Cell::new(false),
             }),
         }
     }
@@ -249,8 +208,10 @@ fn read_answer(headers: usize, body_size: usize, body_max: usize) -> Option<Answ
     Answer::new(fields, body?)
 }
 
-impl Context for Plugin {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
+impl Plugin {
+    /// The answer to a callout came, or the news that there is none.
+    pub fn on_http_call_response(&self, token: u32, headers: usize, body_size: usize) {
+        self.shared.host.begin();
         let Some((need, body_max)) = self.shared.callouts.borrow_mut().remove(&token) else {
             return;
         };
@@ -259,10 +220,10 @@ impl Context for Plugin {
         let told = engine.learn(&self.shared.host, &need, answer.as_ref());
         self.shared.resume(&need, told);
     }
-}
 
-impl RootContext for Plugin {
-    fn on_configure(&mut self, size: usize) -> bool {
+    /// A configuration came; `false` refuses it.
+    pub fn on_configure(&self, size: usize) -> bool {
+        self.shared.host.begin();
         let text = if size == 0 {
             Some(Vec::new())
         } else {
@@ -318,7 +279,9 @@ impl RootContext for Plugin {
         true
     }
 
-    fn on_tick(&mut self) {
+    /// A tick came.
+    pub fn on_tick(&self) {
+        self.shared.host.begin();
         if let Some(engine) = self.shared.engine() {
             for need in engine.due(&self.shared.host) {
                 self.shared.ask(&engine, need);
@@ -327,20 +290,8 @@ impl RootContext for Plugin {
         }
     }
 
-    /// Called by [`Shared::wait`], not by the host.
-    fn on_queue_ready(&mut self, _queue: u32) {
-        self.shared.ask_all();
-    }
-
-    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Filter::new(
-            context,
-            Rc::clone(&self.shared),
-            self.shared.engine(),
-        )))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    /// A new stream.
+    pub fn stream(&self, context: u32) -> Stream {
+        Stream::new(context, Rc::clone(&self.shared), self.shared.engine())
     }
 }

@@ -53,6 +53,31 @@ pub enum Hold {
 }
 
 impl Policy {
+    /// Whether any guard asks anything at all. A section that is new has to be named here before it compiles.
+    pub fn asks_anything(&self) -> bool {
+        let Self {
+            mode: _,
+            clients,
+            requests,
+            operations: _,
+            router: _,
+            quotas,
+            login,
+            tokens,
+            revocation,
+            style: _,
+            rate_limit_fields: _,
+            hold: _,
+            store_bytes: _,
+        } = self;
+        !clients.deny.is_empty()
+            || requests.is_some()
+            || !quotas.is_empty()
+            || login.is_some()
+            || tokens.is_some()
+            || revocation.is_some()
+    }
+
     /// Whether any guard asks who the client is.
     pub fn asks_client(&self) -> bool {
         !self.clients.deny.is_empty() || !self.quotas.is_empty() || self.login.is_some()

@@ -128,6 +128,11 @@ impl Pipeline {
         }
     }
 
+    /// Whether the head decides anything; without it, an empty one may be given to [`Pipeline::head`].
+    pub fn asks_head(&self) -> bool {
+        self.engine.policy.asks_anything()
+    }
+
     /// Takes the head; `ends` if it is the whole request.
     pub fn head(&mut self, host: &dyn Host, head: Option<Head>, ends: bool) -> Step {
         if self.stage != Stage::Head {

@@ -4,6 +4,7 @@
 //! The only unsafe code of the module is here.
 
 use std::ptr::{null, null_mut};
+use std::time::Duration;
 
 /// Status codes of the ABI that are told apart here; all others are failures.
 const OK: u32 = 0;
@@ -84,6 +85,18 @@ unsafe extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_milliseconds: u32,
+        token: *mut u32,
+    ) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_call_foreign_function(
@@ -99,8 +112,25 @@ unsafe extern "C" {
     fn proxy_record_metric(id: u32, value: u64) -> u32;
 }
 
-/// Takes over what the host put into memory that the SDK's `proxy_on_memory_allocate` gave it: a boxed slice of exactly
-/// this size.
+/// Gives the host `size` bytes of the module's memory to fill; they become a `Vec` of exactly this size in [`take`].
+#[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
+pub extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
+    // Zeroed by the allocator, which is cheap beside the host's entry into the VM: no byte is ever read unset.
+    Box::into_raw(vec![0_u8; size].into_boxed_slice()).cast()
+}
+
+/// Runs the C library's constructors, once, before anything else.
+#[cfg(target_arch = "wasm32")]
+#[unsafe(no_mangle)]
+pub extern "C" fn _initialize() {
+    unsafe extern "C" {
+        fn __wasm_call_ctors();
+    }
+    // SAFETY: the linker makes this function, and the host calls us once.
+    unsafe { __wasm_call_ctors() };
+}
+
+/// Takes over what the host put into memory that [`proxy_on_memory_allocate`] gave it: a boxed slice of exactly this size.
 ///
 /// # Safety
 /// `data` and `size` are as a host function returned them, and are taken over once.
@@ -250,6 +280,32 @@ pub fn send_local_response(
             grpc_status,
         )
     })
+}
+
+/// Starts a call to a cluster, on behalf of the effective context, which gets the answer; its token. An unknown cluster,
+/// or one that refuses at once, is a failure.
+pub fn http_call(cluster: &str, fields: &[(&str, &[u8])], body: &[u8], timeout: Duration) -> Result<u32, Failed> {
+    let (headers, trailers) = (serialized(fields), serialized(&[]));
+    let body_start = if body.is_empty() { null() } else { body.as_ptr() };
+    // Zero would be no limit at all.
+    let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
+    let mut token = 0;
+    // SAFETY: the host reads cluster, headers, body and trailers, and writes one u32.
+    done(unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body_start,
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            milliseconds,
+            &raw mut token,
+        )
+    })
+    .map(|()| token)
 }
 
 pub fn continue_request() -> Result<(), Failed> {

@@ -6,16 +6,58 @@ mod protobuf;
 use super::{Cell, Counter, Gauge, Host, HostError, Level, QuotaEvent, Topic, Versioned};
 use crate::rate::Instant;
 use crate::verdict::Reason;
-use std::cell::RefCell;
+use std::cell::{Cell as Slot, RefCell};
 use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// Hashes what no client chooses: context numbers and names of counters. Cheaper than what the standard library needs to
+/// be safe with keys from outside.
+#[derive(Debug, Default)]
+pub struct PlainHasher(u64);
+
+impl Hasher for PlainHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Fibonacci hashing; the table takes its places from the low bits and its tags from the high ones.
+        let mixed = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(u64::try_from(number).unwrap_or(u64::MAX));
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_usize(number.unsigned_abs());
+    }
+}
+
+/// A map whose keys no client chooses.
+pub type PlainMap<K, V> = HashMap<K, V, BuildHasherDefault<PlainHasher>>;
 
 /// The host of one plugin in one VM.
 #[derive(Debug)]
 pub struct Envoy {
-    /// Starts every key of shared data: Istio leaves `vm_id` blank, so that all plugins share one name space.
-    prefix: String,
-    counters: RefCell<HashMap<Counter, Option<u32>>>,
-    gauges: RefCell<HashMap<Gauge, Option<u32>>>,
+    /// Where keys of shared data are written: one is built for every access to a cell.
+    key: RefCell<String>,
+    /// The length of what starts every key: Istio leaves `vm_id` blank, so that all plugins share one name space.
+    prefix_bytes: usize,
+    counters: RefCell<PlainMap<Counter, Option<u32>>>,
+    gauges: RefCell<PlainMap<Gauge, Option<u32>>>,
+    /// The time of the callback that is running, once something has asked for it.
+    time: Slot<Option<u64>>,
     /// The configuration's quotas, for the names of their counters.
     quotas: RefCell<Vec<String>>,
 }
@@ -23,12 +65,20 @@ pub struct Envoy {
 impl Envoy {
     /// `plugin` names the plugin within its VM.
     pub fn new(plugin: &str) -> Self {
+        let key = format!("portcullis:{plugin}:");
         Self {
-            prefix: format!("portcullis:{plugin}:"),
+            prefix_bytes: key.len(),
+            key: RefCell::new(key),
+            time: Slot::new(None),
             counters: RefCell::default(),
             gauges: RefCell::default(),
             quotas: RefCell::default(),
         }
+    }
+
+    /// A callback begins. The host is asked for the time once in each: all that is decided in one is decided at one time.
+    pub fn begin(&self) {
+        self.time.set(None);
     }
 
     /// Defines the counters that dashboards expect to see at zero.
@@ -78,18 +128,22 @@ impl Envoy {
             .or_insert_with(|| ffi::define_metric(ffi::Metric::Counter, &name(counter, &self.quotas.borrow())))
     }
 
-    fn key(&self, cell: Cell) -> String {
-        match cell {
-            Cell::HashKey => format!("{}key", self.prefix),
-            Cell::BucketCount => format!("{}count", self.prefix),
-            Cell::Bucket(bucket) => format!("{}{bucket}", self.prefix),
-            Cell::FeedHead => format!("{}feed", self.prefix),
-            Cell::FeedMark => format!("{}feedmark", self.prefix),
-            Cell::FeedPage(page) => format!("{}feed:{page}", self.prefix),
-            Cell::Lease(topic) => format!("{}{}:lease", self.prefix, topic_name(topic)),
-            Cell::Notice(topic) => format!("{}{}:notice", self.prefix, topic_name(topic)),
-            Cell::Part(topic, bank, number) => format!("{}{}:{bank}:{number}", self.prefix, topic_name(topic)),
-        }
+    fn with_key<T>(&self, cell: Cell, access: impl FnOnce(&str) -> T) -> T {
+        let mut key = self.key.borrow_mut();
+        key.truncate(self.prefix_bytes);
+        // Writing to a string does not fail.
+        let _ = match cell {
+            Cell::HashKey => key.write_str("key"),
+            Cell::BucketCount => key.write_str("count"),
+            Cell::Bucket(bucket) => write!(key, "{bucket}"),
+            Cell::FeedHead => key.write_str("feed"),
+            Cell::FeedMark => key.write_str("feedmark"),
+            Cell::FeedPage(page) => write!(key, "feed:{page}"),
+            Cell::Lease(topic) => write!(key, "{}:lease", topic_name(topic)),
+            Cell::Notice(topic) => write!(key, "{}:notice", topic_name(topic)),
+            Cell::Part(topic, bank, number) => write!(key, "{}:{bank}:{number}", topic_name(topic)),
+        };
+        access(&key)
     }
 }
 
@@ -150,8 +204,13 @@ fn gauge_name(gauge: Gauge) -> String {
 
 impl Host for Envoy {
     fn now(&self) -> Instant {
-        // A host without a clock is refused at configure.
-        Instant(ffi::now().unwrap_or(0))
+        let time = self.time.get().unwrap_or_else(|| {
+            // A host without a clock is refused at configure.
+            let time = ffi::now().unwrap_or(0);
+            self.time.set(Some(time));
+            time
+        });
+        Instant(time)
     }
 
     fn random(&self) -> [u8; 16] {
@@ -163,12 +222,14 @@ impl Host for Envoy {
     }
 
     fn read(&self, cell: Cell) -> Result<Option<Versioned>, HostError> {
-        let found = ffi::shared_data(&self.key(cell)).map_err(|ffi::Failed| HostError("shared data can't be read"))?;
+        let found = self
+            .with_key(cell, ffi::shared_data)
+            .map_err(|ffi::Failed| HostError("shared data can't be read"))?;
         Ok(found.map(|(bytes, version)| Versioned { bytes, version }))
     }
 
     fn write(&self, cell: Cell, bytes: &[u8], expected: Option<u32>) -> Result<bool, HostError> {
-        let written = ffi::set_shared_data(&self.key(cell), bytes, expected.unwrap_or(0));
+        let written = self.with_key(cell, |key| ffi::set_shared_data(key, bytes, expected.unwrap_or(0)));
         written.map_err(|ffi::Failed| HostError("shared data can't be written"))
     }
 
