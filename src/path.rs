@@ -112,13 +112,21 @@ impl Target {
         })
     }
 
+    /// What follows the `?`, as it came.
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    /// The segments of [`Target::segments`], each as it stands in the path and as it is matched.
+    pub fn written_segments(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        let segments = self.path.split('/').map(|written| (written, matched_part(written)));
+        segments.filter(|(_, matched)| !matched.is_empty())
+    }
+
     /// The segments that operations are matched by: decoded, each without what follows a `;`, empty ones left out, so
     /// that `/login/`, `/login;x` and `/;x/login` are `/login`.
     pub fn segments(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.path
-            .split('/')
-            .map(matched_part)
-            .filter(|segment| !segment.is_empty())
+        self.written_segments().map(|(_, matched)| matched)
     }
 }
 

@@ -4,11 +4,13 @@
 //! derived reader stops at the first fault. Members of the contract that this version does not carry out are faults too,
 //! so that nobody relies on a rule that is not there.
 
+mod body;
 mod clients;
 mod common;
 pub mod field;
 mod login;
 mod operations;
+mod parameters;
 mod quotas;
 mod replies;
 mod requests;
@@ -18,8 +20,10 @@ mod tokens;
 
 pub use field::ConfigError;
 
+use crate::guard::quota::{By, Quota};
+use crate::guard::requests::RequestPolicy;
 use crate::guard::revocation::RevocationPolicy;
-use crate::guard::token::Requirement;
+use crate::guard::token::{Requirement, Source, TokenPolicy};
 use crate::json::{Limits, parse};
 use crate::operation::Router;
 use crate::policy::Policy;
@@ -74,7 +78,7 @@ fn read(root: Section<'_>) -> Option<Policy> {
     let requests = root.get("requests");
     let operations = root.get("operations");
     let declared = requests.is_some() || operations.is_some();
-    let (request_policy, request_extras) = requests::requests(requests);
+    let (mut request_policy, request_extras) = requests::requests(requests);
     let tokens_field = root.get("tokens");
     let revocation_field = root.get("revocation");
     let mut revocation = revocation_field.as_ref().and_then(revocation::revocation);
@@ -105,6 +109,7 @@ fn read(root: Section<'_>) -> Option<Policy> {
         tokens.keep_claims(&quotas);
         tokens.wants_status = revocation.as_ref().is_some_and(|policy| policy.status_list.is_some());
     }
+    ask_for(&mut request_policy, tokens.as_ref(), &quotas);
     let login = root.get("login").and_then(|field| login::login(&field));
     let (style, rate_limit_fields) = replies::replies(root.get("replies"));
     let store_bytes = replies::store(root.get("store"));
@@ -125,4 +130,19 @@ fn read(root: Section<'_>) -> Option<Policy> {
         hold: request_extras.hold,
         store_bytes,
     })
+}
+
+/// What other guards read of a head is never an unknown parameter.
+fn ask_for(requests: &mut RequestPolicy, tokens: Option<&TokenPolicy>, quotas: &[Quota]) {
+    for source in tokens.iter().flat_map(|tokens| &tokens.from) {
+        match source {
+            Source::Header { name, .. } => requests.asked_headers.push(name.clone()),
+            Source::Cookie(name) => requests.asked_cookies.push(name.clone()),
+        }
+    }
+    for by in quotas.iter().flat_map(|quota| &quota.by) {
+        if let By::Header(name) = by {
+            requests.asked_headers.push(name.clone());
+        }
+    }
 }

@@ -1,12 +1,12 @@
 //! `operations`: what is declared, and the rules of each.
 
+use super::body::body;
 use super::common::methods;
 use super::field::Field;
 use super::mode;
-use crate::guard::requests::{BodyRule, Content, MediaType};
+use super::parameters::parameters;
 use crate::guard::token::Requirement;
-use crate::operation::{Operation, Router, TEMPLATE_EXPECTED, parse_template};
-use crate::schema;
+use crate::operation::{HOST_EXPECTED, HostPattern, Operation, Router, TEMPLATE_EXPECTED, parse_template};
 
 /// What is known of `tokens` when operations are read.
 #[derive(Debug, Clone, Copy)]
@@ -37,14 +37,22 @@ fn operation(
     let id = section.get("id");
     let methods = section.required("methods").map(|f| methods(&f)).unwrap_or_default();
     let path = section.required("path");
+    let template = path.as_ref().and_then(|f| f.value.as_str()).and_then(parse_template);
+    let hosts = section.get("hosts").map(|f| hosts(&f));
     let token = section.get("token");
     let scopes = section.get("scopes");
     let operation = Operation {
         id: match id.as_ref().and_then(Field::text) {
             Some(id) => id.to_owned(),
             None => format!(
-                "{} {}",
+                "{} {}{}",
                 methods.join(","),
+                hosts
+                    .iter()
+                    .flatten()
+                    .map(HostPattern::to_string)
+                    .collect::<Vec<_>>()
+                    .join(","),
                 path.as_ref().and_then(|f| f.value.as_str()).unwrap_or_default()
             ),
         },
@@ -52,16 +60,9 @@ fn operation(
         scopes: scopes.as_ref().map(scope_names).unwrap_or_default(),
         cost: section.get("cost").and_then(|f| f.count(1, 1_000_000)).unwrap_or(1),
         mode: mode(&section),
+        parameters: parameters(&section, template.clone(), assert_formats),
         body: section.get("body").and_then(|f| body(&f, assert_formats)),
     };
-    section.unsupported(&[
-        "hosts",
-        "path_params",
-        "query",
-        "headers",
-        "cookies",
-        "unknown_parameters",
-    ]);
     section.finish();
     let demands = operation.token.is_some_and(|t| t != Requirement::None);
     match tokens {
@@ -84,17 +85,40 @@ fn operation(
             .note(format!("`{}` is the id of an earlier operation", earlier.id));
     }
     let path = path?;
-    let Some(template) = path.value.as_str().and_then(parse_template) else {
+    let Some(template) = template else {
         return path.expected(TEMPLATE_EXPECTED);
     };
     for method in &methods {
-        if let Err(earlier) = router.insert(method, &template, all.len()) {
-            let earlier = all.get(*earlier).map_or("this one", |o| o.id.as_str());
+        let earlier = match &hosts {
+            None => router.insert(method, &template, all.len()).err().copied(),
+            Some(hosts) => hosts
+                .iter()
+                .find_map(|host| router.insert_for(host, method, &template, all.len()).err().copied()),
+        };
+        if let Some(earlier) = earlier {
+            let earlier = all.get(earlier).map_or("this one", |o| o.id.as_str());
             path.note(format!("{method} can't be told apart from `{earlier}`"));
         }
     }
     all.push(operation);
     Some(())
+}
+
+/// Hosts, each once, at least one.
+fn hosts(field: &Field<'_>) -> Vec<HostPattern> {
+    let list = field.list().unwrap_or_default();
+    if list.is_empty() {
+        field.note("expected at least one host; leave it out for every host");
+    }
+    let mut hosts = Vec::new();
+    for item in &list {
+        match item.value.as_str().and_then(HostPattern::parse) {
+            Some(host) if hosts.contains(&host) => item.note("is there already"),
+            Some(host) => hosts.push(host),
+            None => drop(item.expected::<()>(HOST_EXPECTED)),
+        }
+    }
+    hosts
 }
 
 fn scope_names(field: &Field<'_>) -> Vec<String> {
@@ -107,65 +131,4 @@ fn scope_names(field: &Field<'_>) -> Vec<String> {
         name.or_else(|| item.expected("a scope: a text without spaces"))
     });
     names.collect()
-}
-
-fn body(field: &Field<'_>, assert_formats: bool) -> Option<BodyRule> {
-    let section = field.section()?;
-    let rule = BodyRule {
-        required: section.get("required").and_then(|f| f.bool()).unwrap_or(false),
-        content: section
-            .get("content")
-            .map(|f| contents(&f, assert_formats))
-            .unwrap_or_default(),
-        bytes_max: section.get("max").and_then(|f| f.size(1, 1 << 30)),
-        encodings: section
-            .get("content_encodings")
-            .and_then(|f| f.texts(0))
-            .unwrap_or_default()
-            .iter()
-            .map(|coding| coding.to_ascii_lowercase())
-            .collect(),
-    };
-    let compressed = !rule.encodings.is_empty() && rule.content.iter().any(|content| content.schema.is_some());
-    if compressed {
-        field.note("`content_encodings` hide the body from its schema: put Envoy's decompressor in front instead");
-    }
-    section.finish();
-    Some(rule)
-}
-
-fn contents(field: &Field<'_>, assert_formats: bool) -> Vec<Content> {
-    let members = field.members().unwrap_or_default();
-    if members.is_empty() {
-        field.note("expected at least one content type; leave it out to accept any");
-    }
-    let mut contents: Vec<Content> = Vec::new();
-    for (name, value) in members {
-        let range = name.to_ascii_lowercase();
-        let media = MediaType::parse(range.as_bytes());
-        let wildcard = range
-            .strip_suffix("/*")
-            .is_some_and(|kind| kind == "*" || !kind.contains('*'));
-        if media.is_none_or(|m| m.essence != range) || (range.contains('*') && !wildcard) {
-            value.note("expected a content type such as \"application/json\", \"text/*\" or \"*/*\" as the name");
-        }
-        if contents.iter().any(|content| content.range == range) {
-            value.note("is there already, in another case");
-        }
-        let Some(section) = value.section() else { continue };
-        let schema = section.get("schema");
-        let json = range.ends_with("/json") || range.ends_with("+json");
-        if let (Some(schema), false) = (&schema, json) {
-            schema.note("is supported for JSON types only by this version");
-        }
-        let options = schema::Options { assert_formats };
-        contents.push(Content {
-            schema: schema
-                .filter(|_| json)
-                .and_then(|schema| schema::compile(&schema, options)),
-            range,
-        });
-        section.finish();
-    }
-    contents
 }

@@ -3,6 +3,7 @@
 use super::common::{header_name, section};
 use super::field::Field;
 use super::mode;
+use super::parameters::UNKNOWN;
 use crate::guard::requests::RequestPolicy;
 use crate::json::{DEPTH_CEILING, Duplicates, Limits};
 use crate::policy::Hold;
@@ -25,7 +26,10 @@ pub fn requests(field: Option<Field<'_>>) -> (RequestPolicy, RequestExtras) {
             duplicates: Duplicates::Deny,
         },
         undeclared_denied: false,
+        unknown_denied: false,
         require_headers: Vec::new(),
+        asked_headers: Vec::new(),
+        asked_cookies: Vec::new(),
         mode: None,
     };
     let mut extras = RequestExtras {
@@ -76,11 +80,8 @@ pub fn requests(field: Option<Field<'_>>) -> (RequestPolicy, RequestExtras) {
         let names = field.list().unwrap_or_default();
         policy.require_headers = names.iter().filter_map(header_name).collect();
     }
-    // The default is what this version does.
-    if let Some(field) = section.get("unknown_parameters")
-        && field.one_of(&[("allow", false), ("deny", true)]) == Some(true)
-    {
-        field.note("\"deny\" is not supported by this version");
+    if let Some(denied) = section.get("unknown_parameters").and_then(|f| f.one_of(&UNKNOWN)) {
+        policy.unknown_denied = denied;
     }
     section.finish();
     (policy, extras)

@@ -82,7 +82,7 @@ const LINEAR_MEMBERS_MAX: usize = 8;
 
 impl<'a> Object<'a> {
     /// Takes members in their order. With duplicates, `Err` names the position of one that repeats an earlier name.
-    fn from_members(members: Vec<(Cow<'a, str>, Value<'a>)>) -> Result<Self, (Self, usize)> {
+    pub fn from_members(members: Vec<(Cow<'a, str>, Value<'a>)>) -> Result<Self, (Self, usize)> {
         let mut object = Self {
             by_name: Vec::new(),
             members,

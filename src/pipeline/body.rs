@@ -22,7 +22,7 @@ impl Pipeline {
             return step;
         }
         let mut body = Vec::new();
-        if bytes > 0 && self.plan.is_some_and(|plan| plan.reads_body()) {
+        if bytes > 0 && self.plan.as_ref().is_some_and(BodyPlan::reads_body) {
             let Some(bytes) = read() else {
                 return self.deny(host, Reason::Internal.because("The body could not be read."));
             };
@@ -69,17 +69,15 @@ impl Pipeline {
 
     /// `None` while the body is still coming and decides.
     pub(super) fn judge_body(&mut self, host: &dyn Host, engine: &Engine) -> Option<Result<(), Denial>> {
-        let (Some(policy), Some(plan)) = (&engine.policy.requests, self.plan) else {
+        let (Some(policy), Some(plan)) = (&engine.policy.requests, &self.plan) else {
             return Some(Ok(()));
         };
         let Body::Complete(body) = &mut self.body else {
             return None;
         };
         let body = std::mem::take(body);
-        if body.is_empty() {
-            return Some(Ok(()));
-        }
-        let verdict = policy.judge_body(&plan, self.operation(engine), &body);
+        // What was read borrows from the body: guards that look at values stand here, with `Inputs::of(head, target, read)`.
+        let (_read, verdict) = policy.judge_body(plan, self.operation(engine), &body);
         let mode = self.request_mode();
         Some(verdict.or_else(|denial| self.refuse(host, mode, denial)))
     }

@@ -27,9 +27,15 @@ impl Pipeline {
             self.refuse(host, mode, denial)?;
         }
         if let Some(requests) = &engine.policy.requests {
-            let verdict = requests.judge_head(&self.head, &self.method, self.operation(&engine), ends);
+            let operation = self.operation(&engine);
+            let verdict = requests.judge_head(&self.head, &self.method, operation, self.preflight, ends);
+            let parameters = match (operation, &self.target) {
+                (Some(operation), Some(target)) => requests.judge_parameters(operation, &self.head, target),
+                _ => Ok(()),
+            };
             let mode = self.request_mode();
             self.plan = self.judged(host, mode, verdict)?;
+            self.judged(host, mode, parameters)?;
         }
         if let Some(tokens) = &engine.policy.tokens {
             self.edits.extend(tokens.removals(&self.head));
@@ -72,7 +78,8 @@ impl Pipeline {
         };
         self.method = method;
         let authority = self.head.single(":authority").ok().flatten().unwrap_or_default();
-        if !is_authority(authority) {
+        let authority = std::str::from_utf8(authority).unwrap_or_default().to_owned();
+        if !is_authority(authority.as_bytes()) {
             self.refuse(host, mode, Reason::HostInvalid.into())?;
         }
         let path = self.head.single(":path").ok().flatten().unwrap_or_default();
@@ -93,7 +100,8 @@ impl Pipeline {
             self.edits.push(HeadEdit::Set(":path".into(), rewritten.into_bytes()));
         }
         let segments: Vec<_> = target.segments().collect();
-        let route = engine.policy.router.find(&self.method, &segments);
+        let router = &engine.policy.router;
+        let route = router.find_for(&authority, &self.method, &segments);
         let login = engine
             .policy
             .login
@@ -104,13 +112,20 @@ impl Pipeline {
             self.refuse(host, mode, Reason::MethodOverride.into())?;
         }
         self.is_login = login == Some(Route::Found(&()));
+        if route_fails(&route)
+            && let Some(asked) = preflight_method(&self.head, &self.method)
+        {
+            self.preflight = matches!(router.find_for(&authority, asked, &segments), Route::Found(_));
+        }
+        drop(segments);
+        self.target = Some(target);
         let undeclared_denied = engine.policy.requests.as_ref().is_some_and(|r| r.undeclared_denied);
         Ok(match route {
             Route::Found(operation) => {
                 self.operation = Some(*operation);
                 None
             }
-            _ if !undeclared_denied => None,
+            _ if !undeclared_denied || self.preflight => None,
             Route::Undeclared => Some(Reason::OperationUnknown.into()),
             Route::OtherMethods(methods) => {
                 let methods = methods.into_iter().map(str::to_owned).collect();
@@ -126,4 +141,17 @@ fn overrides_target(head: &Head, declared: bool) -> bool {
     let paths = ["x-original-url", "x-rewrite-url", "x-override-url"];
     let has = |names: [&str; 3]| names.iter().any(|name| head.contains(name));
     has(paths) || (declared && has(methods))
+}
+
+fn route_fails<T>(route: &Route<'_, T>) -> bool {
+    !matches!(route, Route::Found(_))
+}
+
+/// The method that a CORS preflight asks for (Fetch, «CORS-preflight fetch»): an OPTIONS with an origin and a method.
+fn preflight_method<'h>(head: &'h Head, method: &str) -> Option<&'h str> {
+    if method != "OPTIONS" || head.single("origin").ok().flatten().is_none() {
+        return None;
+    }
+    let asked = head.single("access-control-request-method").ok().flatten()?;
+    std::str::from_utf8(asked).ok()
 }

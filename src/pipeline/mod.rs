@@ -20,6 +20,7 @@ use crate::host::{Counter, Host};
 use crate::jose::Verified;
 use crate::knowledge::Need;
 use crate::operation::Operation;
+use crate::path::Target;
 use crate::reply::{Reply, render};
 use crate::request::{Head, HeadEdit};
 use crate::store::Fingerprint;
@@ -73,6 +74,10 @@ pub struct Pipeline {
     stage: Stage,
     head: Head,
     method: String,
+    /// The path in normal form, with the query.
+    target: Option<Target>,
+    /// Whether this is a CORS preflight for a declared operation: it has no token and no body, and no rules of its own.
+    preflight: bool,
     client: Option<Client>,
     exempt: bool,
     operation: Option<usize>,
@@ -112,6 +117,8 @@ impl Pipeline {
             stage: Stage::Head,
             head: Head::default(),
             method: String::new(),
+            target: None,
+            preflight: false,
             client: None,
             exempt: false,
             operation: None,

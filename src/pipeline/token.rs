@@ -17,7 +17,7 @@ impl Pipeline {
         };
         let mode = self.mode(policy.mode);
         let requirement = policy.requirement(self.operation(engine));
-        if requirement == Requirement::None {
+        if requirement == Requirement::None || self.preflight {
             return Ok(Pass::On);
         }
         let verdict = match policy.extract(&self.head) {

@@ -11,7 +11,9 @@
 mod attacks;
 mod clients;
 mod feed;
+mod forms;
 mod login;
+mod parameters;
 mod quotas;
 mod requests;
 mod revocation;

@@ -3,8 +3,10 @@
 
 mod feed;
 mod introspection;
+mod form;
 mod json;
 mod matching;
+mod multipart;
 mod path;
 mod status_list;
 
@@ -18,4 +20,6 @@ pub const ALL: &[(&str, Run)] = &[
     ("matching", matching::run),
     ("path", path::run),
     ("status-list", status_list::run),
+    ("form", form::run),
+    ("multipart", multipart::run),
 ];
