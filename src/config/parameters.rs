@@ -77,6 +77,7 @@ pub fn declared(
     });
     Declared {
         parameters: parameters.collect(),
+        others: shape.others(),
         whole: schema::compile(field, options),
     }
 }

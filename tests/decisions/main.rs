@@ -10,6 +10,7 @@
 
 mod attacks;
 mod clients;
+mod cost;
 mod feed;
 mod forms;
 mod login;

@@ -22,7 +22,9 @@ const POLICY: &str = r#"{
         { "id": "files", "methods": ["GET"], "path": "/files/{rest=**}",
           "path_params": { "properties": { "rest": { "pattern": "^[a-z/]*$" } } } },
         { "id": "trial", "methods": ["GET"], "path": "/trial", "mode": "shadow", "query": { "properties": { "n": { "type": "integer" } } } },
-        { "id": "closed", "methods": ["GET"], "path": "/closed/{a}", "query": { "additionalProperties": false } }
+        { "id": "closed", "methods": ["GET"], "path": "/closed/{a}", "query": { "additionalProperties": false } },
+        { "id": "counts", "methods": ["GET"], "path": "/counts", "query": { "additionalProperties": { "type": "integer" } },
+          "headers": { "properties": { "x-map": { "type": "object", "additionalProperties": { "type": "integer" } } } } }
     ]
 }"#;
 
@@ -113,6 +115,16 @@ fn what_does_not_fit_is_named_by_its_place() {
         &[("cookies/theme", "must be one of the allowed values")],
     );
     refused(&get("/files/a/B"), &[("path/rest", "must match the pattern")]);
+    scene().allowed(&get("/counts?a=1&b=2").field("x-map", "a,1,b,2"));
+    refused(&get("/counts?a=x"), &[("query/a", "must be an integer")]);
+    refused(
+        &get("/counts").field("x-map", "a,1,a,2"),
+        &[("headers/x-map", "must be names and values")],
+    );
+    refused(
+        &get("/counts").field("x-map", "a,1,b"),
+        &[("headers/x-map", "must be names and values")],
+    );
     refused(&get("/closed/1?x=1"), &[("query/x", "is not allowed")]);
 }
 

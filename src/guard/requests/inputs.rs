@@ -37,3 +37,24 @@ impl<'r> Inputs<'r> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_says_each_thing_once_and_decoded() {
+        let head = Head::from_fields([("cookie", &b"a=1; b=%20"[..]), ("cookie", b"c=3")]);
+        let target = Target::parse(b"/x%20y;z//%C3%A9?q=a+b&%71=%3C").unwrap();
+        let body = Parsed::Opaque;
+        let inputs = Inputs::of(&head, &target, &body);
+        assert_eq!(inputs.segments, ["x y", "é"]);
+        let shown =
+            |pairs: &[Pair<'_>]| -> Vec<String> { pairs.iter().map(|p| format!("{}={}", p.name, p.value)).collect() };
+        assert_eq!(shown(inputs.query.as_ref().unwrap()), ["q=a b", "q=<"]);
+        assert_eq!(shown(inputs.cookies.as_ref().unwrap()), ["a=1", "b= ", "c=3"]);
+        // What has no pairs is there as it came.
+        let target = Target::parse(b"/?q=%zz").unwrap();
+        assert_eq!(Inputs::of(&head, &target, &body).query, Err("q=%zz"));
+    }
+}

@@ -6,7 +6,7 @@
 
 use super::pairs::{Coding, Pair, PairFault, decode};
 use super::shape::{Shape, object};
-use crate::json::{Limits, Value, parse};
+use crate::json::{Limits, Object, Value, parse};
 use crate::operation::Segment;
 use crate::reply::PROBLEMS_MAX;
 use crate::schema::{Outcome, Schema};
@@ -31,7 +31,9 @@ pub struct Parameters {
 #[derive(Debug, Default)]
 pub struct Declared {
     pub parameters: Vec<Parameter>,
-    /// Over the object of all of them, and of those that are not declared, as strings.
+    /// What those that are not declared are read as.
+    pub others: Shape,
+    /// Over the object of all of them, those that are not declared too.
     pub whole: Option<Schema>,
 }
 
@@ -224,7 +226,7 @@ impl Declared {
             } else if rules.unknown_denied {
                 judged.note(rules.at, name, "is not declared");
             } else if self.whole.is_some() {
-                let value = Value::String(Cow::Borrowed(pair.value.as_ref()));
+                let value = self.others.coerce(Cow::Borrowed(pair.value.as_ref()));
                 match members.last_mut() {
                     Some((_, Value::Array(items))) if last == Some(name) => items.push(value),
                     Some((_, held)) if last == Some(name) => {
@@ -293,7 +295,7 @@ impl Parameter {
             Value::Array(values)
         } else if is_object {
             match self.split(first.raw, sent.coding).map(|texts| self.members_of(texts)) {
-                Ok(Some(members)) => object(members),
+                Ok(Some(members)) => members,
                 Ok(None) => return refuse("must be names and values"),
                 Err(fault) => return refuse(&format!("has {}", fault.text())),
             }
@@ -325,7 +327,7 @@ impl Parameter {
         trimmed.map(|part| decode(part, coding)).collect()
     }
 
-    fn members_of<'r>(&self, texts: Vec<Cow<'r, str>>) -> Option<Vec<(Cow<'r, str>, Value<'r>)>> {
+    fn members_of<'r>(&self, texts: Vec<Cow<'r, str>>) -> Option<Value<'r>> {
         let mut members: Vec<(Cow<'r, str>, Value<'r>)> = Vec::new();
         let mut texts = texts.into_iter();
         while let Some(text) = texts.next() {
@@ -338,13 +340,10 @@ impl Parameter {
                     .split_once('=')
                     .map(|(n, v)| (Cow::Owned(n.into()), Cow::Owned(v.into())))?,
             };
-            if members.iter().any(|(known, _)| *known == name) {
-                return None;
-            }
             let value = self.shape.member(&name).coerce(value);
             members.push((name, value));
         }
-        Some(members)
+        Object::from_members(members).ok().map(Value::Object)
     }
 
     /// `x[name]=value`

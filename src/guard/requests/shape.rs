@@ -139,6 +139,14 @@ impl Shape {
         self.members.as_deref().map_or(TEXT, |members| members.of(name))
     }
 
+    /// The shape of members that are not named.
+    pub fn others(&self) -> Shape {
+        self.members
+            .as_deref()
+            .map(|members| members.others.clone())
+            .unwrap_or_default()
+    }
+
     /// The names of an object's members.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let named = self.members.as_deref().map(|members| members.named.as_slice());
