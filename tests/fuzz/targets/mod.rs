@@ -2,8 +2,8 @@
 //! and gets a folder under `regressions`.
 
 mod feed;
-mod introspection;
 mod form;
+mod introspection;
 mod json;
 mod matching;
 mod multipart;
@@ -15,11 +15,11 @@ pub type Run = fn(&[u8]);
 
 pub const ALL: &[(&str, Run)] = &[
     ("feed", feed::run),
+    ("form", form::run),
     ("introspection", introspection::run),
     ("json", json::run),
     ("matching", matching::run),
+    ("multipart", multipart::run),
     ("path", path::run),
     ("status-list", status_list::run),
-    ("form", form::run),
-    ("multipart", multipart::run),
 ];
