@@ -145,9 +145,15 @@ async fn a_path_that_servers_read_in_two_ways_is_refused(stack: &mut Stack) -> O
         (400, "parameter_invalid"),
     )
     .await?;
-    // Envoy takes some of these for dot segments before the filter: then the rules of `orders` hold, as for servers that cut
+    // Envoy makes some of these dot segments and slashes before the filter: then the rules of `orders` hold, as for servers that cut
     // path parameters first.
-    for path in ["/files/..;/orders", "/files/..;x=1/orders", "/files/..%3b/orders"] {
+    for path in [
+        "/files/..;/orders",
+        "/files/..;x=1/orders",
+        "/files/..%3b/orders",
+        "/files\\..\\orders",
+        "/orders\\",
+    ] {
         let (request, mark) = Request::get(&format!("{path}?limit=x")).mark();
         let reply = client.send(&request).await?;
         let refused = ["400 path_invalid", "400 parameter_invalid"].contains(&reply.brief().as_str());
@@ -155,7 +161,7 @@ async fn a_path_that_servers_read_in_two_ways_is_refused(stack: &mut Stack) -> O
         same("seen", stack.backend.seen(&mark).await?.len(), 0)?;
     }
     // Envoy refuses some itself, with the same status.
-    for path in ["/files/%2fx", "/files/%5cx", "/files/%00", "/files/\\x"] {
+    for path in ["/files/%2fx", "/files/%5cx", "/files/%00"] {
         let (request, mark) = Request::get(path).mark();
         let status = client.send(&request).await.map_or(400, |reply| reply.status);
         same(path, status, 400)?;
