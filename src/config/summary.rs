@@ -49,7 +49,7 @@ pub fn summary(policy: &Policy) -> Vec<String> {
             .iter()
             .filter_map(|o| o.body.as_ref())
             .flat_map(|b| &b.content)
-            .filter(|c| c.schema.is_some());
+            .filter(|c| c.schema.is_some() || !c.fields.is_empty());
         lines.push(format!(
             "requests: {} operation(s), {} with a body schema; bodies to {size}; undeclared operations are {undeclared}{}",
             policy.operations.len(),
