@@ -131,7 +131,11 @@ pub fn parse<'b>(body: &'b [u8], boundary: &str, parts_max: usize) -> Result<Vec
             });
         }
         let (mut part, content_length, from_content) = head(from_head)?;
-        // A boundary that stands anywhere but at a part's end is one to some readers.
+        // A boundary that stands anywhere but at a part's end is one to some readers; also in a head.
+        let head = from_head.get(..from_head.len().saturating_sub(from_content.len()));
+        if head.is_some_and(|head| needle.find(head).is_some()) {
+            return Err(fault("its boundary inside a part"));
+        }
         let end = needle.find(from_content).ok_or(fault("no last delimiter"))?;
         part.content = from_content
             .get(..end)
@@ -302,6 +306,10 @@ mod tests {
         refused(&format!("{one}--BB\r\n"), "a delimiter that no line break follows");
         refused(&good("a", "", "x\n--B\r\n"), "its boundary inside a part");
         refused(&good("a", "", "x--B--"), "its boundary inside a part");
+        refused(
+            &format!("{}--B--", good("a", "; filename=\"x--B\"", "1")),
+            "its boundary inside a part",
+        );
         refused(&one.replace("\r\n", "\n"), "a delimiter that no line break follows");
         refused(&good("a", "\nX: 1", "1"), "a control character in a part's head");
         refused(&good("a", "\r\n folded", "1"), "a part's field without a colon");

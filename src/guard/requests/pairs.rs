@@ -145,6 +145,9 @@ pub fn cookie_pairs<'r>(fields: impl Iterator<Item = &'r str>, limits: PairLimit
             Err(PairFault::Nul) => return Err(PairFault::Nul),
             decoded => decoded.unwrap_or(Cow::Borrowed(raw)),
         };
+        if name.contains('\0') || value.contains('\0') {
+            return Err(PairFault::Nul);
+        }
         let pair = Pair {
             name: Cow::Borrowed(name),
             value,
@@ -228,7 +231,13 @@ mod tests {
         let pairs = cookie_pairs(["a=1; b=%20x", " c ; d=%zz"].into_iter(), LIMITS).unwrap();
         let pairs: Vec<_> = pairs.iter().map(|p| (&*p.name, &*p.value)).collect();
         assert_eq!(pairs, [("a", "1"), ("b", " x"), ("", "c"), ("d", "%zz")]);
-        assert_eq!(cookie_pairs(["a=%00"].into_iter(), LIMITS), Err(PairFault::Nul));
+        for text in ["a=%00", "a=\0", "a=\0%zz", "a\0=1"] {
+            assert_eq!(
+                cookie_pairs([text].into_iter(), LIMITS),
+                Err(PairFault::Nul),
+                "{text:?}"
+            );
+        }
         assert_eq!(cookie_pairs(["a;b;c;d;e"].into_iter(), LIMITS), Err(PairFault::TooMany));
     }
 }
