@@ -22,6 +22,9 @@ use std::rc::Rc;
 /// bound for a cluster is 1024 unless set otherwise.
 const CALLOUTS_MAX: usize = 1024;
 
+/// Of those, introspections: whoever makes up opaque tokens leaves room for what is asked about good ones.
+const INTROSPECTIONS_MAX: usize = CALLOUTS_MAX / 2;
+
 /// Room beyond that for what no request asks for: keys of all providers, feeds, lists.
 const OWN_CALLOUTS: usize = 64;
 
@@ -133,6 +136,14 @@ impl Shared {
         };
         if under_way || out >= room {
             return;
+        }
+        let introspects = |need: &Need| matches!(need, Need::Introspection(_));
+        if introspects(&need) {
+            let callouts = self.callouts.borrow();
+            let same = callouts.values().filter(|(need, _)| introspects(need)).count();
+            if same >= INTROSPECTIONS_MAX {
+                return;
+            }
         }
         match engine.claim(&self.host, &need) {
             Claim::Mine => {}

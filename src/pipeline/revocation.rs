@@ -219,12 +219,12 @@ impl Pipeline {
             table,
             token,
         } = *asking;
-        let Some(text) = self.token_text(engine) else {
-            return Says::Fine;
-        };
-        if policy.introspection.is_none() || is_opaque(text) {
+        if policy.introspection.is_none() {
             return Says::Fine;
         }
+        let Some(text) = self.token_text(engine).filter(|text| !is_opaque(text)) else {
+            return Says::Fine;
+        };
         let name = introspected_name(table, text);
         match table.peek(host, name) {
             Ok(Some(record)) if record.idle_at > host.now() => return Says::Refuse(Reason::TokenRevoked.into()),

@@ -6,8 +6,8 @@ use super::Record;
 /// A million records leave about 4,000 to a shard, so growing one moves 64 KiB.
 const SHARDS: usize = 256;
 
-/// A shard grows when more than 3 of 4 slots are taken: a name that is absent is then known as such after 8 slots, half
-/// a cache line's neighbourhood, on average.
+/// A shard grows when more than 3 of 4 slots are taken: a name that is absent is then known as such after 8 slots on
+/// average, two cache lines.
 const FULL_OF_FOUR: usize = 3;
 
 const SLOTS_MIN: usize = 16;

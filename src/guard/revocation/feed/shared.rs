@@ -6,7 +6,7 @@ use super::document::CURSOR_BYTES_MAX;
 use crate::host::{Cell, Host, HostError};
 use crate::rate::Instant;
 
-/// Records that are kept for all workers: 16 MiB in pages, and about 22 MiB for each worker's set.
+/// Records that are kept for all workers: 16 MiB in pages, and 22 to 32 MiB for each worker's set.
 pub const RECORDS_MAX: u32 = 1 << 20;
 
 /// Records of one page: 32 KiB, of which a copy takes 3 µs.
