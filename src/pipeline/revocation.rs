@@ -181,7 +181,7 @@ impl Pipeline {
         let own = || engine.revocation.borrow().answers.last(question, host.now());
         // This worker's own answer counts where the table has none, or an older one.
         let known = match shared.known {
-            Some(known) if fresh(known.age) => Some(known),
+            Some(known) if waited.is_none() && fresh(known.age) => Some(known),
             shared => [shared, own()].into_iter().flatten().min_by_key(|known| known.age),
         };
         match known {

@@ -347,3 +347,38 @@ fn a_jwt_is_verified_first_and_then_asked_about() {
     let unknown = with_claims(&scene, r#","scope":"read","y":1"#);
     assert_eq!(scene.send(&unknown).answered(None).verdict(), Verdict::Allowed);
 }
+
+#[test]
+fn an_old_answer_is_not_taken_for_one_that_another_worker_did_not_get() {
+    let scene = Scene::new(&POLICY.replace("\"1m\"", "\"0s\""));
+    let other = scene.worker(POLICY);
+    let request = with_id(&scene, "t-1");
+    asks(&scene, &request, "/EXISTS/revoked:t-1").answered(VALID);
+    scene.pass(6);
+    let first = asks(&scene, &request, "/EXISTS/revoked:t-1");
+    assert_eq!(first.claim(), Claim::Mine);
+    let strict = scene.worker(&POLICY.replace("\"1m\"", "\"0s\""));
+    let mut second = scene.send_to(&strict, &request);
+    let mut lenient = scene.send_to(&other, &request);
+    assert!(matches!(second.claim(), Claim::Elsewhere(_)));
+    assert_eq!(
+        first.answered(None).verdict(),
+        Verdict::Denied("revocation_unavailable")
+    );
+    assert!(second.heard() && lenient.heard());
+    assert_eq!(second.verdict(), Verdict::Denied("revocation_unavailable"));
+    // Where it may serve while the source is down, it does.
+    assert_eq!(lenient.verdict(), Verdict::Allowed);
+}
+
+#[test]
+fn what_this_worker_was_told_counts_where_the_table_can_not_keep_it() {
+    let scene = Scene::new(POLICY);
+    let request = with_id(&scene, "t-1");
+    asks(&scene, &request, "/EXISTS/revoked:t-1").answered(VALID);
+    scene.pass(6);
+    let exchange = asks(&scene, &request, "/EXISTS/revoked:t-1");
+    // Every write of the answer loses, so the table still has the old one.
+    scene.host.lose_writes(64);
+    assert_eq!(exchange.answered(REVOKED).verdict(), Verdict::Denied("token_revoked"));
+}

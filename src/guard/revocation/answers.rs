@@ -21,7 +21,9 @@ const ENDLESS: Duration = Duration::from_secs(24 * 3600);
 const WRITE_SLACK: Duration = Duration::from_millis(10);
 
 /// The first word of a record; the second is when the answer's question was asked, the third until when a worker is
-/// asking, or zero.
+/// asking, zero once it was answered, or one once it was not.
+const ANSWERED: u64 = 0;
+const UNANSWERED: u64 = 1;
 const UNTOLD: u64 = 0;
 const REVOKED: u64 = 1;
 const NOT_REVOKED: u64 = 2;
@@ -128,7 +130,8 @@ pub fn heard(table: &Table, host: &dyn Host, question: Fingerprint) -> Option<bo
     if host.now() < Instant(asked_until) {
         return None;
     }
-    Some(asked_until == 0 && kind != UNTOLD)
+    // An answer from before the question that failed is not its answer.
+    Some(asked_until == ANSWERED && kind != UNTOLD)
 }
 
 /// Tells every worker that this token is revoked for good.
@@ -140,7 +143,7 @@ pub fn publish_revoked(
 ) -> Result<(), StoreError> {
     let now = host.now();
     let record = Record {
-        words: [REVOKED, now.0, 0],
+        words: [REVOKED, now.0, ANSWERED],
         idle_at: ends.unwrap_or_else(|| now.plus(ENDLESS)),
         held_until: Instant::EPOCH,
     };
@@ -177,12 +180,12 @@ impl Answers {
         let told = table.update(host, question, now, |record| {
             let record = match (revoked, record) {
                 (Some(revoked), _) => Record {
-                    words: [if revoked { REVOKED } else { NOT_REVOKED }, learnt.0, 0],
+                    words: [if revoked { REVOKED } else { NOT_REVOKED }, learnt.0, ANSWERED],
                     idle_at: learnt.plus(lookup.cache),
                     held_until: Instant::EPOCH,
                 },
                 (None, Some(record)) => Record {
-                    words: [record.words[0], record.words[1], 0],
+                    words: [record.words[0], record.words[1], UNANSWERED],
                     ..record
                 },
                 (None, None) => return (None, ()),
