@@ -14,8 +14,8 @@ use crate::knowledge::Need;
 use crate::rate::Instant;
 use crate::request::Head;
 use crate::shell;
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 /// Callouts that requests have under way at once in one worker; beyond them the guard's `on_error` answers. Envoy's own
@@ -32,6 +32,13 @@ const OWN_CALLOUTS: usize = 64;
 /// beyond the answer.
 const LISTEN_MILLISECONDS: u32 = 5;
 
+/// Streams that one callback of the root resumes. Envoy answers or releases each only when the callback is over, one within
+/// the other on its stack: a thousand at once overflowed it (measured: Envoy 1.40), and the VM was lost.
+const RESUMED_AT_ONCE: usize = 32;
+
+/// How soon the next of those that are ready are resumed.
+const RESUME_MILLISECONDS: u32 = 1;
+
 /// What a plugin and its streams share.
 pub struct Shared {
     root: u32,
@@ -43,6 +50,10 @@ pub struct Shared {
     elsewhere: RefCell<HashMap<Need, Instant>>,
     /// Streams that wait, by what they wait for; an entry stands as long as its callout is under way, here or elsewhere.
     waiting: RefCell<HashMap<Need, Vec<u32>>>,
+    /// Streams that need not wait any longer, and what they were told.
+    ready: RefCell<VecDeque<(u32, Need, bool)>>,
+    /// How often the host ticks now; 0: not at all.
+    tick_milliseconds: Cell<u32>,
 }
 
 impl Shared {
@@ -77,9 +88,22 @@ impl Shared {
         }
     }
 
-    fn tick_every(&self, milliseconds: u32) {
-        // Without ticks, which were asked for at configure, nothing is fetched unasked either.
-        let _ = ffi::set_tick_period(milliseconds);
+    /// Ticks as often as what is under way asks for.
+    fn settle_tick(&self) {
+        let (Some(engine), true) = (self.engine(), self.tick_milliseconds.get() > 0) else {
+            return;
+        };
+        let wanted = if !self.ready.borrow().is_empty() {
+            RESUME_MILLISECONDS
+        } else if !self.elsewhere.borrow().is_empty() {
+            LISTEN_MILLISECONDS
+        } else {
+            engine.policy.tick_milliseconds()
+        };
+        if self.tick_milliseconds.replace(wanted) != wanted {
+            // Without ticks, which were asked for at configure, nothing is fetched unasked either.
+            let _ = ffi::set_tick_period(wanted);
+        }
     }
 
     /// Resumes those whose question another worker has had answered, or has had time for.
@@ -96,9 +120,6 @@ impl Shared {
             .collect();
         for (need, told) in ended {
             self.elsewhere.borrow_mut().remove(&need);
-            if self.elsewhere.borrow().is_empty() {
-                self.tick_every(engine.policy.tick_milliseconds());
-            }
             self.resume(&need, told);
         }
     }
@@ -106,14 +127,31 @@ impl Shared {
     /// Resumes all streams that wait for this; called in the root's context.
     fn resume(&self, need: &Need, told: bool) {
         let waiting = self.waiting.borrow_mut().remove(need).unwrap_or_default();
-        for id in waiting {
+        let ready = waiting.into_iter().map(|id| (id, need.clone(), told));
+        self.ready.borrow_mut().extend(ready);
+        self.resume_some();
+    }
+
+    /// Resumes a few of those that are ready, and has the next tick go on with the rest.
+    fn resume_some(&self) {
+        // Without ticks nobody would come back to the rest.
+        let most = if self.tick_milliseconds.get() == 0 {
+            usize::MAX
+        } else {
+            RESUMED_AT_ONCE
+        };
+        for _ in 0..most {
+            let Some((id, need, told)) = self.ready.borrow_mut().pop_front() else {
+                break;
+            };
             if let Some(stream) = shell::stream(id)
                 && ffi::set_effective_context(id).is_ok()
             {
-                stream.borrow_mut().resume(need, told);
+                stream.borrow_mut().resume(&need, told);
             }
         }
         let _ = ffi::set_effective_context(self.root);
+        self.settle_tick();
     }
 
     fn engine(&self) -> Option<Rc<Engine>> {
@@ -149,11 +187,9 @@ impl Shared {
             Claim::Mine => {}
             Claim::Nobody => return,
             Claim::Elsewhere(until) => {
-                if self.elsewhere.borrow().is_empty() {
-                    self.tick_every(LISTEN_MILLISECONDS);
-                }
                 self.host.count(Counter::RevocationShared);
                 self.elsewhere.borrow_mut().insert(need.clone(), until);
+                self.settle_tick();
                 self.waiting.borrow_mut().insert(need, Vec::new());
                 return;
             }
@@ -199,6 +235,8 @@ impl Plugin {
                 engine: RefCell::default(),
                 callouts: RefCell::default(),
                 elsewhere: RefCell::default(),
+                ready: RefCell::default(),
+                tick_milliseconds: Cell::new(0),
                 waiting: RefCell::default(),
             }),
         }
@@ -281,7 +319,11 @@ impl Plugin {
             }
         }
         host.define_counters(quotas);
-        if ticks && ffi::set_tick_period(tick_milliseconds).is_err() {
+        let ticking = ticks && ffi::set_tick_period(tick_milliseconds).is_ok();
+        self.shared
+            .tick_milliseconds
+            .set(if ticking { tick_milliseconds } else { 0 });
+        if ticks && !ticking {
             host.log(
                 Level::Warn,
                 "portcullis: the host gives no ticks: keys are fetched when a token asks for them",
@@ -293,6 +335,9 @@ impl Plugin {
     /// A tick came.
     pub fn on_tick(&self) {
         self.shared.host.begin();
+        if !self.shared.ready.borrow().is_empty() {
+            self.shared.resume_some();
+        }
         if let Some(engine) = self.shared.engine() {
             for need in engine.due(&self.shared.host) {
                 self.shared.ask(&engine, need);
