@@ -5,6 +5,7 @@ use crate::guard::login::LoginPolicy;
 use crate::guard::quota::{By, Fields, Quota};
 use crate::guard::requests::RequestPolicy;
 use crate::guard::revocation::RevocationPolicy;
+use crate::guard::threats::ThreatPolicy;
 use crate::guard::token::{KeySource, TokenPolicy};
 use crate::operation::{Operation, Router};
 use crate::reply::Style;
@@ -15,12 +16,13 @@ use crate::verdict::Mode;
 pub struct Policy {
     pub mode: Mode,
     pub clients: Clients,
-    /// On if `requests` or `operations` is there.
+    /// On if `requests`, `operations` or `threats` is there.
     pub requests: Option<RequestPolicy>,
     pub operations: Vec<Operation>,
     /// From method and path to a position in `operations`.
     pub router: Router<usize>,
     pub quotas: Vec<Quota>,
+    pub threats: Option<ThreatPolicy>,
     pub login: Option<LoginPolicy>,
     pub tokens: Option<TokenPolicy>,
     pub revocation: Option<RevocationPolicy>,
@@ -62,6 +64,7 @@ impl Policy {
             operations: _,
             router: _,
             quotas,
+            threats,
             login,
             tokens,
             revocation,
@@ -73,6 +76,7 @@ impl Policy {
         !clients.deny.is_empty()
             || requests.is_some()
             || !quotas.is_empty()
+            || threats.is_some()
             || login.is_some()
             || tokens.is_some()
             || revocation.is_some()

@@ -85,6 +85,17 @@ reasons! {
     TokenInactive "token_inactive" 401 "The token is not active.",
     TokenRevoked "token_revoked" 401 "The token was revoked.",
     RevocationUnavailable "revocation_unavailable" 503 "Whether the token was revoked can't be told right now.",
+    ThreatSql "threat_sql" 403 "A value would act as SQL.",
+    ThreatScript "threat_script" 403 "A value would act as script or markup.",
+    ThreatPath "threat_path" 403 "A value names a file or path that no client has business with.",
+    ThreatCommand "threat_command" 403 "A value would act as a command or as code.",
+    ThreatTemplate "threat_template" 403 "A value would act in a template.",
+    ThreatExpression "threat_expression" 403 "A value would be evaluated, or makes objects.",
+    ThreatNosql "threat_nosql" 403 "A value or name would act as a query operator.",
+    ThreatXml "threat_xml" 403 "A value declares XML entities or a document type.",
+    ThreatRequestForgery "threat_request_forgery" 403 "A value points at an address inside.",
+    ThreatHeader "threat_header" 403 "A value would split a header or a command of another protocol.",
+    ThreatBudget "threat_budget" 403 "The request holds more text than is judged.",
     Internal "internal" 500 "The request could not be judged.",
 }
 

@@ -61,6 +61,7 @@ fn operation(
         cost: section.get("cost").and_then(|f| f.count(1, 1_000_000)).unwrap_or(1),
         mode: mode(&section),
         parameters: parameters(&section, template.clone(), assert_formats),
+        threats: section.get("threats").and_then(|f| f.one_of(&super::threats::MODES)),
         body: section.get("body").and_then(|f| body(&f, assert_formats)),
     };
     section.finish();

@@ -4,6 +4,7 @@ pub mod login;
 pub mod quota;
 pub mod requests;
 pub mod revocation;
+pub mod threats;
 pub mod token;
 
 /// What a guard answers where state or a dependency is missing.

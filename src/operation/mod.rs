@@ -11,6 +11,7 @@ pub use template::{Segment, TEMPLATE_EXPECTED, TEMPLATE_SEGMENTS_MAX, parse_temp
 
 use crate::guard::requests::BodyRule;
 use crate::guard::requests::parameters::Parameters;
+use crate::guard::threats::ThreatMode;
 use crate::guard::token::Requirement;
 use crate::verdict::Mode;
 
@@ -26,5 +27,7 @@ pub struct Operation {
     pub mode: Option<Mode>,
     /// What it says of parameters in path, query, header fields and cookies.
     pub parameters: Parameters,
+    /// In place of `threats`' modes: off, shadow or enforce.
+    pub threats: Option<ThreatMode>,
     pub body: Option<BodyRule>,
 }

@@ -22,7 +22,7 @@ impl Pipeline {
             return step;
         }
         let mut body = Vec::new();
-        if bytes > 0 && self.plan.as_ref().is_some_and(BodyPlan::reads_body) {
+        if bytes > 0 && (self.engine.policy.threats.is_some() || self.plan.as_ref().is_some_and(BodyPlan::reads_body)) {
             let Some(bytes) = read() else {
                 return self.deny(host, Reason::Internal.because("The body could not be read."));
             };
@@ -76,9 +76,12 @@ impl Pipeline {
             return None;
         };
         let body = std::mem::take(body);
-        // What was read borrows from the body: guards that look at values stand here, with `Inputs::of(head, target, read)`.
-        let (_read, verdict) = policy.judge_body(plan, self.operation(engine), &body);
+        let (parsed, verdict) = policy.judge_body(plan, self.operation(engine), &body);
         let mode = self.request_mode();
-        Some(verdict.or_else(|denial| self.refuse(host, mode, denial)))
+        if let Err(denial) = verdict.or_else(|denial| self.refuse(host, mode, denial)) {
+            return Some(Err(denial));
+        }
+        let content = self.content(&parsed, &body);
+        Some(self.judge_threats(host, engine, content))
     }
 }

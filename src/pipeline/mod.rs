@@ -9,6 +9,7 @@ mod head;
 mod login;
 mod quotas;
 mod revocation;
+mod threats;
 mod token;
 
 use crate::client::Client;

@@ -1,0 +1,190 @@
+//! Request forgery: whether a value is a URL whose host no client has business with: loopback, link-local and private
+//! addresses in whatever spelling resolvers take (decimal, octal, hexadecimal, short), or with a scheme that reaches
+//! other services.
+
+use super::bytes::{between, contains, from, starts_with};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// How a URL-valued text is dangerous, or `None`; a text that is no URL is not.
+pub fn judge(bytes: &[u8]) -> Option<&'static str> {
+    let text = bytes.trim_ascii();
+    let text = text.strip_prefix(b"url:").unwrap_or(text);
+    let colon = text.iter().take(16).position(|b| *b == b':')?;
+    let scheme = between(text, 0, colon);
+    if !scheme.iter().all(u8::is_ascii_alphanumeric) || scheme.is_empty() {
+        return None;
+    }
+    let rest = from(text, colon + 1);
+    let web = [&b"http"[..], b"https", b"ws", b"wss", b"ftp"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known));
+    let slashes = rest.iter().take_while(|b| matches!(b, b'/' | b'\\')).count();
+    // `http:127.0.0.1` is a URL to lenient clients; `key:value` is none.
+    if slashes < 2 && !web {
+        return None;
+    }
+    let rest = from(rest, slashes);
+    let authority = between(
+        rest,
+        0,
+        rest.iter()
+            .position(|b| matches!(b, b'/' | b'?' | b'#' | b'\\'))
+            .unwrap_or(rest.len()),
+    );
+    let blank = authority.iter().any(u8::is_ascii_whitespace);
+    if blank && authority.contains(&b'@') {
+        return Some("request_forgery.authority");
+    }
+    // Where parsers differ about user information, the host is the last part, or the first.
+    let mut parts = authority.rsplit(|b| *b == b'@');
+    let host = host_of(parts.next()?);
+    let rule = internal(host);
+    if rule.is_some() {
+        return rule;
+    }
+    match parts.next().map(host_of) {
+        Some(first) if contains(first, b".") || internal(first).is_some() => Some("request_forgery.authority"),
+        _ => None,
+    }
+}
+
+fn host_of(authority: &[u8]) -> &[u8] {
+    if authority.first() == Some(&b'[') {
+        let end = authority.iter().position(|b| *b == b']').unwrap_or(authority.len());
+        return between(authority, 0, (end + 1).min(authority.len()));
+    }
+    between(
+        authority,
+        0,
+        authority.iter().position(|b| *b == b':').unwrap_or(authority.len()),
+    )
+}
+
+fn internal(host: &[u8]) -> Option<&'static str> {
+    let bare = host.strip_suffix(b".").unwrap_or(host);
+    let is = |name: &str| bare.eq_ignore_ascii_case(name.as_bytes());
+    let under =
+        |suffix: &[u8]| bare.len() > suffix.len() && from(bare, bare.len() - suffix.len()).eq_ignore_ascii_case(suffix);
+    if is("localhost") || under(b".localhost") || is("localhost.localdomain") || is("ip6-localhost") {
+        return Some("request_forgery.loopback");
+    }
+    if under(b".internal") || under(b".svc") || under(b".cluster.local") || is("metadata") {
+        return Some("request_forgery.metadata");
+    }
+    if let Some(inner) = bare.strip_prefix(b"[") {
+        let inner = inner.strip_suffix(b"]").unwrap_or(inner);
+        let plain = between(inner, 0, inner.iter().position(|b| *b == b'%').unwrap_or(inner.len()));
+        let address: Ipv6Addr = std::str::from_utf8(plain).ok()?.parse().ok()?;
+        let mapped = address
+            .to_ipv4()
+            .filter(|_| address.segments().iter().take(5).all(|s| *s == 0));
+        let own = address.is_loopback() || address.is_unspecified();
+        let local = (address.segments().first().copied().unwrap_or(0) & 0xFE00) == 0xFC00
+            || (address.segments().first().copied().unwrap_or(0) & 0xFFC0) == 0xFE80;
+        return match mapped {
+            Some(inner) if !own => internal_v4(inner),
+            _ => (own || local).then_some("request_forgery.loopback"),
+        };
+    }
+    let (address, odd) = lenient_v4(bare)?;
+    internal_v4(address).or(odd.then_some("request_forgery.spelling"))
+}
+
+fn internal_v4(address: Ipv4Addr) -> Option<&'static str> {
+    let [a, b, c, _] = address.octets();
+    if address.is_loopback() || address.is_unspecified() || a == 0 {
+        return Some("request_forgery.loopback");
+    }
+    if address.is_link_local() || (a, b, c) == (100, 100, 100) || (a, b, c) == (192, 0, 0) {
+        return Some("request_forgery.metadata");
+    }
+    address.is_private().then_some("request_forgery.private")
+}
+
+/// An IPv4 address as `inet_aton` reads it: one to four parts, each decimal, octal or hexadecimal; and whether it is
+/// spelled otherwise than with four decimals.
+fn lenient_v4(host: &[u8]) -> Option<(Ipv4Addr, bool)> {
+    let mut parts = [0_u32; 4];
+    let mut count = 0;
+    let mut odd = false;
+    for part in host.split(|b| *b == b'.') {
+        let text = std::str::from_utf8(part).ok()?;
+        let value = if starts_with(part, b"0x") {
+            odd = true;
+            u32::from_str_radix(text.get(2..)?, 16).ok()?
+        } else if text.len() > 1 && text.starts_with('0') {
+            odd = true;
+            u32::from_str_radix(text, 8).ok()?
+        } else {
+            text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()))?
+        };
+        *parts.get_mut(count)? = value;
+        count += 1;
+    }
+    odd |= count != 4;
+    let last = *parts.get(count.checked_sub(1)?)?;
+    let mut address = last;
+    for (shift, part) in [24_u32, 16, 8].into_iter().zip(parts).take(count - 1) {
+        address |= u32::from(u8::try_from(part).ok()?).checked_shl(shift)?;
+    }
+    // The last part fills what the others leave.
+    let room = 32_u32.checked_sub(8 * u32::try_from(count - 1).ok()?)?;
+    if room < 32 && last >= 1_u32.checked_shl(room)? {
+        return None;
+    }
+    Some((Ipv4Addr::from(address), odd))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(url: &str, expected: Option<&str>) {
+        assert_eq!(judge(url.as_bytes()), expected, "{url}");
+    }
+
+    #[test]
+    fn hosts_are_seen_through_their_spelling() {
+        for url in [
+            "http://127.0.0.1/",
+            "http://localhost:8080/x",
+            "http://127.1",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://0177.0.0.1",
+            "http://[::1]/",
+            "http://[::]:80",
+            "http://[::ffff:127.0.0.1]",
+            "http://0/",
+            "http:127.0.0.1",
+            "HTTPS:\\\\localhost\\x",
+            "gopher://localhost:6379/_x",
+            "http://user@127.0.0.1",
+        ] {
+            check(url, Some("request_forgery.loopback"));
+        }
+        check("http://169.254.169.254/latest", Some("request_forgery.metadata"));
+        check("http://metadata.google.internal/", Some("request_forgery.metadata"));
+        check("http://10.0.0.7/", Some("request_forgery.private"));
+        check("http://good.example@10.0.0.7/", Some("request_forgery.private"));
+        check("http://good.example@evil.example/", Some("request_forgery.authority"));
+        check("http://0x08080808/", Some("request_forgery.spelling"));
+        for url in [
+            "https://example.com/a?b=c",
+            "https://user:pw@host/",
+            "mailto:a@b.c",
+            "arn:aws:iam::1:role/x",
+            "10:30",
+            "key:value",
+            "http://1.2.3.4.5/",
+            "http://8.8.8.8/",
+            "http://2024/",
+            "localhost",
+            "",
+        ] {
+            let spelled = url == "http://2024/";
+            check(url, spelled.then_some("request_forgery.loopback"));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Looking at bytes without panics: positions out of range read as zero, and every search is linear.
+
+/// The byte at a position, in lower case; zero beyond the end.
+pub fn low(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0).to_ascii_lowercase()
+}
+
+pub const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// White space as SQL and HTML engines take it, the control bytes among it.
+pub const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b'\t'..=b'\r' | b' ')
+}
+
+/// The part from `start` on; empty beyond the end.
+pub fn from(bytes: &[u8], start: usize) -> &[u8] {
+    bytes.get(start..).unwrap_or_default()
+}
+
+pub fn between(bytes: &[u8], start: usize, end: usize) -> &[u8] {
+    bytes.get(start..end).unwrap_or_default()
+}
+
+/// The first position from `at` on whose byte is not blank.
+pub fn skip_blank(bytes: &[u8], at: usize) -> usize {
+    let blanks = from(bytes, at).iter().take_while(|b| is_blank(**b)).count();
+    at.saturating_add(blanks)
+}
+
+/// Whether `bytes` begins with `word`, which is in lower case, in any case.
+pub fn starts_with(bytes: &[u8], word: &[u8]) -> bool {
+    bytes
+        .get(..word.len())
+        .is_some_and(|head| head.eq_ignore_ascii_case(word))
+}
+
+/// The length of the run of word bytes at a position.
+pub fn word_len(bytes: &[u8], at: usize) -> usize {
+    from(bytes, at).iter().take_while(|b| is_word(**b)).count()
+}
+
+/// The first position of a byte from `at` on.
+pub fn find_byte(bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
+    let found = from(bytes, at).iter().position(|b| *b == byte)?;
+    at.checked_add(found)
+}
+
+/// Whether a short `needle` in lower case occurs, in any case. For short texts only: product of both lengths.
+pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+    bytes
+        .windows(needle.len().max(1))
+        .any(|w| w.eq_ignore_ascii_case(needle))
+}
+
+/// Whether `word`, in lower case, is in a sorted list.
+pub fn listed(list: &[&str], word: &[u8]) -> bool {
+    /// Longer words are in no list.
+    const WORD_BYTES_MAX: usize = 32;
+    let mut buffer = [0_u8; WORD_BYTES_MAX];
+    let Some(folded) = buffer.get_mut(..word.len()) else {
+        return false;
+    };
+    for (to, byte) in folded.iter_mut().zip(word) {
+        *to = byte.to_ascii_lowercase();
+    }
+    list.binary_search_by(|known| known.as_bytes().cmp(folded)).is_ok()
+}

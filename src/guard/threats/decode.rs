@@ -1,0 +1,228 @@
+//! The decoding chain: what a value may become on its way through a backend. One step undoes percent-encoding (also
+//! `%uXXXX`), HTML entities, JavaScript's `\xXX`, `\uXXXX` and `\u{X}`, overlong UTF-8 and full-width forms, all at once;
+//! steps are repeated until nothing changes, at most [`LAYERS_MAX`] times. A value without any of these is not copied.
+
+use super::bytes::{between, from, low};
+
+/// Decoded layers beyond the value as it came. Double encoding is a known evasion, threefold is seen in scanners' lists;
+/// no backend decodes more often.
+pub const LAYERS_MAX: usize = 3;
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0_u32, |sum, digit| {
+        let digit = char::from(*digit).to_digit(16)?;
+        sum.checked_mul(16)?.checked_add(digit)
+    })
+}
+
+/// Named references that stand in for what attacks are made of.
+const ENTITIES: [(&[u8], u8); 28] = [
+    (b"lt;", b'<'),
+    (b"gt;", b'>'),
+    (b"quot;", b'"'),
+    (b"apos;", b'\''),
+    (b"amp;", b'&'),
+    (b"colon;", b':'),
+    (b"semi;", b';'),
+    (b"lpar;", b'('),
+    (b"rpar;", b')'),
+    (b"tab;", b'\t'),
+    (b"newline;", b'\n'),
+    (b"nbsp;", b' '),
+    (b"period;", b'.'),
+    (b"sol;", b'/'),
+    (b"bsol;", b'\\'),
+    (b"equals;", b'='),
+    (b"excl;", b'!'),
+    (b"num;", b'#'),
+    (b"percnt;", b'%'),
+    (b"grave;", b'`'),
+    (b"lbrace;", b'{'),
+    (b"rbrace;", b'}'),
+    (b"lcub;", b'{'),
+    (b"rcub;", b'}'),
+    (b"lsqb;", b'['),
+    (b"rsqb;", b']'),
+    (b"dollar;", b'$'),
+    (b"comma;", b','),
+];
+
+/// A code point as one byte where it has an ASCII look-alike.
+fn ascii(point: u32) -> Option<u8> {
+    let folded = match point {
+        0..=0x7F => point,
+        // Full-width forms.
+        0xFF01..=0xFF5E => point.checked_sub(0xFEE0)?,
+        0x00A0 | 0x2000..=0x200A | 0x2028 | 0x2029 | 0x202F | 0x3000 => 0x20,
+        0x2018 | 0x2019 | 0x201B | 0x02B9 | 0x02BC => 0x27,
+        0x201C | 0x201D | 0x02BA => 0x22,
+        0xFE64 | 0x2039 | 0x3008 => 0x3C,
+        0xFE65 | 0x203A | 0x3009 => 0x3E,
+        0x2215 | 0x2044 => 0x2F,
+        0x3002 | 0xFF61 => 0x2E,
+        // Circled digits and letters.
+        0x2460..=0x2468 => point.checked_sub(0x2460)?.checked_add(0x31)?,
+        0x24EA => 0x30,
+        0x24B6..=0x24CF => point.checked_sub(0x24B6)?.checked_add(0x61)?,
+        0x24D0..=0x24E9 => point.checked_sub(0x24D0)?.checked_add(0x61)?,
+        _ => return None,
+    };
+    u8::try_from(folded).ok()
+}
+
+fn push_point(out: &mut Vec<u8>, point: u32) -> Option<()> {
+    match ascii(point) {
+        Some(byte) => out.push(byte),
+        None => {
+            let mut buffer = [0; 4];
+            out.extend_from_slice(char::from_u32(point)?.encode_utf8(&mut buffer).as_bytes());
+        }
+    }
+    Some(())
+}
+
+/// What stands at the start of `rest`, decoded into `out`: the bytes it took, or `None` if nothing is encoded there.
+fn decode_at(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+    match low(rest, 0) {
+        b'%' => {
+            if low(rest, 1) == b'u' {
+                push_point(out, hex(rest.get(2..6)?)?)?;
+                return Some(6);
+            }
+            let byte = u8::try_from(hex(rest.get(1..3)?)?).ok()?;
+            out.push(byte);
+            Some(3)
+        }
+        b'&' => {
+            let name = from(rest, 1);
+            if name.first() != Some(&b'#') {
+                let (entity, byte) = ENTITIES
+                    .iter()
+                    .find(|(entity, _)| super::bytes::starts_with(name, entity))?;
+                out.push(*byte);
+                return entity.len().checked_add(1);
+            }
+            let (start, radix) = if low(name, 1) == b'x' { (2, 16) } else { (1, 10) };
+            let digits = from(name, start)
+                .iter()
+                // Leading zeros are padding; this many digits are more than any reference needs.
+                .take(12)
+                .take_while(|b| char::from(**b).is_digit(radix))
+                .count();
+            let text = name.get(start..start.checked_add(digits)?)?;
+            let point = u32::from_str_radix(std::str::from_utf8(text).ok()?, radix).ok()?;
+            push_point(out, point)?;
+            let end = start.checked_add(digits)?.checked_add(1)?;
+            Some(end.checked_add(usize::from(low(rest, end) == b';'))?)
+        }
+        b'\\' => match low(rest, 1) {
+            b'x' => {
+                out.push(u8::try_from(hex(rest.get(2..4)?)?).ok()?);
+                Some(4)
+            }
+            b'u' if low(rest, 2) == b'{' => {
+                let digits = from(rest, 3).iter().take(8).take_while(|b| **b != b'}').count();
+                let end = digits.checked_add(3)?;
+                push_point(out, hex(rest.get(3..end)?).filter(|_| digits > 0)?)?;
+                end.checked_add(1)
+            }
+            b'u' => {
+                push_point(out, hex(rest.get(2..6)?)?)?;
+                Some(6)
+            }
+            _ => None,
+        },
+        // Overlong forms of ASCII, which lenient decoders take: C0 and C1 lead no valid sequence.
+        lead @ (0xC0 | 0xC1) => {
+            let tail = rest.get(1).filter(|b| (0x80..0xC0).contains(*b))?;
+            out.push((lead & 1) << 6 | (tail & 0x3F));
+            Some(2)
+        }
+        0xC2 | 0xCA | 0xE2 | 0xE3 | 0xEF => {
+            let len = if low(rest, 0) < 0xE0 { 2 } else { 3 };
+            let text = std::str::from_utf8(rest.get(..len)?).ok()?;
+            out.push(ascii(u32::from(text.chars().next()?))?);
+            Some(len)
+        }
+        _ => None,
+    }
+}
+
+/// One step of the chain; `None` if nothing changes.
+pub fn step(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut out: Vec<u8> = Vec::new();
+    let mut piece: Vec<u8> = Vec::new();
+    let (mut at, mut kept, mut changed) = (0_usize, 0_usize, false);
+    while let Some(found) = from(bytes, at).iter().position(|b| is_lead(*b)) {
+        at = at.saturating_add(found);
+        piece.clear();
+        let Some(taken) = decode_at(from(bytes, at), &mut piece) else {
+            at = at.saturating_add(1);
+            continue;
+        };
+        if !changed {
+            out.reserve(bytes.len());
+            changed = true;
+        }
+        out.extend_from_slice(between(bytes, kept, at));
+        out.extend_from_slice(&piece);
+        at = at.saturating_add(taken);
+        kept = at;
+    }
+    if !changed {
+        return None;
+    }
+    out.extend_from_slice(from(bytes, kept));
+    Some(out)
+}
+
+/// Bytes at which something encoded may start.
+pub const fn is_lead(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'%' | b'&' | b'\\' | 0xC0 | 0xC1 | 0xC2 | 0xCA | 0xE2 | 0xE3 | 0xEF
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &[u8], expected: &[u8]) {
+        let out = step(text).unwrap_or_else(|| text.to_vec());
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            String::from_utf8_lossy(expected),
+            "{}",
+            String::from_utf8_lossy(text)
+        );
+    }
+
+    #[test]
+    fn one_step_undoes_one_encoding_everywhere() {
+        for (text, expected) in [
+            ("plain", "plain"),
+            ("a%27b", "a'b"),
+            ("%2527", "%27"),
+            ("%u0027", "'"),
+            ("%uff07", "'"),
+            ("100%", "100%"),
+            ("%zz%4", "%zz%4"),
+            ("&lt;b&gt;", "<b>"),
+            ("&#60;&#x3c;&#0000060;&#x3C", "<<<<"),
+            ("a & b &amp c", "a & b &amp c"),
+            (r"\x3c\u003c\u{3c}", "<<<"),
+            (r"\n\'\u12", r"\n\'\u12"),
+            ("＜script＞", "<script>"),
+            ("ⓛⓞ①。", "lo1."),
+            ("é%é", "é%é"),
+            ("x&lt;y%3Cz", "x<y<z"),
+        ] {
+            check(text.as_bytes(), expected.as_bytes());
+        }
+        check(b"\xc0\xae\xc0\xaf", b"./");
+        check(b"%c0%ae", b"\xc0\xae");
+        assert_eq!(step(b"no change % & \\"), None);
+    }
+}

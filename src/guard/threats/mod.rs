@@ -1,0 +1,374 @@
+//! Malicious content: whether a value of a request carries an attack in the text that validation lets pass.
+//!
+//! A pure engine: bytes and the kind of place they stand in go in, findings (a category and a rule) come out. It judges
+//! decoded values, never the raw request, and each layer of the decoding chain once. It never keeps, shows or changes
+//! what it judges. Work is linear in the value's length: one pass for its profile, one of the automaton, one for each
+//! tokeniser, for at most [`decode::LAYERS_MAX`] layers more; a budget of bytes bounds the request.
+
+mod address;
+mod bytes;
+mod command;
+pub mod decode;
+mod literals;
+pub mod profile;
+pub mod request;
+mod script;
+mod sql;
+mod words;
+
+use crate::verdict::{Mode, Reason};
+use literals::{GROUPS, Group};
+use profile::class;
+use words::Automaton;
+
+/// A kind of attack, by its name in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Category {
+    Sql,
+    Script,
+    Path,
+    Command,
+    Template,
+    Expression,
+    Nosql,
+    Xml,
+    RequestForgery,
+    Header,
+}
+
+impl Category {
+    pub const ALL: [(&'static str, Self); 10] = [
+        ("sql", Self::Sql),
+        ("script", Self::Script),
+        ("path", Self::Path),
+        ("command", Self::Command),
+        ("template", Self::Template),
+        ("expression", Self::Expression),
+        ("nosql", Self::Nosql),
+        ("xml", Self::Xml),
+        ("request_forgery", Self::RequestForgery),
+        ("header", Self::Header),
+    ];
+
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Sql => Reason::ThreatSql,
+            Self::Script => Reason::ThreatScript,
+            Self::Path => Reason::ThreatPath,
+            Self::Command => Reason::ThreatCommand,
+            Self::Template => Reason::ThreatTemplate,
+            Self::Expression => Reason::ThreatExpression,
+            Self::Nosql => Reason::ThreatNosql,
+            Self::Xml => Reason::ThreatXml,
+            Self::RequestForgery => Reason::ThreatRequestForgery,
+            Self::Header => Reason::ThreatHeader,
+        }
+    }
+
+    const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
+/// A set of categories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Categories(u16);
+
+impl Categories {
+    pub const NONE: Self = Self(0);
+
+    pub const fn with(self, category: Category) -> Self {
+        Self(self.0 | category.bit())
+    }
+
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub const fn has(self, category: Category) -> bool {
+        self.0 & category.bit() != 0
+    }
+
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// What kind of place a value stands in: it decides which rules ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The path, normalised.
+    Path,
+    /// A query or form parameter's value.
+    Parameter,
+    /// A parameter's or member's name.
+    Name,
+    /// A header field without a grammar of its own.
+    Header,
+    /// `user-agent`, whose grammar has comments in parentheses.
+    Agent,
+    /// A URL of this or another site: `referer`, `origin`.
+    Referer,
+    /// A header field with a grammar, in which quotes and semicolons are common.
+    Structured,
+    Cookie,
+    /// A string of a JSON document.
+    Json,
+    FileName,
+    /// A body, or a part of one, as a whole.
+    Text,
+}
+
+/// What the engine found: never the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finding {
+    pub category: Category,
+    /// Stable, such as `sql.union`.
+    pub rule: &'static str,
+}
+
+/// How a category or an operation is to be judged (`threats.modes`, `operations[].threats`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThreatMode {
+    Off,
+    On(Mode),
+}
+
+/// A place in which some categories are not looked for.
+#[derive(Debug)]
+pub struct Exemption {
+    /// The operation's id; `None` for all.
+    pub operation: Option<String>,
+    /// A pointer such as `/body/text`, `/query/q`, `/headers/x-note`, `/cookies/c` or `/path`: it and what is below.
+    pub at: String,
+    pub categories: Categories,
+}
+
+/// The configuration's `threats`, compiled.
+#[derive(Debug)]
+pub struct ThreatPolicy {
+    pub mode: Option<Mode>,
+    pub categories: Categories,
+    /// Modes of single categories.
+    pub modes: Vec<(Category, ThreatMode)>,
+    pub exempt: Vec<Exemption>,
+    /// Bytes that are judged for one request, decoded layers included.
+    pub budget_bytes: u64,
+    pub engine: Engine,
+}
+
+/// The rules, compiled once.
+pub struct Engine {
+    automaton: Automaton,
+    /// For each literal of the automaton, its length and the groups it belongs to.
+    literals: Vec<(usize, Vec<&'static Group>)>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Engine({} literals)", self.literals.len())
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Names of Java classes that deserialisation attacks are built from; looked for in base64 too, in which serialised
+/// objects travel.
+const GADGETS: [&str; 14] = [
+    "clonetransformer",
+    "forclosure",
+    "instantiatefactory",
+    "instantiatetransformer",
+    "invokertransformer",
+    "prototypeclonefactory",
+    "prototypeserializationfactory",
+    "whileclosure",
+    "processbuilder",
+    "java.lang.Runtime",
+    "getRuntime",
+    "InvokerTransformer",
+    "ProcessBuilder",
+    "TemplatesImpl",
+];
+
+impl Engine {
+    pub fn new() -> Self {
+        let mut texts: Vec<(Vec<u8>, Vec<&'static Group>)> = Vec::new();
+        let mut add = |text: Vec<u8>, group: &'static Group| match texts.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, groups)) => groups.push(group),
+            None => texts.push((text, vec![group])),
+        };
+        for group in GROUPS {
+            for text in group.texts {
+                add(text.as_bytes().to_vec(), group);
+            }
+        }
+        if let Some(group) = GROUPS.iter().find(|group| group.rule == "expression.serialised") {
+            for gadget in GADGETS {
+                for skip in 0..3 {
+                    add(base64_core(gadget.as_bytes(), skip), group);
+                }
+            }
+        }
+        let automaton = Automaton::new(texts.iter().map(|(text, _)| text.as_slice()));
+        let literals = texts.into_iter().map(|(text, groups)| (text.len(), groups)).collect();
+        Self { automaton, literals }
+    }
+
+    /// Bytes of memory that the compiled rules take.
+    pub fn bytes(&self) -> usize {
+        self.automaton.bytes() + self.literals.len() * size_of::<(usize, Vec<&Group>)>()
+    }
+
+    /// Judges a value and the layers beneath it. `report` is called for findings of the wanted categories, at most once
+    /// for each category, and says by `true` that it has heard enough. Gives the bytes that were judged.
+    pub fn judge(&self, value: &[u8], kind: Kind, wanted: Categories, report: &mut dyn FnMut(Finding) -> bool) -> u64 {
+        let mut left = wanted;
+        let mut judged = 0_u64;
+        let mut layer = value;
+        let mut decoded: Vec<u8>;
+        for _ in 0..=decode::LAYERS_MAX {
+            judged = judged.saturating_add(u64::try_from(layer.len()).unwrap_or(u64::MAX));
+            let bits = profile::bits(layer);
+            if self.judge_layer(layer, bits, kind, &mut left, report) || left.is_empty() || bits & class::ENCODED == 0 {
+                break;
+            }
+            match decode::step(layer) {
+                Some(next) => {
+                    decoded = next;
+                    layer = &decoded;
+                }
+                None => break,
+            }
+        }
+        judged
+    }
+
+    fn judge_layer(
+        &self,
+        layer: &[u8],
+        bits: u16,
+        kind: Kind,
+        left: &mut Categories,
+        report: &mut dyn FnMut(Finding) -> bool,
+    ) -> bool {
+        // Letters, digits, `-`, `,`: nothing in it acts, but for what is serialised or a command by itself.
+        let plain = bits & !(class::DIGIT) == 0;
+        if layer.len() < 3 || plain && layer.len() < 5 {
+            return false;
+        }
+        let prose = bits & class::BLANK != 0
+            && matches!(kind, Kind::Json | Kind::Parameter | Kind::Text)
+            && profile::is_prose(layer);
+        let bare = if prose { profile::without_code(layer) } else { None };
+        let layer = bare.as_deref().unwrap_or(layer);
+        let mut verdict = Verdict {
+            left,
+            report,
+            stop: false,
+        };
+        self.automaton.scan(layer, |id, end| {
+            let Some((len, groups)) = self.literals.get(id) else {
+                return false;
+            };
+            for group in groups {
+                let start = end.saturating_sub(*len);
+                if verdict.left.has(group.category)
+                    && allows(group, kind)
+                    && literals::confirmed(layer, group.around, start, end, prose)
+                {
+                    verdict.found(group.category, group.rule);
+                }
+            }
+            verdict.stop
+        });
+        if verdict.stop || plain || kind == Kind::Structured {
+            return verdict.stop;
+        }
+        verdict.ask(Category::Sql, kind != Kind::Agent, || sql::judge(layer, prose));
+        verdict.ask(
+            Category::Script,
+            bits & (class::ANGLE | class::COLON | class::OPERATOR) != 0,
+            || script::judge(layer, prose),
+        );
+        if prose {
+            return verdict.stop;
+        }
+        let shell = bits & (class::SHELL | class::BLANK) != 0;
+        verdict.ask(Category::Command, shell, || command::judge(layer));
+        verdict.ask(
+            Category::Command,
+            bits & class::GLOB != 0 && bits & class::SLASH != 0,
+            || command::globbed_path(layer).then_some("command.glob"),
+        );
+        let addresses =
+            bits & class::COLON != 0 && matches!(kind, Kind::Parameter | Kind::Json | Kind::Cookie | Kind::Text);
+        verdict.ask(Category::RequestForgery, addresses, || address::judge(layer));
+        verdict.stop
+    }
+}
+
+/// Whether a group's literals mean something in a kind of place.
+fn allows(group: &Group, kind: Kind) -> bool {
+    match (group.rule, kind) {
+        ("expression.jndi", _) => true,
+        (_, Kind::Structured) => false,
+        ("path.upload", _) => kind == Kind::FileName,
+        ("path.hidden", _) => matches!(kind, Kind::Path | Kind::Parameter | Kind::Header | Kind::FileName),
+        ("expression.node" | "expression.ruby" | "script.object" | "header.split", Kind::Json) => false,
+        (
+            "request_forgery.loopback" | "request_forgery.metadata" | "request_forgery.scheme",
+            Kind::Referer | Kind::Header | Kind::Agent,
+        ) => false,
+        ("command.shell", Kind::Path) => false,
+        _ => true,
+    }
+}
+
+struct Verdict<'l, 'r> {
+    left: &'l mut Categories,
+    report: &'r mut dyn FnMut(Finding) -> bool,
+    stop: bool,
+}
+
+impl Verdict<'_, '_> {
+    fn found(&mut self, category: Category, rule: &'static str) {
+        *self.left = self.left.without(Categories::NONE.with(category));
+        self.stop |= (self.report)(Finding { category, rule });
+    }
+
+    fn ask(&mut self, category: Category, sensible: bool, judge: impl FnOnce() -> Option<&'static str>) {
+        if !self.stop
+            && sensible
+            && self.left.has(category)
+            && let Some(rule) = judge()
+        {
+            self.found(category, rule);
+        }
+    }
+}
+
+/// The characters of a text's base64 that don't depend on what stands around it, `skip` bytes into a group of three.
+fn base64_core(text: &[u8], skip: usize) -> Vec<u8> {
+    const ALPHABET: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bits = 0_u32;
+    let mut held = 0_u32;
+    let mut out = Vec::new();
+    for byte in vec![0; skip].into_iter().chain(text.iter().copied()) {
+        bits = bits << 8 | u32::from(byte);
+        held += 8;
+        while held >= 6 {
+            held -= 6;
+            let index = bits >> held & 0x3F;
+            out.extend(usize::try_from(index).ok().and_then(|i| ALPHABET.get(i)));
+        }
+        bits &= 0xFF;
+    }
+    // The characters that hold bits of what stands in front.
+    out.drain(..out.len().min(if skip == 0 { 0 } else { skip + 1 }));
+    out
+}

@@ -1,0 +1,165 @@
+//! What kind of text a value is, found in one pass: whether there is anything in it that could act at all, and whether it
+//! is prose, in which mentions of code are common and only what acts where it stands counts.
+
+use super::bytes::is_blank;
+
+/// Bytes by what they may begin; a value's bits are those of all its bytes.
+pub mod class {
+    /// Quotes: a string may end here.
+    pub const QUOTE: u16 = 1;
+    /// `<`: markup may begin.
+    pub const ANGLE: u16 = 1 << 1;
+    /// `%`, `&`, `\` and lead bytes of look-alikes: something may be encoded.
+    pub const ENCODED: u16 = 1 << 2;
+    /// Separators and substitutions of shells.
+    pub const SHELL: u16 = 1 << 3;
+    pub const BLANK: u16 = 1 << 4;
+    pub const PAREN: u16 = 1 << 5;
+    /// Operators of SQL and of other languages.
+    pub const OPERATOR: u16 = 1 << 6;
+    pub const SLASH: u16 = 1 << 7;
+    pub const COLON: u16 = 1 << 8;
+    pub const BRACE: u16 = 1 << 9;
+    pub const DOT: u16 = 1 << 10;
+    pub const CONTROL: u16 = 1 << 11;
+    pub const DIGIT: u16 = 1 << 12;
+    pub const UNDERSCORE: u16 = 1 << 13;
+    /// `?` and `*`, `[`: patterns of file names.
+    pub const GLOB: u16 = 1 << 14;
+}
+
+const fn classes() -> [u16; 256] {
+    let mut table = [0_u16; 256];
+    let mut byte: u8 = 0;
+    loop {
+        let bits = match byte {
+            b'\'' | b'"' => class::QUOTE,
+            b'`' => class::QUOTE | class::SHELL,
+            b'<' => class::ANGLE | class::OPERATOR | class::SHELL,
+            b'>' => class::OPERATOR | class::SHELL,
+            b'%' => class::ENCODED | class::OPERATOR,
+            b'&' => class::ENCODED | class::SHELL | class::OPERATOR,
+            b'\\' => class::ENCODED | class::SLASH,
+            b';' | b'|' => class::SHELL | class::OPERATOR,
+            b'$' => class::SHELL | class::BRACE,
+            b'\n' | b'\r' => class::SHELL | class::CONTROL | class::BLANK,
+            b'\t' | 0x0B | 0x0C | b' ' => class::BLANK,
+            0..=8 | 0x0E..=0x1F | 0x7F => class::CONTROL,
+            b'(' | b')' => class::PAREN,
+            b'=' | b'!' | b'~' | b'^' | b'+' | b'#' | b'@' => class::OPERATOR,
+            b'*' | b'?' | b'[' | b']' => class::GLOB | class::OPERATOR,
+            b'/' => class::SLASH | class::OPERATOR,
+            b':' => class::COLON,
+            b'{' | b'}' => class::BRACE,
+            b'.' => class::DOT,
+            b'0'..=b'9' => class::DIGIT,
+            b'_' => class::UNDERSCORE,
+            0xC0..=0xC2 | 0xCA | 0xE2 | 0xE3 | 0xEF => class::ENCODED,
+            _ => 0,
+        };
+        #[allow(clippy::indexing_slicing)]
+        {
+            table[byte as usize] = bits;
+        }
+        if byte == u8::MAX {
+            return table;
+        }
+        byte += 1;
+    }
+}
+
+static CLASSES: [u16; 256] = classes();
+
+/// The bits of all bytes together.
+pub fn bits(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |bits, byte| {
+        bits | CLASSES.get(usize::from(*byte)).copied().unwrap_or(0)
+    })
+}
+
+/// Words that sentences are joined by and that no language of programs or queries has, sorted.
+const JOINTS: [&str; 40] = [
+    "a", "an", "are", "be", "been", "but", "can", "could", "do", "does", "has", "have", "how", "i", "it", "its",
+    "just", "may", "my", "of", "on", "our", "should", "so", "some", "that", "the", "there", "they", "this", "to",
+    "was", "we", "were", "which", "will", "with", "would", "you", "your",
+];
+
+/// This many joints make prose. The ones below are for a longer text in which they are frequent.
+const JOINTS_MIN: usize = 8;
+/// A value shorter than this is no prose, whatever words it has.
+const PROSE_BYTES_MIN: usize = 60;
+/// Bytes for each joint, at most, of what counts as prose: code between sentences thins them out.
+const BYTES_PER_JOINT: usize = 120;
+
+/// Whether a text is prose: joints are frequent in it. Stops as soon as that is clear.
+pub fn is_prose(bytes: &[u8]) -> bool {
+    if bytes.len() < PROSE_BYTES_MIN {
+        return false;
+    }
+    let wanted = JOINTS_MIN.min((bytes.len() / BYTES_PER_JOINT).max(3));
+    let mut joints = 0;
+    // What stands after this is as the beginning is.
+    let head = bytes.get(..bytes.len().min(16 << 10)).unwrap_or(bytes);
+    for word in head.split(|b| is_blank(*b)) {
+        let word = match word.last() {
+            Some(b',' | b'.' | b':' | b'?' | b'!') => word.get(..word.len() - 1).unwrap_or(word),
+            _ => word,
+        };
+        if word.len() <= 6 && super::bytes::listed(&JOINTS, word) {
+            joints += 1;
+            if joints >= wanted {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Prose without its code, as Markdown marks it (fences, spans between back-quotes): blanks in their place. `None` if
+/// there is none.
+pub fn without_code(bytes: &[u8]) -> Option<Vec<u8>> {
+    bytes.contains(&b'`').then_some(())?;
+    let mut out = bytes.to_vec();
+    let mut at = 0;
+    while let Some(start) = super::bytes::find_byte(bytes, at, b'`') {
+        let run = super::bytes::from(bytes, start)
+            .iter()
+            .take_while(|b| **b == b'`')
+            .count();
+        let inner = start + run;
+        let rest = super::bytes::from(bytes, inner);
+        // A fence runs to a fence, a span to as many back-quotes in the same paragraph.
+        let limit = if run >= 3 {
+            rest.len()
+        } else {
+            rest.windows(2).position(|w| w == b"\n\n").unwrap_or(rest.len())
+        };
+        let close = rest
+            .get(..limit)
+            .unwrap_or(rest)
+            .windows(run)
+            .position(|w| w.iter().all(|b| *b == b'`'));
+        let end = match close {
+            Some(close) => inner + close + run,
+            None if run >= 3 => bytes.len(),
+            None => inner,
+        };
+        if let Some(code) = out.get_mut(start..end) {
+            code.fill(b' ');
+        }
+        at = end;
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_sorted() {
+        let mut sorted = JOINTS;
+        sorted.sort_unstable();
+        assert_eq!(JOINTS, sorted);
+    }
+}

@@ -1,0 +1,618 @@
+//! Walks a request's values, each with the kind of place it stands in, and asks the engine about them: path, query, cookies,
+//! header fields, and the body's strings, names, parts and file names.
+//!
+//! Splitting is lenient on purpose: what validation would refuse is judged all the same, in case it is off or in shadow.
+//! It is bounded by the request's own limits and by the policy's budget of bytes.
+
+use super::bytes::{between, find_byte, from, starts_with};
+use super::{Categories, Category, Finding, Kind, ThreatMode, ThreatPolicy};
+use crate::json::Value;
+use crate::request::Head;
+use crate::schema::Schema;
+use crate::verdict::{Denial, Extra, Mode, Problem, Reason};
+use std::borrow::Cow;
+
+/// A body as it was read.
+#[derive(Debug)]
+pub enum Content<'r> {
+    Nothing,
+    Json(&'r Value<'r>),
+    /// `application/x-www-form-urlencoded`, as it came.
+    Form(&'r [u8]),
+    Multipart(Vec<Part<'r>>),
+    Xml(&'r [u8]),
+    /// Text of another or of no type.
+    Text(&'r [u8]),
+}
+
+/// One part of a multipart form.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'r> {
+    pub name: &'r str,
+    pub file_name: Option<&'r str>,
+    pub content: &'r [u8],
+}
+
+/// What is judged.
+#[derive(Debug)]
+pub struct Subject<'r> {
+    pub head: &'r Head,
+    pub content: Content<'r>,
+    /// What the JSON body was checked against: strings that it pins down are not looked at.
+    pub schema: Option<&'r Schema>,
+    /// The operation's id.
+    pub operation: Option<&'r str>,
+    /// The operation's own mode for this guard.
+    pub operation_mode: Option<ThreatMode>,
+}
+
+/// A step to a value within a JSON body.
+#[derive(Debug, Clone, Copy)]
+enum Step<'r> {
+    Member(&'r str),
+    Element(usize),
+}
+
+/// Where a value stands.
+#[derive(Debug, Clone, Copy)]
+enum Place<'r> {
+    Path,
+    Query(&'r [u8]),
+    Header(&'r [u8]),
+    Cookie(&'r [u8]),
+    Body,
+    Field(&'r [u8]),
+}
+
+/// Levels of JSON that a place tells; the reader allows no more.
+const DEPTH_MAX: usize = crate::json::DEPTH_CEILING as usize;
+
+/// Header fields with a grammar of their own in which quotes, semicolons and patterns are common, or that hold no text.
+const STRUCTURED: [&str; 24] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-disposition",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "dpop",
+    "expect",
+    "host",
+    "keep-alive",
+    "priority",
+    "range",
+    "signature",
+    "signature-input",
+    "te",
+    "traceparent",
+    "tracestate",
+    "via",
+];
+
+/// The answer for a request: the refusals, each with the mode that it is to be carried out in.
+pub type Verdicts = Vec<(Mode, Denial)>;
+
+impl ThreatPolicy {
+    fn mode_of(&self, category: Category, operation: Option<ThreatMode>, default: Mode) -> ThreatMode {
+        // What is off stays off; the more lenient of the operation's and the category's own mode holds.
+        let own = self.modes.iter().find(|(of, _)| *of == category).map(|(_, mode)| *mode);
+        let modes = [operation, own];
+        if modes.contains(&Some(ThreatMode::Off)) || !self.categories.has(category) {
+            return ThreatMode::Off;
+        }
+        if modes.contains(&Some(ThreatMode::On(Mode::Shadow))) {
+            return ThreatMode::On(Mode::Shadow);
+        }
+        modes.into_iter().flatten().next().unwrap_or(ThreatMode::On(default))
+    }
+
+    /// Judges a whole request; `default` is the mode where none is set nearer.
+    pub fn judge(&self, subject: &Subject<'_>, default: Mode) -> Verdicts {
+        let (mut wanted, mut enforced) = (Categories::NONE, Categories::NONE);
+        for (_, category) in Category::ALL {
+            if let ThreatMode::On(mode) = self.mode_of(category, subject.operation_mode, default) {
+                wanted = wanted.with(category);
+                if mode == Mode::Enforce {
+                    enforced = enforced.with(category);
+                }
+            }
+        }
+        let mut walk = Walk {
+            policy: self,
+            wanted,
+            enforced,
+            operation: subject.operation,
+            exempts: self
+                .exempt
+                .iter()
+                .any(|e| e.operation.as_deref().is_none_or(|id| Some(id) == subject.operation)),
+            spent: 0,
+            found: Vec::new(),
+            done: wanted.is_empty(),
+            over: false,
+        };
+        walk.head(subject.head);
+        walk.content(&subject.content, subject.schema);
+        let mut verdicts: Verdicts = Vec::new();
+        for (finding, at) in walk.found {
+            let mode = if enforced.has(finding.category) {
+                Mode::Enforce
+            } else {
+                Mode::Shadow
+            };
+            let problem = Problem {
+                at,
+                problem: format!("matches {}", finding.rule),
+            };
+            verdicts.push((mode, finding.category.reason().with(Extra::Problems(vec![problem]))));
+        }
+        if walk.over {
+            let mode = if enforced.is_empty() {
+                Mode::Shadow
+            } else {
+                Mode::Enforce
+            };
+            verdicts.push((mode, Reason::ThreatBudget.into()));
+        }
+        verdicts
+    }
+}
+
+struct Walk<'p> {
+    policy: &'p ThreatPolicy,
+    wanted: Categories,
+    enforced: Categories,
+    operation: Option<&'p str>,
+    /// Whether any exemption may hold for this request.
+    exempts: bool,
+    spent: u64,
+    found: Vec<(Finding, String)>,
+    /// Nothing more needs to be found: an enforced category was, or all were.
+    done: bool,
+    over: bool,
+}
+
+impl Walk<'_> {
+    fn value(&mut self, value: &[u8], kind: Kind, place: Place<'_>, steps: &[Step<'_>]) {
+        if self.done || value.is_empty() {
+            return;
+        }
+        if self.spent > self.policy.budget_bytes {
+            self.over = true;
+            self.done = true;
+            return;
+        }
+        let mut wanted = self.wanted;
+        if self.exempts {
+            let at = render(place, steps);
+            let exempt =
+                self.policy.exempt.iter().filter(|e| {
+                    e.operation.as_deref().is_none_or(|id| Some(id) == self.operation) && covers(&e.at, &at)
+                });
+            for exemption in exempt {
+                wanted = wanted.without(exemption.categories);
+            }
+        }
+        let (found, enforced) = (&mut self.found, self.enforced);
+        let mut done = false;
+        let judged = self.policy.engine.judge(value, kind, wanted, &mut |finding| {
+            found.push((finding, render(place, steps)));
+            done |= enforced.has(finding.category);
+            done
+        });
+        for (finding, _) in &self.found {
+            self.wanted = self.wanted.without(Categories::NONE.with(finding.category));
+        }
+        self.done |= done || self.wanted.is_empty();
+        // A visit costs something too, however short the value.
+        self.spent = self.spent.saturating_add(judged).saturating_add(8);
+    }
+
+    fn name(&mut self, name: &[u8], place: Place<'_>, steps: &[Step<'_>]) {
+        if name
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+            && name.len() < 12
+        {
+            return;
+        }
+        if operator_name(name) && self.wanted.has(Category::Nosql) && !self.done {
+            let finding = Finding {
+                category: Category::Nosql,
+                rule: "nosql.operator",
+            };
+            self.found.push((finding, render(place, steps)));
+            self.wanted = self.wanted.without(Categories::NONE.with(Category::Nosql));
+            self.done |= self.enforced.has(Category::Nosql);
+        }
+        self.value(name, Kind::Name, place, steps);
+    }
+
+    fn head(&mut self, head: &Head) {
+        for (name, value) in head.fields() {
+            match name {
+                b":path" => self.target(value),
+                [b':', ..] => {}
+                b"cookie" => self.cookies(value),
+                b"user-agent" => self.value(value, Kind::Agent, Place::Header(name), &[]),
+                b"referer" | b"origin" => self.value(value, Kind::Referer, Place::Header(name), &[]),
+                _ => {
+                    let structured = super::bytes::listed(&STRUCTURED, name)
+                        || name.starts_with(b"sec-")
+                        || name.starts_with(b"if-")
+                        || name.starts_with(b"x-envoy-")
+                        || name.starts_with(b"access-control-");
+                    let file = !structured && name.windows(4).any(|w| w == b"file");
+                    let kind = match () {
+                        () if structured => Kind::Structured,
+                        () if file => Kind::FileName,
+                        () => Kind::Header,
+                    };
+                    self.value(value, kind, Place::Header(name), &[]);
+                }
+            }
+        }
+    }
+
+    fn target(&mut self, target: &[u8]) {
+        let query = find_byte(target, 0, b'?');
+        let path = between(target, 0, query.unwrap_or(target.len()));
+        self.value(path, Kind::Path, Place::Path, &[]);
+        let special =
+            |b: &u8| !b.is_ascii_alphanumeric() && !matches!(b, b'/' | b'-' | b'_' | b'.' | b'~' | b':' | b'@' | b',');
+        if path.iter().any(special) {
+            for segment in path.split(|b| *b == b'/') {
+                self.value(segment, Kind::Parameter, Place::Path, &[]);
+            }
+        }
+        if let Some(query) = query {
+            self.pairs(from(target, query + 1), Place::Query);
+        }
+    }
+
+    fn pairs<'v>(&mut self, pairs: &'v [u8], place: impl Fn(&'v [u8]) -> Place<'v>) {
+        for pair in pairs.split(|b| *b == b'&') {
+            if self.done {
+                return;
+            }
+            let equals = find_byte(pair, 0, b'=');
+            let name = between(pair, 0, equals.unwrap_or(pair.len()));
+            let value = equals.map_or(&[][..], |at| from(pair, at + 1));
+            self.name(&form_decoded(name), place(name), &[]);
+            let value = form_decoded(value);
+            if includes(name) && remote(&value) && self.wanted.has(Category::Path) && !self.done {
+                let finding = Finding {
+                    category: Category::Path,
+                    rule: "path.remote",
+                };
+                self.found.push((finding, render(place(name), &[])));
+                self.done |= self.enforced.has(Category::Path);
+                self.wanted = self.wanted.without(Categories::NONE.with(Category::Path));
+            }
+            self.value(&value, Kind::Parameter, place(name), &[]);
+        }
+    }
+
+    fn cookies(&mut self, field: &[u8]) {
+        for pair in field.split(|b| *b == b';') {
+            let pair = pair.trim_ascii();
+            let equals = find_byte(pair, 0, b'=');
+            let name = between(pair, 0, equals.unwrap_or(pair.len()));
+            self.name(name, Place::Cookie(name), &[]);
+            self.value(
+                equals.map_or(&[][..], |at| from(pair, at + 1)),
+                Kind::Cookie,
+                Place::Cookie(name),
+                &[],
+            );
+        }
+    }
+
+    fn content(&mut self, content: &Content<'_>, schema: Option<&Schema>) {
+        let _ = schema;
+        match content {
+            Content::Nothing => {}
+            Content::Json(value) => self.json(value, &mut Vec::new()),
+            Content::Form(bytes) => self.pairs(bytes, Place::Field),
+            Content::Multipart(parts) => {
+                for part in parts {
+                    let place = Place::Field(part.name.as_bytes());
+                    self.name(part.name.as_bytes(), place, &[]);
+                    if let Some(file_name) = part.file_name {
+                        self.value(file_name.as_bytes(), Kind::FileName, place, &[]);
+                    }
+                    // What is no text is no text to act.
+                    if !part.content.contains(&0) {
+                        let kind = if part.file_name.is_some() {
+                            Kind::Text
+                        } else {
+                            Kind::Parameter
+                        };
+                        self.value(part.content, kind, place, &[]);
+                    }
+                }
+            }
+            Content::Xml(bytes) => self.xml(bytes),
+            Content::Text(bytes) => {
+                self.value(bytes, Kind::Text, Place::Body, &[]);
+                let lines = bytes.iter().take(4096).filter(|b| **b == b'\n').count();
+                if lines < 3 && bytes.len() < 4096 && bytes.contains(&b'=') {
+                    self.pairs(bytes, Place::Field);
+                }
+            }
+        }
+    }
+
+    fn json<'r>(&mut self, value: &'r Value<'r>, steps: &mut Vec<Step<'r>>) {
+        if self.done || steps.len() > DEPTH_MAX {
+            return;
+        }
+        match value {
+            Value::String(text) => self.value(text.as_bytes(), Kind::Json, Place::Body, steps),
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    steps.push(Step::Element(index));
+                    self.json(item, steps);
+                    steps.pop();
+                }
+            }
+            Value::Object(members) => {
+                for (name, member) in members.iter() {
+                    steps.push(Step::Member(name));
+                    self.name(name.as_bytes(), Place::Body, steps);
+                    self.json(member, steps);
+                    steps.pop();
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// Attribute values and text of XML, and declarations as a whole.
+    fn xml(&mut self, bytes: &[u8]) {
+        let mut at = 0;
+        while let Some(open) = find_byte(bytes, at, b'<') {
+            self.xml_text(between(bytes, at, open));
+            let declares = starts_with(from(bytes, open), b"<!");
+            let close = if starts_with(from(bytes, open), b"<![cdata[") {
+                from(bytes, open)
+                    .windows(3)
+                    .position(|w| w == b"]]>")
+                    .map(|end| open + end)
+            } else {
+                find_byte(bytes, open, b'>')
+            };
+            let end = close.unwrap_or(bytes.len());
+            let tag = between(bytes, open, end);
+            if declares {
+                self.value(tag, Kind::Text, Place::Body, &[]);
+            } else {
+                let mut at = 0;
+                while let Some(equals) = find_byte(tag, at, b'=') {
+                    let quote = tag.get(equals + 1).copied().unwrap_or(0);
+                    let end = match quote {
+                        b'"' | b'\'' => find_byte(tag, equals + 2, quote).unwrap_or(tag.len()),
+                        _ => equals + 1,
+                    };
+                    self.xml_text(between(tag, equals + 2, end));
+                    at = end.max(equals + 1);
+                }
+            }
+            at = end + 1;
+        }
+        self.xml_text(from(bytes, at));
+    }
+
+    fn xml_text(&mut self, text: &[u8]) {
+        let text = text.trim_ascii();
+        // The references that XML itself defines.
+        let decoded = super::decode::step(text);
+        self.value(decoded.as_deref().unwrap_or(text), Kind::Parameter, Place::Body, &[]);
+    }
+}
+
+/// A name that a document database takes for an operator: `$ne`, `user[$ne]`.
+fn operator_name(name: &[u8]) -> bool {
+    const OPERATORS: [&str; 28] = [
+        "accumulator",
+        "all",
+        "and",
+        "comment",
+        "elemmatch",
+        "eq",
+        "exists",
+        "expr",
+        "function",
+        "gt",
+        "gte",
+        "in",
+        "jsonschema",
+        "like",
+        "lookup",
+        "lt",
+        "lte",
+        "mod",
+        "ne",
+        "nin",
+        "nor",
+        "not",
+        "or",
+        "regex",
+        "regexp",
+        "size",
+        "text",
+        "where",
+    ];
+    let Some(dollar) = find_byte(name, 0, b'$') else {
+        return false;
+    };
+    let before = dollar.checked_sub(1).and_then(|at| name.get(at));
+    let word = between(name, dollar + 1, dollar + 1 + super::bytes::word_len(name, dollar + 1));
+    matches!(before, None | Some(b'[' | b'.' | b'"' | b'\'')) && super::bytes::listed(&OPERATORS, word)
+}
+
+/// Whether a parameter's name says that a file is to be included.
+fn includes(name: &[u8]) -> bool {
+    const NAMES: [&str; 24] = [
+        "absolute_path",
+        "conf",
+        "config",
+        "dir",
+        "doc",
+        "document",
+        "file",
+        "filename",
+        "folder",
+        "inc",
+        "include",
+        "layout",
+        "mod",
+        "module",
+        "page",
+        "pagina",
+        "path",
+        "root",
+        "show",
+        "site_path",
+        "style",
+        "template",
+        "theme",
+        "tpl",
+    ];
+    let ends = |suffix: &[u8]| {
+        name.len() >= suffix.len() && from(name, name.len() - suffix.len()).eq_ignore_ascii_case(suffix)
+    };
+    super::bytes::listed(&NAMES, name)
+        || ends(b"_path")
+        || ends(b"_root")
+        || ends(b"basedir")
+        || ends(b"_dir")
+        || starts_with(name, b"_server[")
+        || starts_with(name, b"globals[")
+}
+
+/// Whether a value is a URL of another machine, as far as can be told.
+fn remote(value: &[u8]) -> bool {
+    [&b"http://"[..], b"https://", b"ftp://", b"ftps://", b"//"]
+        .iter()
+        .any(|scheme| starts_with(value, scheme))
+        && value.len() > 9
+}
+
+/// A name or value of a query or form: `+` is a space, percent-encoding undone once. Borrowed where there is nothing to do.
+fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|b| matches!(b, b'+' | b'%')) {
+        return Cow::Borrowed(text);
+    }
+    let hex = |at: usize| {
+        text.get(at)
+            .and_then(|b| char::from(*b).to_digit(16))
+            .and_then(|d| u8::try_from(d).ok())
+    };
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        at += 1;
+        out.push(match byte {
+            b'+' => b' ',
+            b'%' => match (hex(at), hex(at + 1)) {
+                (Some(high), Some(low)) => {
+                    at += 2;
+                    high << 4 | low
+                }
+                _ => b'%',
+            },
+            byte => *byte,
+        });
+    }
+    Cow::Owned(out)
+}
+
+/// The place as a pointer, such as `/query/q` or `/body/items/0/text`. Names are a client's: only plain ones are shown.
+fn render(place: Place<'_>, steps: &[Step<'_>]) -> String {
+    let (kind, name) = match place {
+        Place::Path => ("/path", None),
+        Place::Query(name) => ("/query", Some(name)),
+        Place::Header(name) => ("/headers", Some(name)),
+        Place::Cookie(name) => ("/cookies", Some(name)),
+        Place::Body => ("/body", None),
+        Place::Field(name) => ("/body", Some(name)),
+    };
+    let mut out = kind.to_owned();
+    let mut push = |name: &[u8]| {
+        let plain = name.len() <= NAME_BYTES_MAX
+            && name
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        out.push('/');
+        out.push_str(std::str::from_utf8(name).ok().filter(|_| plain).unwrap_or("?"));
+    };
+    if let Some(name) = name {
+        push(name);
+    }
+    for step in steps {
+        match step {
+            Step::Member(name) => push(name.as_bytes()),
+            Step::Element(index) => push(index.to_string().as_bytes()),
+        }
+    }
+    out
+}
+
+/// Names longer than this, or with other characters than identifiers have, are not shown: they may be the attack.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Whether an exemption's pointer is a place or above it; `*` stands for any one name or index.
+fn covers(exempt: &str, at: &str) -> bool {
+    let mut at = at.split('/');
+    exempt
+        .split('/')
+        .all(|part| at.next().is_some_and(|found| part == "*" || part == found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exemptions_cover_what_is_below() {
+        for (exempt, at, expected) in [
+            ("/body/text", "/body/text", true),
+            ("/body/text", "/body/text/0", true),
+            ("/body/text", "/body/texts", false),
+            ("/body/items/*/note", "/body/items/3/note", true),
+            ("/body", "/body/x", true),
+            ("/query/q", "/body/q", false),
+        ] {
+            assert_eq!(covers(exempt, at), expected, "{exempt} {at}");
+        }
+    }
+
+    #[test]
+    fn lists_are_sorted() {
+        let mut sorted = STRUCTURED;
+        sorted.sort_unstable();
+        assert_eq!(STRUCTURED, sorted);
+    }
+
+    #[test]
+    fn names_that_are_operators() {
+        for (name, expected) in [
+            ("$ne", true),
+            ("user[$gt]", true),
+            ("a.$where", true),
+            ("$ref", false),
+            ("$filter", false),
+            ("price$in", false),
+            ("ne", false),
+        ] {
+            assert_eq!(operator_name(name.as_bytes()), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,473 @@
+//! Script injection: whether markup in a value could execute. An HTML tokeniser that reads tags and attributes as browsers
+//! do (slashes and control bytes as separators, unquoted and unterminated values) and judges what it read: elements that
+//! run or load code, event handlers, script URLs, executable styles. Values that break out of an attribute or out of a
+//! script are judged too. Prose that names elements passes.
+
+use super::bytes::{between, contains, find_byte, from, is_blank, is_word, listed, low, starts_with, word_len};
+
+/// Elements that run or load code, or change what the page's other code does.
+const ACTIVE: [&str; 14] = [
+    "applet", "base", "embed", "frame", "frameset", "iframe", "import", "isindex", "link", "meta", "object", "script",
+    "style", "xml",
+];
+
+/// Attributes that hold a URL which a browser may follow by itself or at a click.
+const URLS: [&str; 19] = [
+    "action",
+    "background",
+    "cite",
+    "code",
+    "codebase",
+    "content",
+    "data",
+    "dynsrc",
+    "folder",
+    "formaction",
+    "from",
+    "href",
+    "lowsrc",
+    "poster",
+    "src",
+    "srcset",
+    "to",
+    "value",
+    "values",
+];
+
+/// What the names of event handlers begin with after `on`; where no tag is around, a name must be one of these.
+const EVENTS: [&str; 62] = [
+    "abort",
+    "activate",
+    "after",
+    "animation",
+    "auxclick",
+    "before",
+    "begin",
+    "blur",
+    "bounce",
+    "can",
+    "cell",
+    "change",
+    "click",
+    "close",
+    "content",
+    "context",
+    "copy",
+    "cue",
+    "cut",
+    "dbl",
+    "deactivate",
+    "drag",
+    "drop",
+    "duration",
+    "emptied",
+    "end",
+    "error",
+    "filter",
+    "finish",
+    "focus",
+    "form",
+    "full",
+    "hash",
+    "help",
+    "input",
+    "invalid",
+    "key",
+    "load",
+    "lose",
+    "media",
+    "message",
+    "mouse",
+    "move",
+    "online",
+    "page",
+    "paste",
+    "play",
+    "pointer",
+    "pop",
+    "progress",
+    "property",
+    "ready",
+    "repeat",
+    "reset",
+    "resize",
+    "scroll",
+    "search",
+    "select",
+    "start",
+    "submit",
+    "touch",
+    "wheel",
+];
+
+/// Further ones, of which only the whole name counts.
+const EVENTS_WHOLE: [&str; 24] = [
+    "cancel",
+    "command",
+    "ended",
+    "fetch",
+    "gotpointercapture",
+    "hide",
+    "install",
+    "orientationchange",
+    "outofsync",
+    "pause",
+    "ratechange",
+    "rowexit",
+    "seeked",
+    "seeking",
+    "show",
+    "stalled",
+    "stop",
+    "storage",
+    "suspend",
+    "timeout",
+    "toggle",
+    "transitionend",
+    "unload",
+    "zoom",
+];
+
+pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
+    let mut at = 0;
+    while let Some(open) = find_byte(bytes, at, b'<') {
+        if let Some(rule) = tag(bytes, open, prose) {
+            return Some(rule);
+        }
+        at = open + 1;
+    }
+    if prose {
+        return None;
+    }
+    url(bytes).or_else(|| attribute_context(bytes))
+}
+
+/// Judges the tag that opens at `open`.
+fn tag(bytes: &[u8], open: usize, prose: bool) -> Option<&'static str> {
+    let mut at = open + 1;
+    let first = low(bytes, at);
+    match first {
+        b'!' => return markup_declaration(bytes, at + 1, prose),
+        b'?' => {
+            let rest = from(bytes, at + 1);
+            let processing = starts_with(rest, b"import") || starts_with(rest, b"xml-stylesheet");
+            return (processing && !prose).then_some("script.processing");
+        }
+        b'%' | b'/' => {
+            let rest = from(bytes, at + 1);
+            let closes = first == b'/'
+                && (starts_with(rest, b"script")
+                    || starts_with(rest, b"style")
+                    || starts_with(rest, b"textarea")
+                    || starts_with(rest, b"title"));
+            return (closes && !prose).then_some("script.close");
+        }
+        _ => {}
+    }
+    // Browsers of old skipped these; and the value may be cut from within a tag.
+    while matches!(low(bytes, at), 0..=0x1F) && at < bytes.len() && !prose {
+        at += 1;
+    }
+    if !low(bytes, at).is_ascii_alphabetic() {
+        return stray(bytes, at, prose);
+    }
+    let name_len = from(bytes, at)
+        .iter()
+        .take_while(|b| is_word(**b) || **b == b'-' || **b == b':' || **b == 0)
+        .count();
+    let name = between(bytes, at, at + name_len);
+    let local = name.rsplit(|b| *b == b':').next().unwrap_or(name);
+    let after = low(bytes, at + name_len);
+    // `<text`, `<T>` in code and `a <b` are no elements that matter; an address `<a@b.c>` neither.
+    if !(is_blank(after)
+        || matches!(
+            after,
+            b'/' | b'>' | b'<' | b'"' | b'\'' | b'`' | b'=' | b'!' | b'#' | b'+' | b'\\' | b';' | b'&'
+        )
+        || after == 0
+        || after < 0x20)
+    {
+        return None;
+    }
+    let closed_soon = from(bytes, at).iter().take(4096).any(|b| *b == b'>');
+    let mut attributes = Attributes {
+        bytes,
+        at: at + name_len,
+    };
+    let mut named = 0_u32;
+    let mut refresh = false;
+    let mut loads = false;
+    while let Some((key, value)) = attributes.next() {
+        named += 1;
+        if let Some(rule) = attribute(key, value, prose) {
+            return Some(rule);
+        }
+        refresh |= key.eq_ignore_ascii_case(b"http-equiv") || key.eq_ignore_ascii_case(b"charset");
+        loads |= matches!(
+            key.to_ascii_lowercase().as_slice(),
+            b"src" | b"href" | b"data" | b"srcdoc" | b"code" | b"rel" | b"classid" | b"implementation"
+        );
+        if named > ATTRIBUTES_MAX {
+            break;
+        }
+    }
+    let element = |word: &str| local.eq_ignore_ascii_case(word.as_bytes());
+    if element("script") {
+        // `<script>` in a sentence about it is followed by no code; a page's is.
+        let body = from(bytes, attributes.at);
+        let runs = loads || has_code(body) || !closed_soon;
+        return (!prose || runs && closed_soon).then_some("script.element");
+    }
+    if name.contains(&b':') && element("vmlframe") {
+        return Some("script.element");
+    }
+    if !listed(&ACTIVE, &local.to_ascii_lowercase()) {
+        return None;
+    }
+    let active = match () {
+        () if element("meta") => refresh,
+        () if element("style") => {
+            let body = from(bytes, attributes.at);
+            !prose && (named > 0 && !closed_soon || executable_style(body.get(..body.len().min(1024)).unwrap_or(body)))
+        }
+        () if element("link") || element("base") || element("xml") || element("import") => loads,
+        () if element("frameset") || element("applet") || element("isindex") => !prose,
+        () => loads || !prose && (named > 0 || after == b'/' || after == 0 || bytes.len() < 32),
+    };
+    (active && (!prose || loads && !element("link") && !element("base") && !element("iframe") && !element("meta")))
+        .then_some("script.element")
+}
+
+/// Attributes of one tag beyond this many are not read.
+const ATTRIBUTES_MAX: u32 = 64;
+
+/// Whether what follows a `<script>` looks like code rather than the rest of a sentence.
+fn has_code(body: &[u8]) -> bool {
+    let head = body.get(..body.len().min(256)).unwrap_or(body);
+    let end = find_byte(head, 0, b'<').unwrap_or(head.len());
+    between(head, 0, end).iter().any(|b| matches!(b, b'(' | b'=' | b'`'))
+}
+
+fn markup_declaration(bytes: &[u8], at: usize, prose: bool) -> Option<&'static str> {
+    let rest = from(bytes, at);
+    if starts_with(rest, b"--#") {
+        return (!prose).then_some("script.server_side_include");
+    }
+    // Conditional comments of Internet Explorer's run what is in them.
+    (starts_with(rest, b"--[if") && !prose
+        || starts_with(rest, b"[cdata[") && !prose && contains(between(rest, 0, 256), b"script"))
+    .then_some("script.comment")
+}
+
+/// `<` that opens no element: quotes and slashes before a handler's name, as in `<"onzoom=`.
+fn stray(bytes: &[u8], at: usize, prose: bool) -> Option<&'static str> {
+    if prose || !matches!(low(bytes, at), b'"' | b'\'' | b'/' | b' ' | b'&' | b'=') {
+        return None;
+    }
+    let mut attributes = Attributes { bytes, at };
+    for _ in 0..4 {
+        let (key, value) = attributes.next()?;
+        if handler(key, true) && value.is_some() {
+            return Some("script.handler");
+        }
+    }
+    None
+}
+
+/// Reads a tag's attributes to its end.
+struct Attributes<'v> {
+    bytes: &'v [u8],
+    at: usize,
+}
+
+impl<'v> Attributes<'v> {
+    fn next(&mut self) -> Option<(&'v [u8], Option<&'v [u8]>)> {
+        let separator = |b: u8| is_blank(b) || b < 0x20 || matches!(b, b'/' | b'"' | b'\'' | b'`' | b'+');
+        self.at += from(self.bytes, self.at).iter().take_while(|b| separator(**b)).count();
+        let start = self.at;
+        match self.bytes.get(start) {
+            None | Some(b'>' | b'<') => return None,
+            _ => {}
+        }
+        let ends = |b: u8| separator(b) && b != b'+' || matches!(b, b'=' | b'>');
+        let len = from(self.bytes, start + 1).iter().take_while(|b| !ends(**b)).count() + 1;
+        let key = between(self.bytes, start, start + len);
+        self.at = start + len;
+        let blanks = from(self.bytes, self.at)
+            .iter()
+            .take_while(|b| is_blank(**b) || **b < 0x20)
+            .count();
+        if low(self.bytes, self.at + blanks) != b'=' {
+            return Some((key, None));
+        }
+        self.at += blanks + 1;
+        self.at += from(self.bytes, self.at)
+            .iter()
+            .take_while(|b| is_blank(**b) || **b < 0x20)
+            .count();
+        let quote = low(self.bytes, self.at);
+        let start = match quote {
+            b'"' | b'\'' | b'`' => self.at + 1,
+            _ => self.at,
+        };
+        let rest = from(self.bytes, start);
+        let len = match quote {
+            b'"' | b'\'' | b'`' => rest.iter().position(|b| *b == quote).unwrap_or(rest.len()),
+            _ => rest
+                .iter()
+                .position(|b| is_blank(*b) || *b == b'>')
+                .unwrap_or(rest.len()),
+        };
+        self.at = start + len + usize::from(start > self.at);
+        Some((key, Some(between(self.bytes, start, start + len))))
+    }
+}
+
+fn attribute(key: &[u8], value: Option<&[u8]>, prose: bool) -> Option<&'static str> {
+    let value = value?;
+    if key.len() > 40 {
+        return None;
+    }
+    let local = key.rsplit(|b| *b == b':' || *b == 0).next().unwrap_or(key);
+    // A name such as `onClick={…}` is a component's in code that builds pages, which a browser never sees.
+    if handler(key, true) && !(prose && value.starts_with(b"{")) && !(prose && value.is_empty()) {
+        return Some("script.handler");
+    }
+    if listed(&URLS, local) && script_url(value) {
+        return Some("script.url");
+    }
+    if key.eq_ignore_ascii_case(b"style") && executable_style(value) {
+        return Some("script.style");
+    }
+    (key.eq_ignore_ascii_case(b"srcdoc") && !prose).then_some("script.handler")
+}
+
+/// Whether a name is an event handler's; inside a tag (`lenient`) any name that begins with `on` is.
+fn handler(key: &[u8], lenient: bool) -> bool {
+    if !starts_with(key, b"on") {
+        return false;
+    }
+    let event = from(key, 2);
+    let letters = event.len() >= 3 && event.iter().all(|b| is_word(*b) || *b == 0 || *b == b'-');
+    letters && (lenient || known_event(event))
+}
+
+fn known_event(event: &[u8]) -> bool {
+    listed(&EVENTS_WHOLE, event) || EVENTS.iter().any(|known| starts_with(event, known.as_bytes()))
+}
+
+/// Whether a URL runs script. White space and controls in front of, and in, the scheme don't count for browsers.
+fn script_url(value: &[u8]) -> bool {
+    scheme(value, b"javascript:")
+        || scheme(value, b"vbscript:")
+        || scheme(value, b"livescript:")
+        || scheme(value, b"mocha:")
+        || scheme(value, b"data:") && {
+            let head = between(value, 0, value.len().min(96));
+            contains(head, b"text/html")
+                || contains(head, b"script")
+                || contains(head, b"svg")
+                || contains(head, b"base64") && !contains(head, b"image/") && !contains(head, b"font")
+                || contains(head, b"data:,")
+        }
+}
+
+fn scheme(value: &[u8], scheme: &[u8]) -> bool {
+    let mut wanted = scheme.iter();
+    let Some(mut next) = wanted.next() else { return false };
+    let mut begun = false;
+    for byte in value.iter().take(256) {
+        if *byte <= b' '
+            || *byte == 0x7F
+            || (*byte == b'\\' && begun)
+            || !begun && matches!(byte, b'"' | b'\'' | b'`' | b'0'..=b'9' | b';' | b'=' | b',')
+        {
+            continue;
+        }
+        if byte.to_ascii_lowercase() != *next {
+            // `0;url=javascript:` of a refresh.
+            if !begun && byte.is_ascii_alphabetic() && contains(between(value, 0, value.len().min(64)), b"url=") {
+                continue;
+            }
+            return false;
+        }
+        begun = true;
+        match wanted.next() {
+            Some(following) => next = following,
+            None => return true,
+        }
+    }
+    false
+}
+
+fn executable_style(style: &[u8]) -> bool {
+    contains(style, b"expression(")
+        || contains(style, b"javascript:")
+        || contains(style, b"behavior:")
+        || contains(style, b"-moz-binding")
+        || contains(style, b"vbscript:")
+        || contains(style, b"@import")
+        || contains(style, b"expression/*")
+}
+
+/// A value that is, or holds after a quote, a script URL.
+fn url(bytes: &[u8]) -> Option<&'static str> {
+    if script_url(bytes) && !starts_with(bytes, b"data:image") {
+        return Some("script.url");
+    }
+    let mut at = 0;
+    while let Some(colon) = find_byte(bytes, at, b':') {
+        at = colon + 1;
+        let before = between(bytes, 0, colon);
+        for name in [&b"javascript"[..], b"vbscript"] {
+            let Some(start) = before.len().checked_sub(name.len()) else {
+                continue;
+            };
+            if !from(before, start).eq_ignore_ascii_case(name) {
+                continue;
+            }
+            let previous = start.checked_sub(1).map_or(b' ', |i| low(before, i));
+            let next = low(bytes, at);
+            if !is_word(previous) && !is_blank(next) && at < bytes.len() {
+                return Some("script.url");
+            }
+        }
+    }
+    None
+}
+
+/// A value that closes an attribute's quote and goes on with a handler, or that is one.
+fn attribute_context(bytes: &[u8]) -> Option<&'static str> {
+    let mut at = 0;
+    while let Some(equals) = find_byte(bytes, at, b'=') {
+        at = equals + 1;
+        let before = between(bytes, 0, equals);
+        let trimmed = before
+            .iter()
+            .rposition(|b| !is_blank(*b) && *b >= 0x20)
+            .map_or(0, |i| i + 1);
+        let name_len = before.iter().take(trimmed).rev().take_while(|b| is_word(**b)).count();
+        let start = trimmed - name_len;
+        let name = between(before, start, trimmed);
+        if name_len > 32 {
+            continue;
+        }
+        let previous = start.checked_sub(1).map(|i| low(before, i));
+        let breaks = previous
+            .is_none_or(|b| is_blank(b) || matches!(b, b'"' | b'\'' | b'/' | b'`' | b';' | b'<' | b'>') || b < 0x20);
+        if breaks && handler(name, false) {
+            return Some("script.handler");
+        }
+        if breaks
+            && name.eq_ignore_ascii_case(b"style")
+            && executable_style(between(bytes, at, bytes.len().min(at + 200)))
+        {
+            return Some("script.style");
+        }
+        if breaks && previous.is_some() && name.eq_ignore_ascii_case(b"autofocus") {
+            return Some("script.handler");
+        }
+    }
+    let style = word_len(bytes, 0);
+    (style == 0 && starts_with(bytes, b"-moz-binding")).then_some("script.style")
+}

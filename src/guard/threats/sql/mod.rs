@@ -1,0 +1,640 @@
+//! SQL injection: whether a value, put into a query, would go on as SQL. Judged in three contexts: as it stands (a number
+//! or a whole expression), inside single quotes and inside double quotes. In each, tokens are read from where the query
+//! would resume, and reading stops at the first that fits no grammar: text that only mentions SQL stops soon.
+
+pub mod tokens;
+
+use super::bytes::{find_byte, from};
+use tokens::{Kind, Token, Tokens, Word};
+
+/// Quotes of one kind that are tried as the one that closes the query's string. An attacker needs the first; the others
+/// are for values that are put together from several.
+const QUOTES_MAX: usize = 3;
+/// Tokens that a context is judged by: an injection shows within its first few.
+const TOKENS_MAX: usize = 256;
+
+/// How a value goes on as SQL, or `None`. In `prose`, only what is an injection to the value's end counts.
+pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
+    if !prose && let Some(rule) = Reader::new(bytes, 0, prose, false).as_it_stands() {
+        return Some(rule);
+    }
+    for quote in *b"'\"`" {
+        let mut at = 0;
+        for _ in 0..QUOTES_MAX {
+            let Some(found) = find_byte(bytes, at, quote) else {
+                break;
+            };
+            at = found + 1;
+            let mut reader = Reader::new(bytes, at, prose, quote != b'`');
+            if let Some(rule) = reader.after_quote(quote) {
+                return Some(rule);
+            }
+        }
+    }
+    None
+}
+
+struct Reader<'v> {
+    tokens: Tokens<'v>,
+    left: usize,
+    prose: bool,
+    quoted: bool,
+}
+
+/// What an operand turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operand {
+    Number,
+    Text {
+        closed: bool,
+    },
+    Variable,
+    Literal,
+    Name,
+    Call,
+    Select,
+    /// In parentheses.
+    Group,
+}
+
+impl<'v> Reader<'v> {
+    const fn new(bytes: &'v [u8], at: usize, prose: bool, quoted: bool) -> Self {
+        Self {
+            tokens: Tokens::new(bytes, at),
+            left: TOKENS_MAX,
+            prose,
+            quoted,
+        }
+    }
+
+    fn next(&mut self) -> Token {
+        let token = self.tokens.next();
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                token
+            }
+            None => Token {
+                kind: Kind::Other,
+                ..token
+            },
+        }
+    }
+
+    fn peek(&self) -> Token {
+        let mut ahead = self.tokens;
+        ahead.next()
+    }
+
+    fn is(&self, token: Token, word: &str) -> bool {
+        self.tokens.text(token).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// A finding, unless this is prose in which the statement does not run to the end.
+    fn found(&mut self, rule: &'static str) -> Option<&'static str> {
+        if !self.prose {
+            return Some(rule);
+        }
+        loop {
+            let token = self.next();
+            match token.kind {
+                Kind::End | Kind::Text { closed: false } => return Some(rule),
+                Kind::Cut => return (from(self.tokens.bytes, token.end).trim_ascii().is_empty()).then_some(rule),
+                Kind::Other => return None,
+                Kind::Word(Word::Name) if self.peek().kind == Kind::Word(Word::Name) => return None,
+                _ => {}
+            }
+        }
+    }
+
+    fn as_it_stands(&mut self) -> Option<&'static str> {
+        let mut first = self.next();
+        while matches!(first.kind, Kind::Close | Kind::Comma) || matches!(first.kind, Kind::Semicolon) {
+            if first.kind == Kind::Semicolon {
+                return self.statement();
+            }
+            first = self.next();
+        }
+        match first.kind {
+            Kind::Word(Word::Select) => return self.select(),
+            Kind::Word(Word::Statement) => return self.changes(first),
+            Kind::Word(Word::Union) => return self.union(),
+            Kind::Word(Word::Logic) => return self.logic(None),
+            Kind::Logic => {
+                return if self.peek().kind == Kind::End {
+                    None
+                } else {
+                    self.logic(None)
+                };
+            }
+            Kind::Word(Word::Clause) => return self.clause(first),
+            _ => {}
+        }
+        let operand = self.operand(first)?;
+        self.continued(operand, first)
+    }
+
+    fn after_quote(&mut self, quote: u8) -> Option<&'static str> {
+        let start = self.tokens.at;
+        // A doubled quote stands for itself.
+        if self.tokens.bytes.get(start) == Some(&quote) && start >= 2 {
+            self.tokens.at += 1;
+        }
+        let mut closes = false;
+        while self.peek().kind == Kind::Close {
+            self.next();
+            closes = true;
+        }
+        let token = self.peek();
+        match token.kind {
+            Kind::Cut => {
+                let rest = from(self.tokens.bytes, token.start + 1).trim_ascii();
+                let short = rest.len() <= 3 && !self.prose && !rest.iter().any(u8::is_ascii_alphanumeric);
+                (short || closes && !self.prose).then_some("sql.comment")
+            }
+            Kind::End => (closes && !self.prose && start > 3 && quote != b'`' && self.opens_nothing(start))
+                .then_some("sql.close"),
+            _ => self.continued(Operand::Text { closed: true }, token),
+        }
+    }
+
+    /// Whether no parenthesis is open before a position, so that one that closes there is the query's.
+    fn opens_nothing(&self, at: usize) -> bool {
+        !self.tokens.bytes.iter().take(at).any(|b| *b == b'(')
+    }
+
+    /// What comes after a whole operand.
+    fn continued(&mut self, mut operand: Operand, first: Token) -> Option<&'static str> {
+        loop {
+            let token = self.next();
+            match token.kind {
+                Kind::Close => {}
+                Kind::Cut => {
+                    let rest = from(self.tokens.bytes, token.start + 1).trim_ascii();
+                    let bare = rest.len() <= 3 && !rest.iter().any(u8::is_ascii_alphanumeric);
+                    let known = matches!(
+                        operand,
+                        Operand::Group | Operand::Call | Operand::Select | Operand::Number
+                    ) || self.quoted;
+                    return (bare && known && !self.prose && low_is(self.tokens.bytes, token.start, b'-'))
+                        .then_some("sql.comment");
+                }
+                Kind::Word(Word::Union) => return self.union(),
+                Kind::Word(Word::Logic) | Kind::Logic => return self.logic(Some((operand, first, token))),
+                Kind::Bits if self.quoted => return self.logic(Some((operand, first, token))),
+                Kind::Semicolon => return self.statement(),
+                Kind::Word(Word::Clause) => return self.clause(token),
+                Kind::Word(Word::Compare | Word::Not) | Kind::Compare | Kind::Not if self.quoted => {
+                    return self.compared(token);
+                }
+                Kind::Word(Word::Compare) if self.is(token, "in") || self.is(token, "is") => return None,
+                Kind::Word(Word::Statement) if self.quoted => return self.changes(token),
+                Kind::Word(Word::Select) if self.quoted => return self.select(),
+                Kind::Arithmetic | Kind::Compare | Kind::Bits | Kind::Comma => {
+                    let next = self.next();
+                    let joined = self.operand(next)?;
+                    if self.quoted && token.kind != Kind::Comma {
+                        match joined {
+                            Operand::Call | Operand::Select => return self.found("sql.expression"),
+                            Operand::Text { .. } | Operand::Group | Operand::Number
+                                if matches!(self.peek().kind, Kind::End | Kind::Cut) && !self.prose =>
+                            {
+                                return Some("sql.expression");
+                            }
+                            _ => {}
+                        }
+                    }
+                    if joined == Operand::Select {
+                        return self.found("sql.subquery");
+                    }
+                    operand = joined;
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// An operand from its first token; `None` if there is none.
+    fn operand(&mut self, first: Token) -> Option<Operand> {
+        let mut token = first;
+        let mut depth = 0_usize;
+        loop {
+            match token.kind {
+                Kind::Arithmetic if !self.is(token, "*") && !self.is(token, "/") && !self.is(token, "%") => {}
+                Kind::Not | Kind::Word(Word::Not) => {}
+                Kind::Word(Word::Part)
+                    if self.is(token, "binary") || self.is(token, "distinct") || self.is(token, "all") => {}
+                Kind::Open => depth += 1,
+                _ => break,
+            }
+            token = self.next();
+        }
+        let operand = match token.kind {
+            Kind::Number => Operand::Number,
+            Kind::Text { closed } => Operand::Text { closed },
+            Kind::Variable => Operand::Variable,
+            Kind::Word(Word::Literal) => Operand::Literal,
+            Kind::Word(Word::Select) => return self.select().map(|_| Operand::Select),
+            Kind::Word(Word::Part) if self.is(token, "case") || self.is(token, "exists") => Operand::Call,
+            Kind::Word(Word::Name | Word::Part | Word::Compare | Word::Statement | Word::Clause) => {
+                let mut call = false;
+                // `a.b.c`, then perhaps a call.
+                loop {
+                    let ahead = self.peek();
+                    if ahead.kind == Kind::Arithmetic && self.is(ahead, ".") {
+                        self.next();
+                        self.next();
+                    } else if ahead.kind == Kind::Open {
+                        call = true;
+                        self.arguments();
+                        break;
+                    } else {
+                        break;
+                    }
+                }
+                if call {
+                    Operand::Call
+                } else if token.kind == Kind::Word(Word::Name) {
+                    Operand::Name
+                } else {
+                    return None;
+                }
+            }
+            _ => return None,
+        };
+        if depth == 0 {
+            return Some(operand);
+        }
+        // To the end of the group, as far as it is one.
+        let mut open = depth;
+        let mut ahead = self.tokens;
+        while open > 0 && self.left > 0 {
+            self.left -= 1;
+            match ahead.next().kind {
+                Kind::Open => open += 1,
+                Kind::Close => open -= 1,
+                Kind::End | Kind::Cut | Kind::Other | Kind::Semicolon => break,
+                _ => {}
+            }
+            self.tokens = ahead;
+        }
+        Some(if operand == Operand::Call {
+            operand
+        } else {
+            Operand::Group
+        })
+    }
+
+    /// Skips a call's arguments.
+    fn arguments(&mut self) {
+        let mut open = 0_usize;
+        while self.left > 0 {
+            match self.next().kind {
+                Kind::Open => open += 1,
+                Kind::Close => {
+                    open = open.saturating_sub(1);
+                    if open == 0 {
+                        return;
+                    }
+                }
+                Kind::End | Kind::Cut => return,
+                _ => {}
+            }
+        }
+    }
+
+    fn union(&mut self) -> Option<&'static str> {
+        loop {
+            let token = self.next();
+            match token.kind {
+                Kind::Open | Kind::Word(Word::Part) => {}
+                Kind::Word(Word::Select) => return self.found("sql.union"),
+                Kind::Word(Word::Name) if self.is(token, "values") || self.is(token, "table") => {
+                    return self.found("sql.union");
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// After `or`, `and`, `||`, `&&`.
+    fn logic(&mut self, before: Option<(Operand, Token, Token)>) -> Option<&'static str> {
+        let first = self.next();
+        if first.kind == Kind::Word(Word::Select) {
+            return self.found("sql.subquery");
+        }
+        let operand = self.operand(first)?;
+        let after = self.peek();
+        let ends = matches!(after.kind, Kind::End | Kind::Cut);
+        let strong = match (operand, after.kind) {
+            (Operand::Select, _) => true,
+            (Operand::Call, _) => {
+                self.quoted
+                    || ends
+                    || matches!(
+                        after.kind,
+                        Kind::Compare | Kind::Close | Kind::Word(Word::Compare | Word::Logic)
+                    )
+            }
+            (Operand::Text { closed: false }, _) => self.quoted,
+            (_, Kind::Compare) => true,
+            (_, Kind::Word(Word::Compare)) => {
+                self.next();
+                let next = self.next();
+                matches!(
+                    next.kind,
+                    Kind::Open
+                        | Kind::Text { .. }
+                        | Kind::Number
+                        | Kind::Variable
+                        | Kind::Word(Word::Literal | Word::Not)
+                ) || self.quoted && next.kind != Kind::End
+            }
+            (_, Kind::Logic | Kind::Word(Word::Logic)) if self.quoted => true,
+            (Operand::Number | Operand::Literal | Operand::Group | Operand::Variable | Operand::Text { .. }, _)
+                if ends =>
+            {
+                // `1 or 2` is said in prose; `1 or 1` and `' or 1` are not.
+                match before {
+                    _ if self.quoted || after.kind == Kind::Cut => true,
+                    Some((Operand::Number, left, _)) => {
+                        self.tokens.text(left) == self.tokens.text(first) && left.start == 0
+                    }
+                    Some((Operand::Text { .. }, ..)) => {
+                        operand != Operand::Number && matches!(operand, Operand::Literal | Operand::Variable)
+                    }
+                    Some((Operand::Group, ..)) => true,
+                    _ => false,
+                }
+            }
+            (Operand::Name, _) => {
+                self.quoted
+                    && ends
+                    && !self.prose
+                    && before.is_some_and(|(_, _, op)| op.kind != Kind::Bits || after.kind == Kind::Cut)
+            }
+            (_, Kind::Close | Kind::Arithmetic | Kind::Word(Word::Clause | Word::Union) | Kind::Semicolon) => {
+                self.quoted
+            }
+            _ => false,
+        };
+        // `a = b and c = d` is a filter that APIs take: as it stands, what is compared must not be two names alone.
+        if strong && !self.quoted && after.kind == Kind::Compare && operand == Operand::Name {
+            self.next();
+            let next = self.next();
+            let right = self.operand(next)?;
+            let literal = matches!(
+                right,
+                Operand::Number | Operand::Call | Operand::Select | Operand::Text { .. }
+            );
+            return (literal
+                && before.is_none_or(|(left, ..)| left != Operand::Name && left != Operand::Literal)
+                && !self.prose)
+                .then_some("sql.boolean");
+        }
+        if strong && !self.quoted && before.is_none() && after.kind == Kind::Compare {
+            return (!self.prose && operand != Operand::Name).then_some("sql.boolean");
+        }
+        if strong { self.found("sql.boolean") } else { None }
+    }
+
+    /// After the query's string and a comparison.
+    fn compared(&mut self, operator: Token) -> Option<&'static str> {
+        let mut token = self.next();
+        while matches!(
+            token.kind,
+            Kind::Word(Word::Not | Word::Compare | Word::Part) | Kind::Compare | Kind::Not | Kind::Arithmetic
+        ) {
+            token = self.next();
+        }
+        let symbol = matches!(operator.kind, Kind::Compare | Kind::Not);
+        match token.kind {
+            Kind::Text { .. } => {
+                let lone = matches!(
+                    self.peek().kind,
+                    Kind::End | Kind::Cut | Kind::Word(Word::Logic) | Kind::Logic | Kind::Close
+                );
+                (lone && !(self.prose && symbol)).then_some("sql.comparison")
+            }
+            Kind::Number | Kind::Open | Kind::Variable | Kind::Word(Word::Literal) => {
+                let ahead = self.peek().kind;
+                let lone = matches!(ahead, Kind::End | Kind::Cut | Kind::Word(Word::Logic) | Kind::Logic);
+                ((lone || token.kind == Kind::Open) && !self.prose).then_some("sql.comparison")
+            }
+            Kind::Word(Word::Name) => (self.peek().kind == Kind::Cut && !self.prose).then_some("sql.comparison"),
+            _ => None,
+        }
+    }
+
+    /// After a semicolon.
+    fn statement(&mut self) -> Option<&'static str> {
+        let mut token = self.next();
+        while matches!(token.kind, Kind::Semicolon | Kind::Close) {
+            token = self.next();
+        }
+        match token.kind {
+            Kind::Word(Word::Select) => self.found("sql.stacked"),
+            Kind::Word(Word::Statement) => self.changes(token),
+            Kind::Word(Word::Part) if self.is(token, "with") => None,
+            Kind::Cut if self.quoted && !self.prose => Some("sql.comment"),
+            Kind::End if self.quoted && !self.prose => {
+                let semicolons = self.tokens.bytes.iter().filter(|b| **b == b';').count();
+                (semicolons == 1 && self.tokens.bytes.trim_ascii_end().ends_with(b"';")).then_some("sql.close")
+            }
+            Kind::Word(Word::Name) if self.is(token, "if") || self.is(token, "print") => (self.peek().kind
+                == Kind::Open)
+                .then(|| self.found("sql.stacked"))
+                .flatten(),
+            _ => None,
+        }
+    }
+
+    fn clause(&mut self, clause: Token) -> Option<&'static str> {
+        let token = self.next();
+        if self.is(clause, "into") {
+            let file = self.is(token, "outfile") || self.is(token, "dumpfile");
+            return file.then_some("sql.file");
+        }
+        if self.is(clause, "group") || self.is(clause, "order") {
+            if !self.is(token, "by") {
+                return None;
+            }
+            let first = self.next();
+            let operand = self.operand(first)?;
+            let after = self.peek().kind;
+            return match operand {
+                Operand::Number | Operand::Call | Operand::Select | Operand::Group => self.found("sql.clause"),
+                Operand::Name if self.quoted || matches!(after, Kind::Cut | Kind::Word(Word::Clause)) => (!self.prose
+                    && matches!(after, Kind::Cut | Kind::Comma | Kind::Open | Kind::Word(Word::Clause)))
+                .then_some("sql.clause"),
+                _ => None,
+            };
+        }
+        if self.is(clause, "having") {
+            let left = self.operand(token)?;
+            let after = self.peek().kind;
+            return (matches!(after, Kind::Compare) || left == Operand::Select)
+                .then(|| self.found("sql.clause"))
+                .flatten();
+        }
+        if self.is(clause, "procedure") {
+            return self.is(token, "analyse").then_some("sql.clause");
+        }
+        if self.is(clause, "limit") {
+            let number = token.kind == Kind::Number;
+            let after = self.peek().kind;
+            return (number
+                && (self.quoted || matches!(after, Kind::Comma | Kind::Cut | Kind::Word(Word::Clause | Word::Union))))
+            .then(|| self.found("sql.clause"))
+            .flatten();
+        }
+        if self.is(clause, "except") || self.is(clause, "intersect") {
+            return (token.kind == Kind::Word(Word::Select)).then_some("sql.union");
+        }
+        None
+    }
+
+    /// A query of its own, after `select`. What lists or sources look like tells it from prose.
+    fn select(&mut self) -> Option<&'static str> {
+        let mut exact = false;
+        let mut names = 0_usize;
+        for _ in 0..TOKENS_MAX {
+            let token = self.next();
+            match token.kind {
+                Kind::Number | Kind::Text { .. } | Kind::Variable | Kind::Open | Kind::Compare | Kind::Logic => {
+                    exact = true;
+                    names = 0;
+                }
+                Kind::Word(Word::Literal | Word::Part) => names = 0,
+                Kind::Arithmetic => {
+                    exact |= self.is(token, "*");
+                    names = 0;
+                }
+                Kind::Comma => {
+                    exact |= names == 1;
+                    names = 0;
+                }
+                Kind::Close if exact => return self.found("sql.select"),
+                Kind::End | Kind::Cut => return (exact && names <= 1).then(|| self.found("sql.select")).flatten(),
+                Kind::Word(Word::Select | Word::Union) => return self.found("sql.select"),
+                Kind::Word(Word::From) => {
+                    let table = self.next();
+                    let named = matches!(table.kind, Kind::Word(Word::Name) | Kind::Open);
+                    let after = self.peek().kind;
+                    let more = matches!(
+                        after,
+                        Kind::Word(Word::Where | Word::Union | Word::Clause)
+                            | Kind::Cut
+                            | Kind::Semicolon
+                            | Kind::Close
+                            | Kind::Comma
+                            | Kind::Arithmetic
+                    );
+                    let ends = after == Kind::End && exact;
+                    return (named && (more || exact || ends) && names <= 2)
+                        .then(|| self.found("sql.select"))
+                        .flatten();
+                }
+                Kind::Word(Word::Name) => {
+                    names += 1;
+                    if names > 2 {
+                        return None;
+                    }
+                }
+                Kind::Word(_) | Kind::Not | Kind::Bits => {}
+                Kind::Close | Kind::Semicolon | Kind::Other => return None,
+            }
+        }
+        None
+    }
+
+    /// A statement that changes something or runs code, from its first word.
+    fn changes(&mut self, first: Token) -> Option<&'static str> {
+        let second = self.next();
+        let third = self.next();
+        let name = matches!(third.kind, Kind::Word(Word::Name | Word::Part)) || matches!(third.kind, Kind::Open);
+        let at_end = |kind: Kind| matches!(kind, Kind::End | Kind::Cut | Kind::Semicolon);
+        let is = |word: &str| self.is(first, word);
+        let object = [
+            "table",
+            "database",
+            "schema",
+            "view",
+            "index",
+            "user",
+            "role",
+            "procedure",
+            "function",
+            "trigger",
+            "login",
+            "column",
+            "or",
+        ]
+        .iter()
+        .any(|word| self.is(second, word));
+        let evil = if is("drop") || is("create") || is("alter") || is("truncate") {
+            object && name && {
+                let after = self.peek().kind;
+                at_end(after)
+                    || matches!(
+                        after,
+                        Kind::Open | Kind::Close | Kind::Comma | Kind::Word(_) | Kind::Arithmetic
+                    )
+            }
+        } else if is("insert") || is("replace") || is("merge") {
+            self.is(second, "into") && name && {
+                let after = self.peek();
+                matches!(after.kind, Kind::Open | Kind::Word(Word::Select | Word::Statement))
+                    || self.is(after, "values")
+            }
+        } else if is("update") {
+            second.kind == Kind::Word(Word::Name) && self.is(third, "set")
+        } else if is("delete") {
+            second.kind == Kind::Word(Word::From) && third.kind == Kind::Word(Word::Name) && {
+                let after = self.peek().kind;
+                at_end(after) || matches!(after, Kind::Word(Word::Where))
+            }
+        } else if is("declare") || is("set") {
+            second.kind == Kind::Variable && self.tokens.text(second).starts_with(b"@")
+        } else if is("exec") || is("execute") {
+            let after = self.peek().kind;
+            match second.kind {
+                Kind::Open => {
+                    third.kind == Kind::Variable
+                        || matches!(third.kind, Kind::Text { .. })
+                        || third.kind == Kind::Word(Word::Name) && self.quoted
+                }
+                Kind::Variable => true,
+                Kind::Word(Word::Name) => {
+                    let name = self.tokens.text(second);
+                    name.starts_with(b"xp_")
+                        || name.starts_with(b"sp_")
+                        || name.eq_ignore_ascii_case(b"master")
+                        || name.eq_ignore_ascii_case(b"immediate")
+                        || self.quoted && at_end(after)
+                }
+                _ => false,
+            }
+        } else if is("waitfor") {
+            (self.is(second, "delay") || self.is(second, "time")) && matches!(third.kind, Kind::Text { .. })
+        } else if is("shutdown") {
+            at_end(second.kind) && (self.quoted || second.kind != Kind::End) || self.is(second, "with")
+        } else if is("begin") || is("goto") {
+            self.quoted
+                && (matches!(third.kind, Kind::Word(Word::Statement | Word::Select))
+                    || second.kind == Kind::Word(Word::Statement))
+        } else if is("grant") {
+            self.is(third, "on") || self.is(third, "to")
+        } else {
+            is("copy")
+                && second.kind == Kind::Word(Word::Name)
+                && self.is(third, "from")
+                && matches!(self.peek().kind, Kind::Text { .. } | Kind::Word(Word::Name))
+        };
+        if evil { self.found("sql.stacked") } else { None }
+    }
+}
+
+fn low_is(bytes: &[u8], at: usize, byte: u8) -> bool {
+    bytes.get(at) == Some(&byte)
+}
