@@ -1,5 +1,5 @@
 //! Grades the `threats` guard natively, through the whole pipeline: true and false positives of each public corpus, and
-//! their means. `tests/e2e/tests/threats.rs` sends the same requests through Envoy. Without the corpora it is skipped.
+//! their means. Without the corpora it is skipped.
 
 // A test that can't go on says so by panicking.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
