@@ -1,6 +1,7 @@
 //! A configuration compiled: everything that the guards ask, nothing that they don't.
 
 use crate::client::{Networks, Prefixes};
+use crate::config::ConfigError;
 use crate::guard::login::LoginPolicy;
 use crate::guard::quota::{By, Fields, Quota};
 use crate::guard::requests::RequestPolicy;
@@ -32,6 +33,8 @@ pub struct Policy {
     pub hold: Hold,
     /// What the table may cost all workers together.
     pub store_bytes: u64,
+    /// What is written and not enforced, for the operator.
+    pub warnings: Vec<ConfigError>,
 }
 
 /// The configuration's `clients`.
@@ -72,6 +75,7 @@ impl Policy {
             rate_limit_fields: _,
             hold: _,
             store_bytes: _,
+            warnings: _,
         } = self;
         !clients.deny.is_empty()
             || requests.is_some()

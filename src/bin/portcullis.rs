@@ -61,6 +61,12 @@ fn check(file: &str) -> ExitCode {
             for line in summary::summary(&policy) {
                 println!("  {line}");
             }
+            if !policy.warnings.is_empty() {
+                println!("{file}: written and not enforced");
+            }
+            for warning in &policy.warnings {
+                println!("  {warning}");
+            }
             ExitCode::SUCCESS
         }
         Err(errors) => {

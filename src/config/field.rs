@@ -24,25 +24,41 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// The faults found so far.
+/// The faults found so far, and what is no fault but should be known: rules that are written and not enforced.
 #[derive(Debug, Default)]
-pub struct Faults(RefCell<Vec<ConfigError>>);
+pub struct Faults {
+    errors: RefCell<Vec<ConfigError>>,
+    warnings: RefCell<Vec<ConfigError>>,
+}
 
 impl Faults {
     pub fn note(&self, path: &str, problem: impl Into<String>) {
-        self.0.borrow_mut().push(ConfigError {
+        self.errors.borrow_mut().push(ConfigError {
+            path: path.to_owned(),
+            problem: problem.into(),
+        });
+    }
+
+    /// Notes what is written but not enforced.
+    pub fn warn(&self, path: &str, problem: impl Into<String>) {
+        self.warnings.borrow_mut().push(ConfigError {
             path: path.to_owned(),
             problem: problem.into(),
         });
     }
 
     pub fn into_errors(self) -> Vec<ConfigError> {
-        self.0.into_inner()
+        self.errors.into_inner()
     }
 
-    /// How many there are.
+    /// The warnings so far, which are then forgotten here.
+    pub fn take_warnings(&self) -> Vec<ConfigError> {
+        self.warnings.take()
+    }
+
+    /// How many faults there are.
     pub fn count(&self) -> usize {
-        self.0.borrow().len()
+        self.errors.borrow().len()
     }
 }
 
@@ -275,7 +291,7 @@ impl<'v> Section<'v> {
 }
 
 /// A known name that the operator may have meant: one edit away, or the same but for case and separators.
-fn suggestion(name: &str, known: &[&'static str]) -> String {
+pub fn suggestion(name: &str, known: &[&'static str]) -> String {
     let plain = |s: &str| s.to_ascii_lowercase().replace(['-', '_', '.'], "");
     let near = known
         .iter()
@@ -289,8 +305,10 @@ fn one_edit_apart(a: &str, b: &str) -> bool {
     let same_end = |a: &[char], b: &[char]| a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
     let rest = |v: &[char]| v.get(same_start..).map(<[char]>::to_vec).unwrap_or_default();
     let (a, b) = (rest(&a), rest(&b));
+    let swapped = || matches!((a.get(..2), b.get(..2)), (Some([a0, a1]), Some([b0, b1])) if a0 == b1 && a1 == b0);
     let longest = a.len().max(b.len());
-    longest.saturating_sub(same_end(&a, &b)) <= 1
+    let end = same_end(&a, &b);
+    longest.saturating_sub(end) <= 1 || (a.len() == b.len() && longest.saturating_sub(end) == 2 && swapped())
 }
 
 /// Reads a whole number with a unit: ms, s, m, h or d.
@@ -411,6 +429,7 @@ mod tests {
         let known = ["max_body", "hold"];
         assert_eq!(suggestion("maxBody", &known), "; did you mean `max_body`?");
         assert_eq!(suggestion("holds", &known), "; did you mean `hold`?");
+        assert_eq!(suggestion("max_boyd", &known), "; did you mean `max_body`?");
         assert_eq!(suggestion("other", &known), "");
     }
 }

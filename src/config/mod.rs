@@ -67,8 +67,9 @@ pub fn load(text: &[u8]) -> Result<Policy, Vec<ConfigError>> {
     }
     .section()
     .and_then(read);
+    let warnings = faults.take_warnings();
     match (policy, faults.into_errors()) {
-        (Some(policy), errors) if errors.is_empty() => Ok(policy),
+        (Some(policy), errors) if errors.is_empty() => Ok(Policy { warnings, ..policy }),
         (_, errors) => Err(errors),
     }
 }
@@ -133,6 +134,7 @@ fn read(root: Section<'_>) -> Option<Policy> {
         rate_limit_fields,
         hold: request_extras.hold,
         store_bytes,
+        warnings: Vec::new(),
     })
 }
 

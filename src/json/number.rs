@@ -41,19 +41,18 @@ impl<'a> Number<'a> {
     /// The value, if it is a whole number from 0 to 2^64 - 1, however written.
     pub fn as_u64(&self) -> Option<u64> {
         let decimal = self.decimal();
-        let zeros = decimal.trailing_zeros();
-        if decimal.negative || !(0..=19).contains(&zeros) {
-            return None;
+        decimal.whole().filter(|_| !decimal.negative)
+    }
+
+    /// The value, if it is a whole number from -2^63 to 2^63 - 1, however written.
+    pub fn as_i64(&self) -> Option<i64> {
+        let decimal = self.decimal();
+        let magnitude = decimal.whole()?;
+        if decimal.negative {
+            0_i64.checked_sub_unsigned(magnitude)
+        } else {
+            i64::try_from(magnitude).ok()
         }
-        let zeros = std::iter::repeat_n(0, usize::try_from(zeros).ok()?);
-        decimal
-            .digits
-            .iter()
-            .copied()
-            .chain(zeros)
-            .try_fold(0_u64, |value, digit| {
-                value.checked_mul(10)?.checked_add(u64::from(digit))
-            })
     }
 
     /// Whether the value is mathematically an integer (`1.0` is, JSON Schema 2020-12 validation §6.1.1).
@@ -152,6 +151,19 @@ impl<'a> Number<'a> {
 }
 
 impl Decimal {
+    /// The value without its sign, if that is a whole number below 2^64.
+    fn whole(&self) -> Option<u64> {
+        let zeros = self.trailing_zeros();
+        if !(0..=19).contains(&zeros) {
+            return None;
+        }
+        let zeros = std::iter::repeat_n(0, usize::try_from(zeros).ok()?);
+        let digits = self.digits.iter().copied().chain(zeros);
+        digits.into_iter().try_fold(0_u64, |value, digit| {
+            value.checked_mul(10)?.checked_add(u64::from(digit))
+        })
+    }
+
     fn sign(&self) -> i8 {
         match (self.digits.is_empty(), self.negative) {
             (true, _) => 0,

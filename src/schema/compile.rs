@@ -1,13 +1,14 @@
-//! From a schema's text to rules. Every fault is noted with its path in the configuration.
+//! From a schema's text to rules. Every fault is noted with its path in the configuration; what is written but can't be
+//! asserted is a fault or a warning, and never dropped in silence.
 
-use super::{
-    ArrayRules, Condition, Contains, Format, Node, NodeId, NumberRules, Pattern, Rules, Schema, StringRules, Types,
-};
-use crate::config::field::Field;
-use crate::json::pointer::Pointer;
-use crate::json::{Number, Value};
-use regex_lite::RegexBuilder;
+use super::dialect::{ANNOTATIONS, Dialect};
+use super::index::{Index, ResourceId};
+use super::regex::Regex;
+use super::{Condition, Dynamic, Node, NodeId, Rules, Schema, Set};
+use crate::config::field::{Field, suggestion};
+use crate::json::Value;
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 /// How a schema is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,369 +17,404 @@ pub struct Options {
     pub assert_formats: bool,
 }
 
-/// Keywords that assert something, which this version can't.
-const UNSUPPORTED: [&str; 9] = [
-    "$id",
-    "$anchor",
-    "$dynamicRef",
-    "$dynamicAnchor",
-    "$recursiveRef",
-    "$vocabulary",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-    "dependencies",
-];
-
-/// Keywords that only describe.
-const ANNOTATIONS: [&str; 16] = [
-    "$schema",
-    "$comment",
-    "$defs",
-    "definitions",
-    "title",
-    "description",
-    "default",
-    "examples",
-    "example",
-    "deprecated",
-    "readOnly",
-    "writeOnly",
-    "contentEncoding",
-    "contentMediaType",
-    "contentSchema",
-    "externalDocs",
-];
-
-/// Bytes that a compiled pattern may take: more is a pattern that no request should be measured by.
-const PATTERN_BYTES_MAX: usize = 64 * 1024;
-
-/// Compiles a schema. `None` once any fault was noted.
+/// Compiles a schema that is a document of its own, in 2020-12 or what its `$schema` says. `None` once any fault was noted.
 pub fn compile(root: &Field<'_>, options: Options) -> Option<Schema> {
-    let mut compiler = Compiler {
-        root: root.clone(),
-        options,
-        schema: Schema::default(),
-        known: BTreeMap::new(),
-    };
-    let before = root.faults.count();
-    compiler.node(root);
-    (root.faults.count() == before).then_some(compiler.schema)
+    compile_as(root, Dialect::default(), options)
 }
 
-struct Compiler<'v> {
-    root: Field<'v>,
-    options: Options,
-    schema: Schema,
+/// As [`compile`], with another dialect where `$schema` is absent.
+pub fn compile_as(root: &Field<'_>, dialect: Dialect, options: Options) -> Option<Schema> {
+    let before = root.faults.count();
+    let mut compiler = Compiler::new(root, dialect, options);
+    compiler.index.look(root.value, 0);
+    let schema = compiler.schema(root);
+    compiler.finish();
+    (root.faults.count() == before).then_some(schema)
+}
+
+/// Compiles the schemas of one document, each once: a schema that a thousand operations refer to is there once.
+pub struct Compiler<'v> {
+    document: Field<'v>,
+    pub(super) options: Options,
+    pub(super) index: Index<'v>,
+    nodes: Vec<Node>,
     /// Nodes by where their text stands, so that a reference to one that is known, or still being compiled, ends.
     known: BTreeMap<*const Value<'v>, NodeId>,
+    set: Arc<OnceLock<Set>>,
+    has_dynamic: bool,
+    /// Warnings by what they say: where it was first, and how many more there are.
+    warnings: BTreeMap<String, (String, usize)>,
+    /// Schemas being compiled within each other.
+    depth: u32,
 }
 
+/// Schemas compiled within each other; a reference goes one deeper. A chain as long as this is no schema of a request.
+const DEPTH_MAX: u32 = 400;
+
 impl<'v> Compiler<'v> {
-    fn node(&mut self, field: &Field<'v>) -> NodeId {
-        let place: *const Value<'v> = field.value;
+    /// A compiler for the schemas in `document`, which references point into.
+    pub fn new(document: &Field<'v>, dialect: Dialect, options: Options) -> Self {
+        let mut compiler = Self {
+            index: Index::new(document.value, dialect),
+            document: document.clone(),
+            options,
+            nodes: Vec::new(),
+            known: BTreeMap::new(),
+            set: Arc::default(),
+            has_dynamic: false,
+            warnings: BTreeMap::new(),
+            depth: 0,
+        };
+        if let Some(named) = compiler.dialect_of(document) {
+            compiler.index = Index::new(document.value, named);
+        }
+        compiler
+    }
+
+    /// Finds what the schemas under `field`, an object of named ones, name themselves.
+    pub fn look(&mut self, field: &Field<'v>) {
+        if let Some(object) = field.value.as_object() {
+            object.iter().for_each(|(_, schema)| self.index.look(schema, 0));
+        }
+    }
+
+    /// Compiles one schema of the document. It can be asked once [`Compiler::finish`] was called.
+    pub fn schema(&mut self, field: &Field<'v>) -> Schema {
+        let home = self.index.home(field.value).unwrap_or(0);
+        let root = self.node(field, home);
+        Schema {
+            set: Arc::clone(&self.set),
+            root,
+        }
+    }
+
+    /// Hands the rules to all schemas that were compiled, and notes the warnings.
+    pub fn finish(self) {
+        for (text, (path, more)) in self.warnings {
+            let more = match more {
+                0 => String::new(),
+                more => format!(" (and in {more} more place(s))"),
+            };
+            self.document.faults.warn(&path, format!("{text}{more}"));
+        }
+        let set = Set {
+            nodes: self.nodes,
+            has_dynamic: self.has_dynamic,
+        };
+        // It is empty: only this sets it.
+        drop(self.set.set(set));
+    }
+
+    fn dialect_of(&self, field: &Field<'v>) -> Option<Dialect> {
+        let named = field.value.as_object()?.get("$schema")?;
+        let dialect = named.as_str().and_then(Dialect::named);
+        if dialect.is_none() {
+            let at = Field {
+                value: named,
+                path: format!("{}.$schema", field.path),
+                faults: field.faults,
+            };
+            at.expected::<()>(
+                "\"https://json-schema.org/draft/2020-12/schema\" or \"http://json-schema.org/draft-07/schema#\"",
+            );
+        }
+        dialect
+    }
+
+    /// Notes what is written but asserted by nothing.
+    pub(super) fn warn(&mut self, field: &Field<'v>, text: String) {
+        self.warnings
+            .entry(text)
+            .and_modify(|(_, more)| *more += 1)
+            .or_insert_with(|| (field.path.clone(), 0));
+    }
+
+    /// Notes what can't be asserted: a fault, or a warning in a document that was not written for us.
+    pub(super) fn cannot(&mut self, field: &Field<'v>, home: ResourceId, text: String) {
+        if self.index.dialect(home).is_openapi() {
+            self.warn(field, text);
+        } else {
+            field.note(text);
+        }
+    }
+
+    pub(super) fn node(&mut self, field: &Field<'v>, home: ResourceId) -> NodeId {
+        let place = std::ptr::from_ref(field.value);
         if let Some(known) = self.known.get(&place) {
             return *known;
         }
-        let id = self.schema.nodes.len();
-        self.schema.nodes.push(Node::Anything);
+        let home = self.index.home(field.value).unwrap_or(home);
+        let id = self.nodes.len();
+        self.nodes.push(Node::Anything);
         self.known.insert(place, id);
+        self.depth += 1;
         let node = match field.value {
             Value::Bool(true) => Node::Anything,
             Value::Bool(false) => Node::Nothing,
-            Value::Object(_) => Node::Rules(Box::new(self.rules(field))),
+            Value::Object(_) if self.depth > DEPTH_MAX => {
+                field.note(format!("expected a schema at most {DEPTH_MAX} references deep"));
+                Node::Nothing
+            }
+            Value::Object(_) => Node::Rules(Box::new(self.rules(field, home))),
             _ => {
                 field.expected::<()>("a schema: an object, true or false");
                 Node::Nothing
             }
         };
-        if let Some(place) = self.schema.nodes.get_mut(id) {
+        self.depth -= 1;
+        if let Some(place) = self.nodes.get_mut(id) {
             *place = node;
         }
         id
     }
 
-    fn nodes(&mut self, field: &Field<'v>) -> Vec<NodeId> {
+    pub(super) fn nodes(&mut self, field: &Field<'v>, home: ResourceId) -> Vec<NodeId> {
         let list = field.list().unwrap_or_default();
         if list.is_empty() {
             field.note("expected at least one schema");
         }
-        list.iter().map(|item| self.node(item)).collect()
+        list.iter().map(|item| self.node(item, home)).collect()
     }
 
-    fn named_nodes(&mut self, field: &Field<'v>) -> Vec<(String, NodeId)> {
+    pub(super) fn named_nodes(&mut self, field: &Field<'v>, home: ResourceId) -> Vec<(String, NodeId)> {
         let members = field.members().unwrap_or_default();
         let mut nodes: Vec<_> = members
             .iter()
-            .map(|(name, schema)| ((*name).to_owned(), self.node(schema)))
+            .map(|(name, schema)| ((*name).to_owned(), self.node(schema, home)))
             .collect();
         nodes.sort();
         nodes
     }
 
-    fn rules(&mut self, field: &Field<'v>) -> Rules {
-        let mut rules = Rules::default();
+    fn rules(&mut self, field: &Field<'v>, home: ResourceId) -> Rules {
+        let dialect = self.index.dialect(home);
+        let mut rules = Rules {
+            resource: home,
+            ..Rules::default()
+        };
         let members = field.members().unwrap_or_default();
+        if dialect.reference_alone()
+            && let Some((_, reference)) = members
+                .iter()
+                .find(|(name, value)| *name == "$ref" && value.value.as_str().is_some())
+        {
+            rules.reference = self.reference(reference, home);
+            return rules;
+        }
         let has = |name: &str| members.iter().any(|(n, _)| *n == name);
         for (keyword, value) in &members {
+            if !dialect.asserts(keyword) {
+                self.silent(keyword, value, home);
+                continue;
+            }
             match *keyword {
-                "type" => rules.types = types(value),
-                "enum" => {
-                    rules.allowed = value
-                        .value
-                        .as_array()
-                        .map_or_else(|| value.expected("an array"), |v| Some(owned(v)))
+                "$ref" => rules.reference = self.reference(value, home),
+                "$dynamicRef" => self.dynamic_reference(&mut rules, value, home),
+                "$schema" => drop(self.dialect_of(field).filter(|_| !dialect.is_openapi())),
+                "$id" | "$anchor" | "$dynamicAnchor" => drop(value.string()),
+                "allOf" => rules.all_of = self.nodes(value, home),
+                "anyOf" => rules.any_of = self.nodes(value, home),
+                "oneOf" => rules.one_of = self.nodes(value, home),
+                "not" => rules.not = Some(self.node(value, home)),
+                "if" => condition(&mut rules).test = self.node(value, home),
+                "then" if has("if") => condition(&mut rules).then = Some(self.node(value, home)),
+                "else" if has("if") => condition(&mut rules).otherwise = Some(self.node(value, home)),
+                // Without `if` they say nothing (core §10.2.2).
+                "then" | "else" => self.warn(value, "has no effect without `if`".into()),
+                "minContains" | "maxContains" if !has("contains") => {
+                    self.warn(value, "has no effect without `contains`".into());
                 }
-                "const" => rules.allowed = Some(owned(std::slice::from_ref(value.value))),
-                "$ref" => rules.reference = self.reference(value),
-                "allOf" => rules.all_of = self.nodes(value),
-                "anyOf" => rules.any_of = self.nodes(value),
-                "oneOf" => rules.one_of = self.nodes(value),
-                "not" => rules.not = Some(self.node(value)),
-                "if" => self.condition(&mut rules).test = self.node(value),
-                "then" if has("if") => self.condition(&mut rules).then = Some(self.node(value)),
-                "else" if has("if") => self.condition(&mut rules).otherwise = Some(self.node(value)),
-                // Without `if` they say nothing (core §10.2.2); with a condition around, a typing slip.
-                "then" | "else" => value.note("has no effect without `if`"),
-                "minContains" | "maxContains" if !has("contains") => value.note("has no effect without `contains`"),
-                _ if self.number_keyword(keyword, value, &mut rules) => {}
-                _ if self.string_keyword(keyword, value, &mut rules) => {}
-                _ if self.array_keyword(keyword, value, &mut rules) => {}
-                _ if self.object_keyword(keyword, value, &mut rules) => {}
-                _ if ANNOTATIONS.contains(keyword) || keyword.starts_with("x-") => {}
-                _ if UNSUPPORTED.contains(keyword) => value.note("is not supported by this version"),
-                _ => value.note("is not a keyword of JSON Schema 2020-12; name extensions `x-…`"),
+                "additionalItems"
+                    if !members
+                        .iter()
+                        .any(|(n, v)| *n == "items" && v.value.as_array().is_some()) =>
+                {
+                    self.warn(value, "has no effect without a list of `items`".into());
+                }
+                "discriminator" => self.discriminator(&mut rules, value, home),
+                "nullable" => rules.nullable = value.bool().unwrap_or(false),
+                _ => self.keyword(keyword, value, home, dialect, &mut rules),
             }
         }
+        self.close(&mut rules, field, dialect);
         rules
     }
 
-    fn condition<'r>(&self, rules: &'r mut Rules) -> &'r mut Condition {
-        rules.condition.get_or_insert(Condition {
-            test: 0,
-            then: None,
-            otherwise: None,
-        })
-    }
-
-    /// A reference within the schema: `#` and a JSON Pointer.
-    fn reference(&mut self, value: &Field<'v>) -> Option<NodeId> {
-        const EXPECTED: &str = "a reference within this schema such as \"#/$defs/item\"";
-        let Some(pointer) = value.value.as_str().and_then(|text| text.strip_prefix('#')) else {
-            return value.expected(EXPECTED);
-        };
-        let decoded = percent_decoded(pointer);
-        let Some(parsed) = decoded.as_deref().and_then(Pointer::parse) else {
-            return value.expected(EXPECTED);
-        };
-        let Some(target) = parsed.find(self.root.value) else {
-            value.note("refers to nothing in this schema");
-            return None;
-        };
-        let path = match decoded.as_deref() {
-            None | Some("") => self.root.path.clone(),
-            Some(pointer) => format!("{}#{pointer}", self.root.path),
-        };
-        Some(self.node(&Field {
-            value: target,
-            path,
-            faults: value.faults,
-        }))
-    }
-
-    fn number_keyword(&mut self, keyword: &str, value: &Field<'v>, rules: &mut Rules) -> bool {
-        if !matches!(
-            keyword,
-            "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf"
+    /// What takes two keywords together.
+    fn close(&mut self, rules: &mut Rules, field: &Field<'v>, dialect: Dialect) {
+        // OpenAPI 3.0.3: `nullable` adds to a `type` that stands beside it, and says nothing otherwise.
+        if rules.nullable
+            && let Some(types) = &mut rules.types
+        {
+            *types = types.union(super::Types::NULL);
+        }
+        if !dialect.is_openapi() {
+            return;
+        }
+        // A required property that is read-only is required of answers only (OpenAPI 3.0 §4.7.24.2).
+        if let (Some(object), Some(properties)) = (
+            &mut rules.object,
+            field
+                .value
+                .as_object()
+                .and_then(|o| o.get("properties"))
+                .and_then(Value::as_object),
         ) {
-            return false;
+            let read_only = |name: &String| properties.get(name).is_some_and(|schema| self.is_read_only(schema));
+            object.required.retain(|name| !read_only(name));
         }
-        let number = value.value.as_number().cloned().map(Number::into_owned);
-        if number.is_none() {
-            value.expected::<()>("a number");
-            return true;
-        }
-        let into = rules.number.get_or_insert_with(NumberRules::default);
-        match keyword {
-            "minimum" => into.minimum = number,
-            "maximum" => into.maximum = number,
-            "exclusiveMinimum" => into.above = number,
-            "exclusiveMaximum" => into.below = number,
-            _ if number.as_ref().is_some_and(Number::is_step) => into.multiple_of = number,
-            _ => value
-                .expected("a number above 0 of at most 18 digits")
-                .unwrap_or_default(),
-        }
-        true
     }
 
-    fn string_keyword(&mut self, keyword: &str, value: &Field<'v>, rules: &mut Rules) -> bool {
-        let into = rules.string.get_or_insert_with(StringRules::default);
-        match keyword {
-            "minLength" => into.chars_min = length(value),
-            "maxLength" => into.chars_max = length(value),
-            "pattern" => into.pattern = value.string().and_then(|text| pattern(value, text)),
-            "format" => {
-                let name = value.string().unwrap_or_default();
-                into.format = Format::NAMED
-                    .iter()
-                    .find(|(n, _)| *n == name)
-                    .map(|(_, format)| *format);
-                if !self.options.assert_formats {
-                    into.format = None;
-                } else if into.format.is_none() && !name.is_empty() {
-                    value.note(format!(
-                        "`{name}` can't be asserted by this version; set `requests.formats` to \"annotate\" to ignore formats"
-                    ));
-                }
+    fn is_read_only(&self, schema: &Value<'v>) -> bool {
+        let flag = |schema: &Value<'_>| schema.as_object().and_then(|o| o.get("readOnly")) == Some(&Value::Bool(true));
+        let target = schema.as_object().and_then(|o| o.get("$ref")).and_then(Value::as_str);
+        let target = target.and_then(|reference| self.index.resolve(0, reference).ok());
+        flag(schema) || target.is_some_and(|(target, _)| flag(target))
+    }
+
+    /// A keyword that asserts nothing: one that describes, one of another dialect, or none at all.
+    fn silent(&mut self, keyword: &str, value: &Field<'v>, home: ResourceId) {
+        if ANNOTATIONS.contains(&keyword) || keyword.starts_with("x-") {
+            return;
+        }
+        let dialect = self.index.dialect(home);
+        if matches!(keyword, "$recursiveRef") {
+            return self.cannot(value, home, "is not supported: use `$dynamicRef` of 2020-12".into());
+        }
+        let near = suggestion(keyword, &KEYWORDS);
+        let text = match near.is_empty() {
+            false if !KEYWORDS.contains(&keyword) => format!("is not a keyword of JSON Schema{near}"),
+            _ => {
+                let what = match dialect {
+                    Dialect::Draft202012 | Dialect::OpenApi31 => "JSON Schema 2020-12",
+                    Dialect::Draft7 => "JSON Schema draft 7",
+                    Dialect::OpenApi30 => "OpenAPI 3.0's schemas",
+                };
+                return self.warn(
+                    value,
+                    format!("`{keyword}` is not a keyword of {what}: it asserts nothing"),
+                );
             }
-            _ => return false,
-        }
-        true
-    }
-
-    fn array_keyword(&mut self, keyword: &str, value: &Field<'v>, rules: &mut Rules) -> bool {
-        let into = |rules: &'_ mut Rules, set: &mut dyn FnMut(&mut ArrayRules)| {
-            set(rules.array.get_or_insert_with(ArrayRules::default))
         };
-        match keyword {
-            "minItems" => into(rules, &mut |a| a.items_min = length(value)),
-            "maxItems" => into(rules, &mut |a| a.items_max = length(value)),
-            "uniqueItems" => into(rules, &mut |a| a.unique = value.bool().unwrap_or(false)),
-            "prefixItems" => {
-                let nodes = self.nodes(value);
-                into(rules, &mut |a| a.prefix = nodes.clone());
-            }
-            "items" => {
-                let node = self.node(value);
-                into(rules, &mut |a| a.items = Some(node));
-            }
-            "contains" => {
-                let node = self.node(value);
-                into(rules, &mut |a| contains(a).node = node);
-            }
-            "minContains" => into(rules, &mut |a| contains(a).least = length(value).unwrap_or(1)),
-            "maxContains" => into(rules, &mut |a| contains(a).most = length(value)),
-            _ => return false,
-        }
-        true
+        // A slip of the pen would be a rule that is not there.
+        self.cannot(value, home, text);
     }
 
-    fn object_keyword(&mut self, keyword: &str, value: &Field<'v>, rules: &mut Rules) -> bool {
-        let known = [
-            "minProperties",
-            "maxProperties",
-            "required",
-            "properties",
-            "patternProperties",
-            "additionalProperties",
-            "propertyNames",
-            "dependentRequired",
-            "dependentSchemas",
-        ];
-        if !known.contains(&keyword) {
-            return false;
-        }
-        let mut into = rules.object.take().unwrap_or_default();
-        match keyword {
-            "minProperties" => into.members_min = length(value),
-            "maxProperties" => into.members_max = length(value),
-            "required" => into.required = names(value),
-            "properties" => into.properties = self.named_nodes(value),
-            "patternProperties" => {
-                for (name, schema) in value.members().unwrap_or_default() {
-                    let node = self.node(&schema);
-                    into.patterns.extend(pattern(&schema, name).map(|regex| (regex, node)));
-                }
+    /// A reference within the document.
+    fn reference(&mut self, value: &Field<'v>, home: ResourceId) -> Option<NodeId> {
+        let Some(text) = value.value.as_str() else {
+            return value.expected("a reference within this schema such as \"#/$defs/item\"");
+        };
+        self.target(value, text, home)
+    }
+
+    pub(super) fn target(&mut self, at: &Field<'v>, reference: &str, home: ResourceId) -> Option<NodeId> {
+        match self.index.resolve(home, reference) {
+            Ok((target, target_home)) => {
+                let path = format!("{}#{}", self.document.path, reference.trim_start_matches('#'));
+                let field = Field {
+                    value: target,
+                    path,
+                    faults: at.faults,
+                };
+                Some(self.node(&field, target_home))
             }
-            "additionalProperties" => into.additional = Some(self.node(value)),
-            "propertyNames" => into.names = Some(self.node(value)),
-            "dependentRequired" => {
-                let members = value.members().unwrap_or_default();
-                into.dependent_required = members
-                    .iter()
-                    .map(|(name, list)| ((*name).to_owned(), names(list)))
-                    .collect();
+            Err(problem) => {
+                at.note(problem);
+                None
             }
-            _ => into.dependent_schemas = self.named_nodes(value),
         }
-        rules.object = Some(into);
-        true
+    }
+
+    /// Core §8.2.3.2: as `$ref`, unless it leads to a dynamic anchor; then the outermost resource on the way that has an
+    /// anchor of this name decides.
+    fn dynamic_reference(&mut self, rules: &mut Rules, value: &Field<'v>, home: ResourceId) {
+        let Some(text) = value.string() else { return };
+        let Some(fallback) = self.target(value, text, home) else {
+            return;
+        };
+        let mut dynamic = Dynamic {
+            fallback,
+            anchors: Vec::new(),
+        };
+        if let Some(name) = self.index.dynamic_name(home, text) {
+            self.has_dynamic = true;
+            for (resource, target) in self.index.dynamic_anchors(name) {
+                let field = Field {
+                    value: target,
+                    path: format!("{}#{name}", self.document.path),
+                    faults: value.faults,
+                };
+                let node = self.node(&field, resource);
+                dynamic.anchors.push((resource, node));
+            }
+        }
+        rules.dynamic = Some(dynamic);
+    }
+
+    pub(super) fn regex(&mut self, at: &Field<'v>, text: &str, home: ResourceId) -> Option<Regex> {
+        match Regex::new(text) {
+            Ok(regex) => Some(regex),
+            Err(error) => {
+                self.cannot(
+                    at,
+                    home,
+                    format!("is no pattern that can be matched in linear time: {error}"),
+                );
+                None
+            }
+        }
     }
 }
 
-fn contains(array: &mut ArrayRules) -> &mut Contains {
-    array.contains.get_or_insert(Contains {
-        node: 0,
-        least: 1,
-        most: None,
+fn condition(rules: &mut Rules) -> &mut Condition {
+    rules.condition.get_or_insert(Condition {
+        test: 0,
+        then: None,
+        otherwise: None,
     })
 }
 
-fn owned(values: &[Value<'_>]) -> Vec<Value<'static>> {
-    values.iter().map(|value| value.clone().into_owned()).collect()
-}
-
-fn types(value: &Field<'_>) -> Option<Types> {
-    const WORDS: &str =
-        "\"object\", \"array\", \"string\", \"number\", \"integer\", \"boolean\", \"null\" or an array of these";
-    let named = |text: &str| {
-        Types::NAMED
-            .iter()
-            .find(|(name, ..)| *name == text)
-            .map(|(_, types, _)| *types)
-    };
-    match value.value {
-        Value::String(text) => named(text).or_else(|| value.expected(WORDS)),
-        Value::Array(items) if !items.is_empty() => {
-            let all = items.iter().try_fold(Types::default(), |types, item| {
-                Some(types.union(named(item.as_str()?)?))
-            });
-            all.or_else(|| value.expected(WORDS))
-        }
-        _ => value.expected(WORDS),
-    }
-}
-
-fn length(value: &Field<'_>) -> Option<u64> {
-    let number = value.value.as_number().and_then(Number::as_u64);
-    number.or_else(|| value.expected("a whole number of at least 0"))
-}
-
-fn names(value: &Field<'_>) -> Vec<String> {
-    let list = value.list().unwrap_or_default();
-    list.iter()
-        .filter_map(|item| item.string().map(str::to_owned))
-        .collect()
-}
-
-/// A pattern in linear time. ECMA-262's look-around and back-references have no such form and are refused.
-fn pattern(at: &Field<'_>, text: &str) -> Option<Pattern> {
-    // The engine does not tell a program's size, but refuses one over its limit: the least limit that it takes.
-    let mut program_bytes = 512;
-    loop {
-        match RegexBuilder::new(text).size_limit(program_bytes).build() {
-            Ok(regex) => return Some(Pattern { regex, program_bytes }),
-            Err(_) if program_bytes < PATTERN_BYTES_MAX => program_bytes *= 2,
-            Err(error) => {
-                at.note(format!("is no pattern that can be matched in linear time: {error}"));
-                return None;
-            }
-        }
-    }
-}
-
-/// A URI fragment's percent-encodings decoded; `None` if they are malformed.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut nibble = || char::from(rest.next()?).to_digit(16);
-        let (high, low) = (nibble()?, nibble()?);
-        bytes.push(u8::try_from(high * 16 + low).ok()?);
-    }
-    String::from_utf8(bytes).ok()
-}
+/// Keywords that a misspelt one may have been.
+const KEYWORDS: [&str; 40] = [
+    "$ref",
+    "$id",
+    "$anchor",
+    "$defs",
+    "$schema",
+    "type",
+    "enum",
+    "const",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "if",
+    "then",
+    "else",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "format",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "items",
+    "prefixItems",
+    "contains",
+    "minProperties",
+    "maxProperties",
+    "required",
+    "properties",
+    "patternProperties",
+    "additionalProperties",
+    "propertyNames",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "dependentRequired",
+];

@@ -1,25 +1,52 @@
-//! JSON Schema (draft 2020-12): a schema compiled once at configure, checked against a parsed body with bounded work.
+//! JSON Schema compiled once, checked against a parsed value with bounded work: draft 2020-12, draft 7 by its `$schema`,
+//! and OpenAPI's dialects.
 //!
-//! A keyword that this version can't assert is a configuration error, never silently ignored; so is an unknown one,
-//! unless it starts with `x-`. References stay inside the document; nothing is ever fetched.
+//! References stay inside the document, by pointer, anchor or `$id`; nothing is ever fetched. A keyword that looks like a
+//! misspelt one is a configuration error; one that asserts nothing in its dialect is a warning. `$vocabulary` has no
+//! effect: the dialects that are known assert all that they have.
 
 mod check;
 mod compile;
+mod dialect;
 mod format;
+mod index;
+mod keywords;
+mod order;
 mod pins;
+mod regex;
+mod seen;
+mod uri;
 
 pub use check::Outcome;
-pub use compile::{Options, compile};
+pub use compile::{Compiler, Options, compile, compile_as};
+pub use dialect::Dialect;
 pub use pins::Cursor;
 
 use crate::json::{Number, Value};
-use format::Format;
-use regex_lite::Regex;
+use format::{Format, IntegerBits};
+use index::ResourceId;
+use regex::Regex;
+use std::sync::{Arc, OnceLock};
 
-/// A compiled schema: rules that refer to each other by position, so that recursive schemas are finite.
-#[derive(Debug, Default)]
+/// A compiled schema: a place in the rules of its document, which all schemas of that document share.
+#[derive(Debug, Clone)]
 pub struct Schema {
+    set: Arc<OnceLock<Set>>,
+    root: NodeId,
+}
+
+/// Rules that refer to each other by position, so that recursive schemas are finite.
+#[derive(Debug, Default)]
+struct Set {
     nodes: Vec<Node>,
+    /// Whether any rule asks on which way it was reached.
+    has_dynamic: bool,
+}
+
+impl Schema {
+    fn node(&self, id: NodeId) -> Option<&Node> {
+        self.set.get()?.nodes.get(id)
+    }
 }
 
 type NodeId = usize;
@@ -36,9 +63,14 @@ enum Node {
 /// The assertions of one schema object; what is absent asserts nothing.
 #[derive(Debug, Default)]
 struct Rules {
+    /// The resource that the schema belongs to.
+    resource: ResourceId,
     types: Option<Types>,
+    /// OpenAPI 3.0's flag; it is part of `types` once they are read.
+    nullable: bool,
     allowed: Option<Vec<Value<'static>>>,
     reference: Option<NodeId>,
+    dynamic: Option<Dynamic>,
     number: Option<NumberRules>,
     string: Option<StringRules>,
     array: Option<ArrayRules>,
@@ -48,6 +80,22 @@ struct Rules {
     one_of: Vec<NodeId>,
     not: Option<NodeId>,
     condition: Option<Condition>,
+    discriminator: Option<Discriminator>,
+    unevaluated_items: Option<NodeId>,
+}
+
+/// `$dynamicRef`: the anchors of its name, by resource.
+#[derive(Debug)]
+struct Dynamic {
+    fallback: NodeId,
+    anchors: Vec<(ResourceId, NodeId)>,
+}
+
+/// OpenAPI's: which branch a property's value means.
+#[derive(Debug)]
+struct Discriminator {
+    property: String,
+    meanings: Vec<(String, NodeId)>,
 }
 
 #[derive(Debug)]
@@ -64,20 +112,18 @@ struct NumberRules {
     above: Option<Number<'static>>,
     below: Option<Number<'static>>,
     multiple_of: Option<Number<'static>>,
-}
-
-/// A regular expression, with the bytes of its program: matching costs up to text times program.
-#[derive(Debug)]
-struct Pattern {
-    regex: Regex,
-    program_bytes: usize,
+    /// OpenAPI 3.0's flags.
+    minimum_exclusive: bool,
+    maximum_exclusive: bool,
+    /// The format `int32` or `int64`.
+    bits: Option<IntegerBits>,
 }
 
 #[derive(Debug, Default)]
 struct StringRules {
     chars_min: Option<u64>,
     chars_max: Option<u64>,
-    pattern: Option<Pattern>,
+    pattern: Option<Regex>,
     format: Option<Format>,
 }
 
@@ -96,6 +142,8 @@ struct Contains {
     node: NodeId,
     least: u64,
     most: Option<u64>,
+    /// Whether matching items count as evaluated.
+    marks: bool,
 }
 
 #[derive(Debug, Default)]
@@ -105,8 +153,11 @@ struct ObjectRules {
     required: Vec<String>,
     /// Sorted by name.
     properties: Vec<(String, NodeId)>,
-    patterns: Vec<(Pattern, NodeId)>,
+    patterns: Vec<(Regex, NodeId)>,
+    /// A pattern of a name could not be read, so no name is known to be undeclared.
+    opaque_patterns: bool,
     additional: Option<NodeId>,
+    unevaluated: Option<NodeId>,
     names: Option<NodeId>,
     dependent_required: Vec<(String, Vec<String>)>,
     dependent_schemas: Vec<(String, NodeId)>,

@@ -6,6 +6,7 @@
 //! a fault is only counted (shadow), don't ask.
 
 use super::format::Format;
+use super::regex::Regex;
 use super::{Node, NodeId, Rules, Schema, Types};
 
 /// Texts of at most this many characters are pinned: the shortest inputs that do harm have three (`'--`, `|id`).
@@ -31,12 +32,12 @@ impl Schema {
             schema: self,
             together: Vec::new(),
         };
-        cursor.enter(0);
+        cursor.enter(self.root);
         cursor
     }
 
     fn rules(&self, id: NodeId) -> Option<&Rules> {
-        match self.nodes.get(id) {
+        match self.node(id) {
             Some(Node::Rules(rules)) => Some(rules),
             _ => None,
         }
@@ -46,14 +47,16 @@ impl Schema {
         let Some(depth) = depth.checked_sub(1) else {
             return false;
         };
-        let rules = match self.nodes.get(id) {
+        let rules = match self.node(id) {
             Some(Node::Rules(rules)) => rules,
             Some(Node::Nothing) => return true,
             Some(Node::Anything) | None => return false,
         };
         let no_text = rules.types.is_some_and(|types| types.0 & Types::STRING.0 == 0);
         let by_text = rules.string.as_ref().is_some_and(|string| {
-            string.format.is_some_and(Format::pins) || string.chars_max.is_some_and(|most| most <= SHORT_CHARS_MAX)
+            string.format.is_some_and(Format::pins)
+                || string.chars_max.is_some_and(|most| most <= SHORT_CHARS_MAX)
+                || string.pattern.as_ref().is_some_and(Regex::pins)
         });
         let every =
             |branches: &[NodeId]| !branches.is_empty() && branches.iter().all(|branch| self.pins(*branch, depth));
@@ -143,6 +146,8 @@ mod tests {
                     "loose": { "anyOf": [ { "const": "x" }, { "type": "string" } ] },
                     "tags": { "prefixItems": [ { "const": "x" } ], "items": { "type": "string" } },
                     "nothing": false,
+                    "slug": { "pattern": "^[a-z0-9-]{1,40}$" },
+                    "prose": { "pattern": "[a-z]" },
                     "self": { "$ref": "#" }
                 },
                 "additionalProperties": { "format": "date" },
@@ -166,6 +171,8 @@ mod tests {
             ("tags/1", false),
             ("nothing", true),
             ("other", true),
+            ("slug", true),
+            ("prose", false),
             ("self/self/kind", true),
             ("self/self/mail", false),
             ("kind/deeper", false),
