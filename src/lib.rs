@@ -29,6 +29,7 @@ pub mod policy;
 
 // What is decided about, and what is decided.
 pub mod client;
+pub mod openapi;
 pub mod operation;
 pub mod path;
 pub mod reply;

@@ -281,7 +281,12 @@ impl<'v> Section<'v> {
 
     /// Notes every member that nobody asked for.
     pub fn finish(self) {
-        let known = self.known.into_inner();
+        self.note_unknown();
+    }
+
+    /// As [`Section::finish`], for a section that is borrowed; nothing may be asked for after it.
+    pub fn note_unknown(&self) {
+        let known = self.known.borrow();
         for (name, _) in self.object.iter().filter(|(name, _)| !known.contains(name)) {
             let path = member_path(&self.path, name);
             self.faults

@@ -20,13 +20,13 @@ mod threats;
 mod tokens;
 
 pub use field::ConfigError;
+pub(crate) use parameters::UNKNOWN as UNKNOWN_PARAMETERS;
 
 use crate::guard::quota::{By, Quota};
 use crate::guard::requests::RequestPolicy;
 use crate::guard::revocation::RevocationPolicy;
 use crate::guard::token::{Requirement, Source, TokenPolicy};
 use crate::json::{Limits, parse};
-use crate::operation::Router;
 use crate::policy::Policy;
 use crate::verdict::Mode;
 use field::{Faults, Field, Section};
@@ -79,8 +79,9 @@ fn read(root: Section<'_>) -> Option<Policy> {
     let clients = clients::clients(root.get("clients"));
     let requests = root.get("requests");
     let operations = root.get("operations");
+    let document = root.get("openapi");
     let threats_field = root.get("threats");
-    let declared = requests.is_some() || operations.is_some() || threats_field.is_some();
+    let declared = requests.is_some() || operations.is_some() || document.is_some() || threats_field.is_some();
     let (mut request_policy, request_extras) = requests::requests(requests);
     let tokens_field = root.get("tokens");
     let revocation_field = root.get("revocation");
@@ -100,10 +101,12 @@ fn read(root: Section<'_>) -> Option<Policy> {
         (None, _) => operations::Tokens::Off,
         (Some(_), tokens) => operations::Tokens::On(tokens.as_ref().map_or(Requirement::Required, |t| t.default)),
     };
-    let (operations, router) = match &operations {
-        Some(field) => operations::operations(field, request_extras.assert_formats, declared_tokens),
-        None => (Vec::new(), Router::default()),
-    };
+    let (operations, router) = operations::all(
+        document.as_ref(),
+        operations.as_ref(),
+        request_extras.assert_formats,
+        declared_tokens,
+    );
     let quotas = root
         .get("quotas")
         .map(|field| quotas::quotas(&field, &operations, tokens_field.is_some()))
@@ -117,7 +120,6 @@ fn read(root: Section<'_>) -> Option<Policy> {
     let login = root.get("login").and_then(|field| login::login(&field));
     let (style, rate_limit_fields) = replies::replies(root.get("replies"));
     let store_bytes = replies::store(root.get("store"));
-    root.unsupported(&["openapi"]);
     root.finish();
     Some(Policy {
         mode: global,

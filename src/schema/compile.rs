@@ -156,6 +156,10 @@ impl<'v> Compiler<'v> {
                 Node::Nothing
             }
             Value::Object(_) => Node::Rules(Box::new(self.rules(field, home))),
+            _ if self.index.dialect(home).is_openapi() => {
+                self.warn(field, "is no schema: it asserts nothing".into());
+                Node::Anything
+            }
             _ => {
                 field.expected::<()>("a schema: an object, true or false");
                 Node::Nothing

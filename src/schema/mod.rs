@@ -21,6 +21,7 @@ pub use check::Outcome;
 pub use compile::{Compiler, Options, compile, compile_as};
 pub use dialect::Dialect;
 pub use pins::Cursor;
+pub use uri::percent_decoded;
 
 use crate::json::{Number, Value};
 use format::{Format, IntegerBits};
