@@ -44,12 +44,16 @@ pub struct Compiler<'v> {
     has_dynamic: bool,
     /// Warnings by what they say: where it was first, and how many more there are.
     warnings: BTreeMap<String, (String, usize)>,
-    /// Schemas being compiled within each other.
-    depth: u32,
+    /// Schemas that were referred to and are still to be read: references chain longer than a stack is deep.
+    waiting: Vec<Waiting<'v>>,
 }
 
-/// Schemas compiled within each other; a reference goes one deeper. A chain as long as this is no schema of a request.
-const DEPTH_MAX: u32 = 400;
+/// A schema that has its place among the nodes, and is not read yet.
+struct Waiting<'v> {
+    id: NodeId,
+    field: Field<'v>,
+    home: ResourceId,
+}
 
 impl<'v> Compiler<'v> {
     /// A compiler for the schemas in `document`, which references point into.
@@ -63,7 +67,7 @@ impl<'v> Compiler<'v> {
             set: Arc::default(),
             has_dynamic: false,
             warnings: BTreeMap::new(),
-            depth: 0,
+            waiting: Vec::new(),
         };
         if let Some(named) = compiler.dialect_of(document) {
             compiler.index = Index::new(document.value, named);
@@ -82,6 +86,9 @@ impl<'v> Compiler<'v> {
     pub fn schema(&mut self, field: &Field<'v>) -> Schema {
         let home = self.index.home(field.value).unwrap_or(0);
         let root = self.node(field, home);
+        while let Some(Waiting { id, field, home }) = self.waiting.pop() {
+            self.fill(id, &field, home);
+        }
         Schema {
             set: Arc::clone(&self.set),
             root,
@@ -138,23 +145,41 @@ impl<'v> Compiler<'v> {
         }
     }
 
+    /// Compiles a schema where it stands. It recurses as deep as the text nests, to [`crate::json::DEPTH_CEILING`] at most.
     pub(super) fn node(&mut self, field: &Field<'v>, home: ResourceId) -> NodeId {
-        let place = std::ptr::from_ref(field.value);
-        if let Some(known) = self.known.get(&place) {
-            return *known;
+        let (id, is_new) = self.place(field);
+        if is_new {
+            self.fill(id, field, home);
         }
-        let home = self.index.home(field.value).unwrap_or(home);
+        id
+    }
+
+    /// As [`Compiler::node`], for a schema that stands elsewhere: it is read later.
+    fn node_later(&mut self, field: Field<'v>, home: ResourceId) -> NodeId {
+        let (id, is_new) = self.place(&field);
+        if is_new {
+            self.waiting.push(Waiting { id, field, home });
+        }
+        id
+    }
+
+    /// The node of a schema, and whether it is still to be read.
+    fn place(&mut self, field: &Field<'v>) -> (NodeId, bool) {
+        let text = std::ptr::from_ref(field.value);
+        if let Some(known) = self.known.get(&text) {
+            return (*known, false);
+        }
         let id = self.nodes.len();
         self.nodes.push(Node::Anything);
-        self.known.insert(place, id);
-        self.depth += 1;
+        self.known.insert(text, id);
+        (id, true)
+    }
+
+    fn fill(&mut self, id: NodeId, field: &Field<'v>, home: ResourceId) {
+        let home = self.index.home(field.value).unwrap_or(home);
         let node = match field.value {
             Value::Bool(true) => Node::Anything,
             Value::Bool(false) => Node::Nothing,
-            Value::Object(_) if self.depth > DEPTH_MAX => {
-                field.note(format!("expected a schema at most {DEPTH_MAX} references deep"));
-                Node::Nothing
-            }
             Value::Object(_) => Node::Rules(Box::new(self.rules(field, home))),
             _ if self.index.dialect(home).is_openapi() => {
                 self.warn(field, "is no schema: it asserts nothing".into());
@@ -165,11 +190,9 @@ impl<'v> Compiler<'v> {
                 Node::Nothing
             }
         };
-        self.depth -= 1;
         if let Some(place) = self.nodes.get_mut(id) {
             *place = node;
         }
-        id
     }
 
     pub(super) fn nodes(&mut self, field: &Field<'v>, home: ResourceId) -> Vec<NodeId> {
@@ -321,7 +344,7 @@ impl<'v> Compiler<'v> {
                     path,
                     faults: at.faults,
                 };
-                Some(self.node(&field, target_home))
+                Some(self.node_later(field, target_home))
             }
             Err(problem) => {
                 at.note(problem);
@@ -349,7 +372,7 @@ impl<'v> Compiler<'v> {
                     path: format!("{}#{name}", self.document.path),
                     faults: value.faults,
                 };
-                let node = self.node(&field, resource);
+                let node = self.node_later(field, resource);
                 dynamic.anchors.push((resource, node));
             }
         }

@@ -238,4 +238,17 @@ pub(crate) mod tests {
         let schema = compile(&field, Options { assert_formats: true });
         schema.unwrap_or_else(|| panic!("{:?}", faults.into_errors()))
     }
+
+    #[test]
+    fn references_may_chain_longer_than_a_stack_is_deep() {
+        let links: Vec<String> = (0..20_000)
+            .map(|i| format!(r##""s{i}":{{"$ref":"#/$defs/s{}"}}"##, i + 1))
+            .collect();
+        let text = format!(
+            r##"{{"$ref":"#/$defs/s0","$defs":{{{},"s20000":{{"type":"string"}}}}}}"##,
+            links.join(",")
+        );
+        // Compiled; a check that passes them all is over its bound, and says so.
+        assert_eq!(compiled(&text).check(&Value::Null), Outcome::TooCostly);
+    }
 }
