@@ -66,6 +66,10 @@ pub enum Counter {
     BanStarted,
     AttemptReserved,
     AttemptRefunded,
+    /// An attempt that failed or got no answer.
+    AttemptFailed,
+    /// An attempt that was not given back although it did not fail: too many were already.
+    AttemptKept,
     /// A write that lost against another worker's and was tried again.
     StoreRetry,
     /// An update that the host failed, or for which there was no place that may be taken.

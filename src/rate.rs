@@ -21,6 +21,19 @@ impl Instant {
         self.0 / NANOS_PER_SECOND
     }
 
+    pub fn from_milliseconds(milliseconds: u64) -> Self {
+        Self(milliseconds.saturating_mul(NANOS_PER_MILLISECOND))
+    }
+
+    pub fn milliseconds(self) -> u64 {
+        self.0 / NANOS_PER_MILLISECOND
+    }
+
+    /// The last whole millisecond.
+    pub fn whole_milliseconds(self) -> Self {
+        Self::from_milliseconds(self.milliseconds())
+    }
+
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(nanos(span)))
     }
@@ -32,6 +45,7 @@ impl Instant {
 }
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
+const NANOS_PER_MILLISECOND: u64 = 1_000_000;
 
 fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
@@ -61,6 +75,23 @@ impl Rate {
             unit: nanos(window).div_ceil(u64::from(limit.max(1))).max(1),
             burst: burst.max(1),
         }
+    }
+
+    fn in_steps(self, step: u64) -> Self {
+        let unit = self.unit.checked_next_multiple_of(step).unwrap_or(u64::MAX);
+        Self { unit, ..self }
+    }
+
+    /// The same for states kept in whole milliseconds, with `now` cut to them: never more is admitted.
+    #[must_use]
+    pub fn in_milliseconds(self) -> Self {
+        self.in_steps(NANOS_PER_MILLISECOND)
+    }
+
+    /// The same in whole seconds.
+    #[must_use]
+    pub fn in_seconds(self) -> Self {
+        self.in_steps(NANOS_PER_SECOND)
     }
 
     fn span(&self, units: u32) -> u64 {

@@ -1,10 +1,11 @@
 //! `login`.
 
-use super::common::{DAY, SECOND, YEAR, header_name, methods, section, statuses};
+use super::common::{DAY, MINUTE, SECOND, YEAR, header_name, methods, section, statuses};
 use super::field::{Field, Section, show_duration};
 use super::mode;
 use crate::guard::OnError;
-use crate::guard::login::{BanPolicy, BanScope, Failure, LoginPolicy};
+use crate::guard::login::{AccountPolicy, BanPolicy, BanScope, Failure, LoginPolicy};
+use crate::json::pointer::Pointer;
 use crate::operation::{Router, TEMPLATE_EXPECTED, parse_template};
 use crate::rate::Rate;
 use std::time::Duration;
@@ -18,6 +19,49 @@ fn rate(section: &Section<'_>, counted: &'static str, limit: u32, window: Durati
     Rate::new(limit, window, limit)
 }
 
+/// How many times the limit of attempts may be given back in its window, unless `refunds` says otherwise: room for an
+/// office behind one address.
+const REFUNDS_PER_ATTEMPT: u32 = 20;
+
+/// `client`: the attempts of one client, and how many may be given back.
+fn client(section: Option<Section<'_>>) -> (Rate, Rate) {
+    let count = |name| section.as_ref().and_then(|s| s.get(name)?.count(1, u32::MAX));
+    let window = section.as_ref().and_then(|s| s.get("window")?.duration(SECOND, YEAR));
+    let window = window.unwrap_or(15 * MINUTE);
+    let attempts = count("attempts").unwrap_or(5);
+    let refunds = count("refunds").unwrap_or(attempts.saturating_mul(REFUNDS_PER_ATTEMPT));
+    if let Some(section) = section {
+        section.finish();
+    }
+    let rate = |limit| Rate::new(limit, window, limit).in_milliseconds();
+    (rate(attempts), rate(refunds))
+}
+
+fn account(field: &Field<'_>) -> Option<AccountPolicy> {
+    let section = field.section()?;
+    let rate = rate(&section, "attempts", 20, 60 * MINUTE).in_milliseconds();
+    let pointer = |field: &Field<'_>| {
+        let pointer = field
+            .value
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .and_then(Pointer::parse);
+        pointer.or_else(|| field.expected("a JSON Pointer such as \"/username\""))
+    };
+    let from = match section.get("from") {
+        Some(field) => {
+            let list = field.list().unwrap_or_default();
+            if list.is_empty() {
+                field.note("expected at least one JSON Pointer such as \"/username\"");
+            }
+            list.iter().filter_map(pointer).collect()
+        }
+        None => ["/username", "/email"].into_iter().filter_map(Pointer::parse).collect(),
+    };
+    section.finish();
+    Some(AccountPolicy { rate, from })
+}
+
 pub fn login(field: &Field<'_>) -> Option<LoginPolicy> {
     let section = field.section()?;
     let operations = match section.get("operations") {
@@ -28,15 +72,19 @@ pub fn login(field: &Field<'_>) -> Option<LoginPolicy> {
             router
         }
     };
-    let minutes = |n: u64| Duration::from_secs(n * 60);
-    let client = match section.get("client").as_ref().and_then(Field::section) {
-        Some(client) => {
-            let rate = rate(&client, "attempts", 5, minutes(15));
-            client.finish();
-            rate
-        }
-        None => Rate::new(5, minutes(15), 5),
-    };
+    let client_field = section.get("client");
+    let (client, refunds) = client(client_field.as_ref().and_then(Field::section));
+    let account_field = section.get("account");
+    let account = account_field.as_ref().and_then(account);
+    let accounts_field = section.get("accounts_per_client");
+    let accounts = accounts_field.as_ref().and_then(Field::section).map(|section| {
+        let rate = rate(&section, "accounts", 10, 60 * MINUTE).in_seconds();
+        section.finish();
+        rate
+    });
+    if let (Some(field), None) = (&accounts_field, &account_field) {
+        field.note("needs `account`, whose `from` tells which account is tried");
+    }
     let ban = ban(section.get("ban"));
     let failure = failure(section.get("failure"));
     let on_error = section
@@ -44,11 +92,13 @@ pub fn login(field: &Field<'_>) -> Option<LoginPolicy> {
         .and_then(|f| f.one_of(&OnError::WORDS))
         .unwrap_or_default();
     let mode = mode(&section);
-    section.unsupported(&["account", "accounts_per_client"]);
     section.finish();
     Some(LoginPolicy {
         operations,
         client,
+        refunds,
+        account,
+        accounts,
         ban,
         failure,
         on_error,

@@ -95,6 +95,17 @@ pub fn summary(policy: &Policy) -> Vec<String> {
             on_error(login.on_error),
             shadow(login.mode, policy),
         ));
+        if let Some(account) = &login.account {
+            let spraying = if login.accounts.is_some() {
+                ", and so do accounts of one client"
+            } else {
+                ""
+            };
+            lines.push(format!(
+                "  attempts at one account have a limit, told by {} pointer(s){spraying}",
+                account.from.len()
+            ));
+        }
     }
     if let Some(tokens) = &policy.tokens {
         let default = match tokens.default {
@@ -148,7 +159,7 @@ pub fn summary(policy: &Policy) -> Vec<String> {
     if lines.is_empty() {
         lines.push("nothing: every guard is off".to_owned());
     }
-    if policy.requests.is_some() {
+    if policy.requests.is_some() || policy.login.as_ref().is_some_and(|login| login.asks_body()) {
         lines.push(match policy.hold {
             Hold::StopIteration => "needs `allow_on_headers_stop_iteration: true` on the filter (Envoy 1.35 or later), or requests with a body hang".to_owned(),
             Hold::BufferFilter => "needs `envoy.filters.http.buffer` right after the filter, or the backend sees requests before their verdict".to_owned(),

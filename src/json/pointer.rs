@@ -25,6 +25,35 @@ impl Pointer {
         Some(Self { tokens })
     }
 
+    /// The one token of a pointer to a member of the document itself, such as `username` of `/username`.
+    pub fn only_token(&self) -> Option<&str> {
+        match self.tokens.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// How many members there are that `same` takes for the one that this points to, itself included.
+    pub fn spellings(&self, value: &Value<'_>, same: impl Fn(&str, &str) -> bool) -> usize {
+        let mut here = vec![value];
+        for token in &self.tokens {
+            let mut next = Vec::new();
+            for value in here {
+                match value {
+                    Value::Object(object) => {
+                        next.extend(object.iter().filter(|(name, _)| same(name, token)).map(|(_, v)| v))
+                    }
+                    Value::Array(items) if is_array_index(token) => {
+                        next.extend(token.parse::<usize>().ok().and_then(|at| items.get(at)));
+                    }
+                    _ => {}
+                }
+            }
+            here = next;
+        }
+        here.len()
+    }
+
     /// The value at this place, if there is one.
     pub fn find<'v, 'a>(&self, value: &'v Value<'a>) -> Option<&'v Value<'a>> {
         let mut here = value;

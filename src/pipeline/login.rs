@@ -4,7 +4,7 @@ use super::{Pipeline, Response};
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::guard::OnError;
-use crate::guard::login::{BanScope, LoginPolicy, Outcome, Refusal};
+use crate::guard::login::{BanScope, LoginPolicy, Outcome, Refusal, name};
 use crate::host::Host;
 use crate::rate::Instant;
 use crate::store::{Fingerprint, StoreError, Table, View};
@@ -45,6 +45,34 @@ impl Pipeline {
         })
     }
 
+    /// The login policy, if the body of this request tells the account that is tried.
+    pub(super) fn names_account<'e>(&self, engine: &'e Engine) -> Option<&'e LoginPolicy> {
+        let policy = engine.policy.login.as_ref().filter(|policy| policy.asks_body())?;
+        (self.is_login && !self.exempt && self.client.is_some()).then_some(policy)
+    }
+
+    /// Takes the accounts from a login's body.
+    pub(super) fn read_accounts(&mut self, host: &dyn Host, engine: &Engine, body: &[u8]) -> Result<(), Denial> {
+        let Some(policy) = self.names_account(engine) else {
+            return Ok(());
+        };
+        let from = policy.account.as_ref().map_or(&[][..], |account| &account.from);
+        let content_type = match self.head.single("content-type") {
+            Ok(content_type) => content_type,
+            // Two types are none that can be relied on.
+            Err(_) => Some(&b""[..]),
+        };
+        let denial = match name::accounts(from, content_type, body) {
+            Ok(accounts) => {
+                self.accounts = accounts;
+                return Ok(());
+            }
+            Err(name::Fault::Missing) => Reason::AccountMissing,
+            Err(name::Fault::Invalid) => Reason::AccountInvalid,
+        };
+        self.refuse(host, policy.mode.unwrap_or(engine.policy.mode), denial.into())
+    }
+
     pub(super) fn reserve_attempt(&mut self, host: &dyn Host, engine: &Engine) -> Result<(), Denial> {
         let (Some(policy), Some(table), Some(client)) = (&engine.policy.login, &engine.table, self.client) else {
             return Ok(());
@@ -52,14 +80,15 @@ impl Pipeline {
         if !self.is_login || self.exempt {
             return Ok(());
         }
-        let key = policy.key(table, client);
-        let denial = match policy.reserve(table, host, key) {
+        let denial = match policy.reserve(table, host, client, &self.accounts) {
             Ok(reservation) => {
                 self.reservation = Some(reservation);
                 return Ok(());
             }
             Err(Refusal::Banned(left)) => Reason::ClientBanned.retry_after(left),
             Err(Refusal::Limited(left)) => Reason::LoginLimited.retry_after(left),
+            Err(Refusal::Spraying(left)) => Reason::LoginSpraying.retry_after(left),
+            Err(Refusal::Account(left)) => Reason::AccountLimited.retry_after(left),
             Err(Refusal::Store(_)) if policy.on_error == OnError::Allow => return Ok(()),
             Err(Refusal::Store(_)) => Reason::StoreUnavailable.into(),
         };
@@ -73,7 +102,7 @@ impl Pipeline {
             && let (Some(policy), Some(table)) = (&self.engine.policy.login, &self.engine.table)
         {
             let outcome = policy.outcome(response.status, response.header);
-            policy.settle(table, host, reservation, outcome);
+            policy.settle(table, host, &reservation, outcome);
         }
     }
 
@@ -82,7 +111,7 @@ impl Pipeline {
         if let Some(reservation) = self.reservation.take()
             && let (Some(policy), Some(table)) = (&self.engine.policy.login, &self.engine.table)
         {
-            policy.settle(table, host, reservation, Outcome::Count);
+            policy.settle(table, host, &reservation, Outcome::Count);
         }
     }
 }

@@ -83,6 +83,8 @@ pub struct Pipeline {
     exempt: bool,
     operation: Option<usize>,
     is_login: bool,
+    /// The accounts that a login names.
+    accounts: Vec<String>,
     plan: Option<BodyPlan>,
     body: Body,
     standings: Vec<Standing>,
@@ -124,6 +126,7 @@ impl Pipeline {
             exempt: false,
             operation: None,
             is_login: false,
+            accounts: Vec::new(),
             plan: None,
             body: Body::Coming,
             standings: Vec::new(),

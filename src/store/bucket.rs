@@ -38,6 +38,8 @@ pub struct Name {
     pub crowd: Option<u64>,
     /// Tells uses apart for who looks at every slot.
     pub kind: u8,
+    /// Seats that records of this kind may take; beyond, they make room for each other.
+    pub most: usize,
 }
 
 /// Where a record stands, or would be put; good for the bucket as it was when it was found.
@@ -159,6 +161,8 @@ impl Bucket {
     /// crowd's. `None` if every seat is held and there is no crowd for this use.
     pub fn seat(&self, name: &Name, now: Instant) -> Option<Seat> {
         let mut victim: Option<(usize, Instant)> = None;
+        let mut own_kind: Option<(usize, Instant)> = None;
+        let mut alike = 0_usize;
         for (at, slot) in self.slots().iter().take(SLOTS).enumerate() {
             let fingerprint = word(slot, 0);
             if fingerprint == name.fingerprint {
@@ -169,11 +173,17 @@ impl Bucket {
                 0 => (Instant::EPOCH, false),
                 _ => (seconds(slot, AT_IDLE), seconds(slot, AT_HELD) > now),
             };
+            if fingerprint != 0 && slot.get(AT_KIND) == Some(&name.kind) {
+                alike = alike.saturating_add(1);
+                if !held && own_kind.is_none_or(|(_, nearest)| idle_at < nearest) {
+                    own_kind = Some((at, idle_at));
+                }
+            }
             if !held && victim.is_none_or(|(_, nearest)| idle_at < nearest) {
                 victim = Some((at, idle_at));
             }
         }
-        match victim {
+        match if alike >= name.most { own_kind } else { victim } {
             Some((at, idle_at)) => {
                 let taking = if idle_at <= now { Taking::Free } else { Taking::Evicting };
                 Some(Seat { at, taking })
@@ -231,6 +241,7 @@ mod tests {
             fingerprint,
             crowd: Some(7_000),
             kind: 3,
+            most: SLOTS,
         }
     }
 
@@ -338,6 +349,23 @@ mod tests {
             Instant::from_seconds(150),
             Taking::Evicting,
         );
+    }
+
+    #[test]
+    fn a_kind_takes_no_more_seats_than_it_may() {
+        let mut bucket = Bucket::default();
+        place(&mut bucket, 1, record(110, 0), NOW, Taking::Free);
+        for i in 0..100 {
+            let pair = Name {
+                kind: 4,
+                most: 12,
+                ..name(100 + i)
+            };
+            let seat = bucket.seat(&pair, NOW).unwrap();
+            bucket.put(seat, &pair, &record(9_000, 0));
+        }
+        assert_eq!(bucket.records().filter(|(kind, _)| *kind == 4).count(), 12);
+        assert!(bucket.find(1).is_some());
     }
 
     /// A small deterministic generator over whole cells: no bytes panic, and a held record stays.

@@ -72,6 +72,15 @@ impl Use<'_> {
         }
     }
 
+    /// Seats of a bucket that records of this use may take. Pairs last for weeks and come with every new account of one
+    /// client: they may not crowd out what else stands there.
+    const fn most(self) -> usize {
+        match self {
+            Use::Pair => SLOTS / 4,
+            _ => SLOTS,
+        }
+    }
+
     /// Whom newcomers are counted as where every seat is held. No secret and not of a client's choosing, so FNV-1a will
     /// do. Uses that say something of one client alone have no crowd.
     fn crowd(self) -> Option<u64> {
@@ -161,6 +170,12 @@ impl View {
 }
 
 impl Fingerprint {
+    /// 16 bits of it, never zero: for short lists within a record.
+    pub fn mark(self) -> u16 {
+        let [low, high, ..] = self.name.fingerprint.to_le_bytes();
+        u16::from_le_bytes([low, high]).max(1)
+    }
+
     /// The same name for maps beside the table.
     pub fn key(self) -> u128 {
         u128::from(self.home.0) << 64 | u128::from(self.name.fingerprint)
@@ -231,6 +246,7 @@ impl Table {
                 // Zero marks a free slot.
                 fingerprint: hasher.finish().max(1),
                 crowd: purpose.crowd(),
+                most: purpose.most(),
                 kind: purpose.kind(),
             },
         }

@@ -8,6 +8,7 @@
     clippy::string_slice
 )]
 
+mod accounts;
 mod attacks;
 mod clients;
 mod cost;

@@ -1,0 +1,150 @@
+//! What is remembered of one client's attempts, and how long bans last.
+
+use super::LoginPolicy;
+use crate::rate::{Decision, Instant};
+use crate::store::Record;
+use std::time::Duration;
+
+/// How long bans last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BanPolicy {
+    /// Bans end at whole seconds: the first is up to one second shorter than this.
+    pub first: Duration,
+    /// What each further ban is multiplied by, 1 to 10.
+    pub factor: u32,
+    pub longest: Duration,
+    /// Quiet after a ban's end that makes the next one the first again.
+    pub forget: Duration,
+    pub scope: BanScope,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BanScope {
+    /// A ban refuses login operations.
+    #[default]
+    Login,
+    /// A ban refuses every request of the client.
+    All,
+}
+
+impl BanPolicy {
+    /// The length of the ban after `earlier` ones.
+    pub fn length(&self, earlier: u8) -> Duration {
+        let factor = self.factor.checked_pow(u32::from(earlier)).unwrap_or(u32::MAX);
+        self.first.saturating_mul(factor).min(self.longest.max(self.first))
+    }
+}
+
+/// A client's attempts. `reserved` decides who gets in, `failed` about bans, `refunded` bounds what is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Attempts {
+    pub reserved: Instant,
+    pub failed: Instant,
+    pub refunded: Instant,
+    pub banned_until: Instant,
+    /// How many bans in a row, at most 255.
+    pub bans: u8,
+}
+
+/// Why a client gets no attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    Banned(Duration),
+    /// Banned from now on.
+    BanStarts(Duration),
+    Limited(Duration),
+}
+
+const LOW_48: u64 = (1 << 48) - 1;
+
+/// Milliseconds in 48 bits: until the year 10889, then the latest there is.
+pub fn pack(instant: Instant, above: u16) -> u64 {
+    instant.milliseconds().min(LOW_48) | u64::from(above) << 48
+}
+
+pub fn unpack(word: u64) -> (Instant, u16) {
+    let above = u16::try_from(word >> 48).unwrap_or(u16::MAX);
+    (Instant::from_milliseconds(word & LOW_48), above)
+}
+
+impl Attempts {
+    pub fn of(record: Option<Record>) -> Self {
+        let [a, b, c] = record.map_or([0; 3], |record| record.words);
+        let ((reserved, low), (failed, high), (refunded, bans)) = (unpack(a), unpack(b), unpack(c));
+        Self {
+            reserved,
+            failed,
+            refunded,
+            banned_until: Instant::from_seconds(u64::from(high) << 16 | u64::from(low)),
+            bans: u8::try_from(bans & 0xFF).unwrap_or(u8::MAX),
+        }
+    }
+
+    pub fn record(&self, policy: &LoginPolicy) -> Record {
+        let seconds = u32::try_from(self.banned_until.seconds()).unwrap_or(u32::MAX);
+        let [low, high] = [seconds & 0xFFFF, seconds >> 16].map(|half| u16::try_from(half).unwrap_or(u16::MAX));
+        let forgotten = if self.bans > 0 {
+            self.banned_until.plus(policy.ban.forget)
+        } else {
+            Instant::EPOCH
+        };
+        Record {
+            words: [
+                pack(self.reserved, low),
+                pack(self.failed, high),
+                pack(self.refunded, self.bans.into()),
+            ],
+            idle_at: self.reserved.max(self.failed).max(self.refunded).max(forgotten),
+            held_until: self.banned_until.max(policy.client.refused_until(self.reserved)),
+        }
+    }
+
+    pub fn ban_left(&self, now: Instant) -> Option<Duration> {
+        (self.banned_until > now).then(|| self.banned_until.since(now))
+    }
+
+    /// Whether nothing is known or suspected against the client: no failure, and no attempt without an answer yet.
+    pub fn is_clean(&self, now: Instant) -> bool {
+        self.failed == Instant::EPOCH && self.bans == 0 && self.reserved <= now
+    }
+
+    /// Takes an attempt. `alone`: the record is this client's and not the crowd's, which is never banned.
+    pub fn reserve(&mut self, policy: &LoginPolicy, now: Instant, alone: bool) -> Result<(), Stop> {
+        if let Some(left) = self.ban_left(now) {
+            return Err(Stop::Banned(left));
+        }
+        match policy.client.take(self.reserved, now, 1) {
+            Decision::Admit { state, .. } => {
+                self.reserved = state;
+                Ok(())
+            }
+            Decision::Refuse { retry_after } => match policy.client.take(self.failed, now, 1) {
+                Decision::Refuse { .. } if alone => {
+                    let quiet_over = self.banned_until.plus(policy.ban.forget) <= now;
+                    let earlier = if quiet_over { 0 } else { self.bans };
+                    self.bans = earlier.saturating_add(1);
+                    let end = now.plus(policy.ban.length(earlier)).seconds();
+                    self.banned_until = Instant::from_seconds(end);
+                    Err(Stop::BanStarts(self.banned_until.since(now)))
+                }
+                _ => Err(Stop::Limited(retry_after)),
+            },
+        }
+    }
+
+    /// Gives an attempt back, if no more than the bound were given back already; says whether it did.
+    pub fn refund(&mut self, policy: &LoginPolicy, now: Instant) -> bool {
+        match policy.refunds.take(self.refunded, now, 1) {
+            Decision::Admit { state, .. } => {
+                self.refunded = state;
+                self.reserved = policy.client.refund(self.reserved, 1);
+                true
+            }
+            Decision::Refuse { .. } => false,
+        }
+    }
+
+    pub fn count(&mut self, policy: &LoginPolicy, now: Instant) {
+        self.failed = policy.client.charge(self.failed, now, 1);
+    }
+}

@@ -1,0 +1,211 @@
+//! Attempts at accounts: slowed down for strangers, open to their owners, whatever a guesser tries.
+
+use crate::scene::{Request, Scene, header, post_json, request};
+use portcullis::host::Counter;
+
+const POLICY: &str = r#"{ "login": {
+  "client": { "attempts": 5, "window": "15m", "refunds": 20 },
+  "account": { "attempts": 20, "window": "1h", "from": ["/username", "/email"] },
+  "accounts_per_client": { "accounts": 3, "window": "1h" } } }"#;
+
+const LOOSE: &str = r#"{ "login": {
+  "client": { "attempts": 1000, "window": "1m", "refunds": 1000 },
+  "account": { "attempts": 20, "window": "1h" }, "accounts_per_client": { "accounts": 3, "window": "1h" } } }"#;
+
+fn guess(name: &str) -> Request {
+    post_json("/login", &format!(r#"{{"username":"{name}","password":"x"}}"#))
+}
+
+/// The next of many clients, none of which was seen before.
+fn from(scene: &Scene, client: u32) {
+    scene
+        .host
+        .set_address(&format!("198.18.{}.{}:1", client >> 8, client & 255));
+}
+
+#[test]
+fn an_account_is_slowed_down_for_all_strangers_together_in_any_spelling() {
+    let scene = Scene::new(POLICY);
+    let spellings = ["ann", "ANN", " ann ", "\\u0061nn", "ａｎｎ", "a\u{200B}nn"];
+    for i in 0..20 {
+        from(&scene, i / 4);
+        let name = spellings[usize::try_from(i).unwrap() % spellings.len()];
+        scene.allowed(&guess(name)).responds(401);
+    }
+    from(&scene, 0);
+    scene.denied(&guess("ann"), "account_limited");
+    let form = request("POST", "/login")
+        .field("content-type", "application/x-www-form-urlencoded")
+        .body("username=Ann&password=x");
+    let reply = scene.denied(&form, "account_limited");
+    assert_eq!((reply.status, header(&reply, "retry-after")), (429, Some("180")));
+    // Another account of the same client goes on, and what was refused cost the client nothing.
+    scene.allowed(&guess("bob")).responds(401);
+    scene.pass(179);
+    from(&scene, 1);
+    scene.denied(&guess("ann"), "account_limited");
+    scene.pass(1);
+    scene.allowed(&guess("ann")).responds(401);
+}
+
+#[test]
+fn strangers_do_not_lock_the_owner_out() {
+    let scene = Scene::new(POLICY);
+    from(&scene, 9_999);
+    scene.allowed(&guess("ann")).responds(200);
+    for i in 0..500 {
+        from(&scene, i);
+        let exchange = scene.send(&guess("ann"));
+        if exchange.verdict() == crate::scene::Verdict::Allowed {
+            exchange.responds(401);
+        }
+    }
+    // The owner from where he has been before: any time, and with mistakes.
+    from(&scene, 9_999);
+    for status in [200, 401, 401, 200, 200] {
+        scene.allowed(&guess("ann")).responds(status);
+    }
+}
+
+#[test]
+fn who_was_never_seen_failing_draws_on_a_reserve() {
+    let scene = Scene::new(POLICY);
+    for i in 0..20 {
+        from(&scene, i / 4);
+        scene.allowed(&guess("ann")).responds(401);
+    }
+    from(&scene, 3);
+    scene.denied(&guess("ann"), "account_limited");
+    // The owner from a new place, while strangers are at it.
+    from(&scene, 77);
+    scene.allowed(&guess("ann")).responds(200);
+    // A guesser with fresh addresses has the reserve to share, no more.
+    let mut passed = 0;
+    for i in 1_000..2_000 {
+        from(&scene, i);
+        let exchange = scene.send(&guess("ann"));
+        if exchange.verdict() == crate::scene::Verdict::Allowed {
+            exchange.responds(401);
+            passed += 1;
+        }
+    }
+    assert_eq!(passed, 20);
+}
+
+#[test]
+fn never_more_than_a_hundred_failures_in_a_row() {
+    let scene = Scene::new(POLICY);
+    let mut failures = 0;
+    for hour in 0..20_u32 {
+        for i in 0..40 {
+            from(&scene, hour * 40 + i);
+            let exchange = scene.send(&guess("ann"));
+            if exchange.verdict() == crate::scene::Verdict::Allowed {
+                exchange.responds(401);
+                failures += 1;
+            }
+        }
+        scene.pass(3600);
+    }
+    assert_eq!(failures, 100);
+    from(&scene, 60_000);
+    scene.denied(&guess("ann"), "account_limited");
+}
+
+#[test]
+fn known_and_unknown_accounts_get_the_same_answers() {
+    let answers = |known: bool| {
+        let scene = Scene::new(POLICY);
+        if known {
+            from(&scene, 9_999);
+            scene.allowed(&guess("ann")).responds(200);
+        }
+        let mut answers = Vec::new();
+        for i in 0..60 {
+            from(&scene, i / 6);
+            let exchange = scene.send(&guess("ann"));
+            answers.push(exchange.verdict());
+            if exchange.verdict() == crate::scene::Verdict::Allowed {
+                exchange.responds(401);
+            }
+        }
+        answers
+    };
+    assert_eq!(answers(true), answers(false));
+}
+
+#[test]
+fn a_sprayer_is_stopped_at_the_fourth_account() {
+    let scene = Scene::new(LOOSE);
+    for name in ["ann", "bob", "cid"] {
+        scene.allowed(&guess(name)).responds(401);
+    }
+    let reply = scene.denied(&guess("dan"), "login_spraying");
+    assert_eq!(header(&reply, "retry-after"), Some("1200"));
+    // Those that it tried already are a matter of the other limits.
+    scene.allowed(&guess("ann")).responds(401);
+    scene.allowed(&guess("BOB")).responds(401);
+    // Accounts that turn out to be its own do not count; nor does an own login open the way to others.
+    scene.denied(&guess("dan"), "login_spraying");
+    from(&scene, 5);
+    for name in ["a1", "a2", "a3", "a4", "a5"] {
+        scene.allowed(&guess(name)).responds(200);
+    }
+    for name in ["ann", "bob", "cid"] {
+        scene.allowed(&guess(name)).responds(401);
+    }
+    scene.denied(&guess("dan"), "login_spraying");
+}
+
+#[test]
+fn a_login_that_names_no_account_is_refused_before_it_costs_anything() {
+    let scene = Scene::new(POLICY);
+    for (body, code) in [
+        (r#"{"password":"x"}"#, "account_missing"),
+        (r#"{"username":""}"#, "account_invalid"),
+        (r#"{"username":7}"#, "account_invalid"),
+        (r#"{"username":"a","username":"b"}"#, "account_invalid"),
+        (r#"{"username":"a","Username":"b"}"#, "account_invalid"),
+        ("{", "account_invalid"),
+    ] {
+        scene.denied(&post_json("/login", body), code);
+    }
+    scene.denied(&request("POST", "/login"), "account_missing");
+    scene.denied(
+        &request("POST", "/login")
+            .field("content-type", "text/plain")
+            .body(r#"{"username":"a"}"#),
+        "account_missing",
+    );
+    scene.denied(&post_json("/login", &" ".repeat(70_000)), "body_too_large");
+    assert_eq!(scene.host.counted(Counter::AttemptReserved), 0);
+    // Every pointer that is there counts.
+    for _ in 0..4 {
+        scene
+            .allowed(&post_json("/login", r#"{"username":"u","email":"E@x.y"}"#))
+            .responds(401);
+    }
+    from(&scene, 1);
+    for _ in 0..4 {
+        scene
+            .allowed(&post_json("/login", r#"{"email":"e@X.y"}"#))
+            .responds(401);
+    }
+}
+
+#[test]
+fn a_policy_that_knows_no_failure_is_still_a_bound() {
+    let scene = Scene::new(POLICY);
+    let mut passed = 0;
+    for _ in 0..200 {
+        let exchange = scene.send(&guess("ann"));
+        if exchange.verdict() == crate::scene::Verdict::Allowed {
+            // Not in `failure.statuses`: each is given back, up to `refunds`.
+            exchange.responds(404);
+            passed += 1;
+        }
+    }
+    assert_eq!(passed, 25);
+    assert_eq!(scene.host.counted(Counter::AttemptKept), 5);
+    assert_eq!(scene.host.counted(Counter::BanStarted), 0);
+}
