@@ -4,6 +4,7 @@
 mod revocation;
 
 use crate::callout::{Answer, Callout};
+use crate::guard::login;
 use crate::guard::revocation::Learnt;
 use crate::guard::token::KeySource;
 use crate::host::{Counter, Host, HostError, Level};
@@ -53,6 +54,13 @@ impl Engine {
         Signatures {
             host,
             proved: self.proved,
+        }
+    }
+
+    /// Looks through a part of the table, for what is measured of it.
+    pub fn survey(&self, host: &dyn Host) {
+        if let Some(table) = &self.table {
+            table.survey(host, login::banned_until);
         }
     }
 

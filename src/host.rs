@@ -17,6 +17,8 @@ pub enum Cell {
     HashKey,
     /// How many buckets have been made.
     BucketCount,
+    /// How far the table has been looked through.
+    Survey,
     /// A bucket of the table.
     Bucket(u32),
     /// What there is of the revocation feed.
@@ -64,6 +66,8 @@ pub enum Counter {
     /// What became of a request at the quota at this position of the configuration.
     Quota(QuotaEvent, usize),
     BanStarted,
+    /// A ban that has ended, counted within a round of the survey (`store::survey`).
+    BanExpired,
     AttemptReserved,
     AttemptRefunded,
     /// An attempt that failed or got no answer.
@@ -113,6 +117,12 @@ pub enum Gauge {
     FeedAge,
     /// What the feed names, ended or not.
     FeedEntries,
+    /// Seats of the table, those that say something, and those of clients that must not be forgotten.
+    StoreSlots,
+    StoreUsed,
+    StoreHeld,
+    /// Clients that are banned.
+    BansActive,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -343,6 +343,7 @@ impl Plugin {
                 self.shared.ask(&engine, need);
             }
             self.shared.listen(&engine);
+            engine.survey(&self.shared.host);
         }
     }
 

@@ -125,7 +125,7 @@ impl Policy {
     /// Whether the plugin needs a tick: to fetch keys, and to hear what other workers were answered.
     pub fn asks_tick(&self) -> bool {
         let remote = |tokens: &TokenPolicy| tokens.providers.iter().any(|p| matches!(p.keys, KeySource::Remote(_)));
-        self.tokens.as_ref().is_some_and(remote) || self.revocation.is_some()
+        self.tokens.as_ref().is_some_and(remote) || self.asks_store()
     }
 
     /// How often it is looked for what is due.

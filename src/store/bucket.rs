@@ -150,7 +150,6 @@ impl Bucket {
         own.into_iter().find(|slot| word(slot, 0) == fingerprint).map(record_of)
     }
 
-    #[cfg(test)]
     /// Every record that is there, with its kind; the crowd's are left out.
     pub fn records(&self) -> impl Iterator<Item = (u8, Record)> {
         let taken = self.slots().iter().take(SLOTS).filter(|slot| word(slot, 0) != 0);

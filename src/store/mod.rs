@@ -9,7 +9,10 @@
 mod bucket;
 pub mod document;
 pub mod lease;
+#[cfg(test)]
+mod model;
 mod open;
+mod survey;
 
 pub use open::shared_key;
 

@@ -105,6 +105,11 @@ struct Named {
     from: From,
 }
 
+/// The end of the ban that a slot of this kind tells of, for whoever looks through the table.
+pub fn banned_until(kind: u8, record: &Record) -> Option<Instant> {
+    (kind == Use::Login.kind()).then(|| Attempts::of(Some(*record)).banned_until)
+}
+
 impl LoginPolicy {
     pub fn key(&self, table: &Table, client: Client) -> Fingerprint {
         let client = client.key();

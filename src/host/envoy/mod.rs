@@ -95,6 +95,7 @@ impl Envoy {
         let others = [
             Counter::Allowed,
             Counter::BanStarted,
+            Counter::BanExpired,
             Counter::AttemptReserved,
             Counter::AttemptRefunded,
             Counter::AttemptFailed,
@@ -136,6 +137,7 @@ impl Envoy {
         // Writing to a string does not fail.
         let _ = match cell {
             Cell::HashKey => key.write_str("key"),
+            Cell::Survey => key.write_str("survey"),
             Cell::BucketCount => key.write_str("count"),
             Cell::Bucket(bucket) => write!(key, "{bucket}"),
             Cell::FeedHead => key.write_str("feed"),
@@ -172,6 +174,7 @@ fn name(counter: Counter, quotas: &[String]) -> String {
         Counter::Shadowed(reason) => format!("portcullis.shadowed.{}", reason.code()),
         Counter::Allowed => "portcullis.allowed".to_owned(),
         Counter::BanStarted => "portcullis.login.bans".to_owned(),
+        Counter::BanExpired => "portcullis.login.bans_expired".to_owned(),
         Counter::AttemptReserved => "portcullis.login.attempts".to_owned(),
         Counter::AttemptRefunded => "portcullis.login.refunds".to_owned(),
         Counter::AttemptFailed => "portcullis.login.failures".to_owned(),
@@ -200,6 +203,10 @@ fn name(counter: Counter, quotas: &[String]) -> String {
 /// A gauge's name.
 fn gauge_name(gauge: Gauge) -> String {
     match gauge {
+        Gauge::StoreSlots => "portcullis.store.slots".to_owned(),
+        Gauge::StoreUsed => "portcullis.store.used".to_owned(),
+        Gauge::StoreHeld => "portcullis.store.held".to_owned(),
+        Gauge::BansActive => "portcullis.login.bans_active".to_owned(),
         Gauge::FeedAge => "portcullis.revocation.feed_age_seconds".to_owned(),
         Gauge::FeedEntries => "portcullis.revocation.feed_entries".to_owned(),
         Gauge::Breaker(source) => format!("portcullis.revocation.breaker.{}", source.name()),

@@ -1,0 +1,320 @@
+//! A model check of the table: every interleaving of a few workers' reads and writes, on the real code.
+//!
+//! Each worker is a thread that stops before every access to a cell until it is chosen; a schedule is the list of choices.
+//! All schedules are run (of the longest, all with up to three delays), by trying the next choice at the last place where there
+//! is one.
+
+use super::{Fingerprint, Record, Table, Use};
+use crate::guard::quota::{By, Charge, Quota, Refusal, charge};
+use crate::host::{Cell, Counter, Gauge, Host, HostError, Level, Versioned};
+use crate::rate::{Instant, Rate};
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+/// Whose turn it is, and who has ended.
+struct Baton {
+    turn: Option<usize>,
+    waiting: Vec<bool>,
+    ended: Vec<bool>,
+}
+
+/// Cells as Envoy keeps them, to go between threads.
+#[derive(Default)]
+struct Cells(Mutex<HashMap<Cell, Versioned>>);
+
+impl Host for Cells {
+    fn now(&self) -> Instant {
+        Instant::from_seconds(1_800_000_000)
+    }
+
+    fn random(&self) -> [u8; 16] {
+        [0; 16]
+    }
+
+    fn read(&self, cell: Cell) -> Result<Option<Versioned>, HostError> {
+        Ok(self.0.lock().unwrap().get(&cell).cloned())
+    }
+
+    fn write(&self, cell: Cell, bytes: &[u8], expected: Option<u32>) -> Result<bool, HostError> {
+        let mut cells = self.0.lock().unwrap();
+        let found = cells.get(&cell).map(|found| found.version);
+        if let (Some(expected), Some(version)) = (expected, found)
+            && expected != version
+        {
+            return Ok(false);
+        }
+        let written = Versioned {
+            bytes: bytes.into(),
+            version: found.unwrap_or(0) + 1,
+        };
+        cells.insert(cell, written);
+        Ok(true)
+    }
+
+    fn verify_signature(&self, _: &str, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
+        None
+    }
+
+    fn source_address(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn count(&self, _: Counter) {}
+
+    fn measure(&self, _: Gauge, _: u64) {}
+
+    fn log(&self, _: Level, _: &str) {}
+}
+
+/// The cells, in a host that only the chosen worker enters.
+struct Shared {
+    cells: Cells,
+    baton: Mutex<Baton>,
+    changed: Condvar,
+}
+
+struct Worker {
+    number: usize,
+    shared: Arc<Shared>,
+}
+
+impl Worker {
+    fn step<T>(&self, access: impl FnOnce(&Cells) -> T) -> T {
+        let mut baton = self.shared.baton.lock().unwrap();
+        baton.waiting[self.number] = true;
+        self.shared.changed.notify_all();
+        while baton.turn != Some(self.number) {
+            baton = self.shared.changed.wait(baton).unwrap();
+        }
+        let answer = access(&self.shared.cells);
+        baton.turn = None;
+        baton.waiting[self.number] = false;
+        self.shared.changed.notify_all();
+        answer
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let mut baton = self.shared.baton.lock().unwrap();
+        baton.ended[self.number] = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Host for Worker {
+    fn now(&self) -> Instant {
+        Instant::from_seconds(1_800_000_000)
+    }
+
+    fn random(&self) -> [u8; 16] {
+        [u8::try_from(self.number).unwrap() + 1; 16]
+    }
+
+    fn read(&self, cell: Cell) -> Result<Option<Versioned>, HostError> {
+        self.step(|host| host.read(cell))
+    }
+
+    fn write(&self, cell: Cell, bytes: &[u8], expected: Option<u32>) -> Result<bool, HostError> {
+        self.step(|host| host.write(cell, bytes, expected))
+    }
+
+    fn verify_signature(&self, _: &str, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
+        None
+    }
+
+    fn source_address(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn count(&self, _: Counter) {}
+
+    fn measure(&self, _: Gauge, _: u64) {}
+
+    fn log(&self, _: Level, _: &str) {}
+}
+
+type Job = Arc<dyn Fn(&dyn Host) -> u64 + Send + Sync>;
+
+/// Runs the jobs by one schedule, then always the first who can go; gives the answers and the choices that there were.
+fn run(cells: Cells, jobs: &[Job], schedule: &[usize]) -> (Vec<u64>, Vec<(usize, usize)>, Cells) {
+    let shared = Arc::new(Shared {
+        cells,
+        baton: Mutex::new(Baton {
+            turn: None,
+            waiting: vec![false; jobs.len()],
+            ended: vec![false; jobs.len()],
+        }),
+        changed: Condvar::new(),
+    });
+    let threads: Vec<_> = jobs
+        .iter()
+        .enumerate()
+        .map(|(number, job)| {
+            let (job, shared) = (Arc::clone(job), Arc::clone(&shared));
+            std::thread::spawn(move || job(&Worker { number, shared }))
+        })
+        .collect();
+    let mut taken = Vec::new();
+    loop {
+        let mut baton = shared.baton.lock().unwrap();
+        while baton.turn.is_some() || (0..jobs.len()).any(|w| !baton.waiting[w] && !baton.ended[w]) {
+            baton = shared.changed.wait(baton).unwrap();
+        }
+        let ready: Vec<usize> = (0..jobs.len()).filter(|w| baton.waiting[*w]).collect();
+        if ready.is_empty() {
+            break;
+        }
+        let choice = schedule.get(taken.len()).copied().unwrap_or(0);
+        taken.push((choice, ready.len()));
+        baton.turn = Some(ready[choice]);
+        shared.changed.notify_all();
+    }
+    let answers = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let shared = Arc::into_inner(shared).unwrap();
+    (answers, taken, shared.cells)
+}
+
+/// Runs every schedule with at most `delays` choices other than the first who can go; gives how many there were.
+fn explore(cells: impl Fn() -> Cells, jobs: &[Job], delays: usize, check: impl Fn(&[u64], &Cells)) -> u32 {
+    let (mut schedule, mut runs) = (Vec::new(), 0);
+    loop {
+        let (answers, taken, host) = run(cells(), jobs, &schedule);
+        runs += 1;
+        check(&answers, &host);
+        let delayed = |end: usize| taken[..end].iter().filter(|(choice, _)| *choice > 0).count();
+        let more =
+            |(at, (choice, of)): &(usize, &(usize, usize))| choice + 1 < *of && (*choice > 0 || delayed(*at) < delays);
+        let Some((last, _)) = taken.iter().enumerate().rfind(more) else {
+            return runs;
+        };
+        schedule = taken[..=last].iter().map(|(choice, _)| *choice).collect();
+        schedule[last] += 1;
+    }
+}
+
+const SMALL: u64 = 2_268;
+
+fn table() -> (Cells, Table) {
+    let host = Cells::default();
+    let table = Table::open(&host, SMALL).unwrap();
+    (host, table)
+}
+
+fn quota(limit: u32) -> Quota {
+    let window = Duration::from_secs(60);
+    Quota {
+        name: "q".into(),
+        limit,
+        window,
+        rate: Rate::new(limit, window, limit),
+        by: vec![By::Client],
+        operations: None,
+        mode: None,
+    }
+}
+
+fn charging(table: &Table, limit: u32) -> Job {
+    let table = table.clone();
+    Arc::new(move |host| {
+        let quota = quota(limit);
+        let key = quota.fingerprint(&table, table.home(b"client"), |_| b"client".to_vec());
+        let mut charges = [Charge {
+            at: 0,
+            quota: &quota,
+            key,
+            shadow: false,
+        }];
+        match charge::<()>(&table, host, None, &mut charges, 1) {
+            Ok(_) => 1,
+            Err(Refusal::Exceeded(_)) => 0,
+            Err(other) => panic!("{other:?}"),
+        }
+    })
+}
+
+fn banned(table: &Table) -> Fingerprint {
+    table.fingerprint_at(table.home(b"client"), Use::Login, &[b"client"])
+}
+
+#[test]
+fn no_interleaving_admits_more_than_the_limit() {
+    for (workers, limit) in [(2, 1), (3, 2), (3, 1)] {
+        let (_, view) = table();
+        let jobs: Vec<Job> = (0..workers).map(|_| charging(&view, limit)).collect();
+        let runs = explore(
+            || table().0,
+            &jobs,
+            usize::MAX,
+            |answers, _| assert_eq!(answers.iter().sum::<u64>(), u64::from(limit)),
+        );
+        assert!(runs > 2, "{runs}");
+    }
+}
+
+#[test]
+fn no_interleaving_loses_a_ban() {
+    let (_, view) = table();
+    let until = Instant::from_seconds(1_900_000_000);
+    let ban: Job = {
+        let table = view.clone();
+        Arc::new(move |host| {
+            let record = Record {
+                words: [7, 8, 9],
+                idle_at: until,
+                held_until: until,
+            };
+            table
+                .update(host, banned(&table), host.now(), |_| (Some(record), 1))
+                .unwrap()
+        })
+    };
+    // Others write the same bucket: a quota of the same client, and a newcomer.
+    let newcomer: Job = {
+        let table = view.clone();
+        Arc::new(move |host| {
+            let key = table.fingerprint(Use::Quota("other"), &[b"x"]);
+            let record = Record::default();
+            table.update(host, key, host.now(), |_| (Some(record), 1)).unwrap()
+        })
+    };
+    let runs = explore(
+        || table().0,
+        &[ban, charging(&view, 1), newcomer],
+        usize::MAX,
+        |answers, host| {
+            assert_eq!(answers, [1, 1, 1]);
+            let found = view.peek(host, banned(&view)).unwrap().unwrap();
+            assert_eq!((found.words, found.held_until), ([7, 8, 9], until));
+        },
+    );
+    assert!(runs > 20, "{runs}");
+}
+
+#[test]
+fn workers_that_open_at_once_see_one_table_and_lose_nothing() {
+    let open: Job = Arc::new(|host| {
+        let table = Table::open(host, SMALL).unwrap();
+        let key = banned(&table);
+        let counted = table.update(host, key, host.now(), |found| {
+            let count = found.map_or(0, |record| record.words[0]) + 1;
+            let until = Instant::from_seconds(1_900_000_000);
+            let record = Record {
+                words: [count, 0, 0],
+                idle_at: until,
+                held_until: until,
+            };
+            (Some(record), ())
+        });
+        counted.unwrap();
+        u64::from_le_bytes(table.key()[..8].try_into().unwrap())
+    });
+    let runs = explore(Cells::default, &[Arc::clone(&open), open], 3, |answers, host| {
+        assert_eq!(answers[0], answers[1], "one key");
+        let table = Table::open(host, SMALL).unwrap();
+        let found = table.peek(host, banned(&table)).unwrap().unwrap();
+        assert_eq!(found.words[0], 2);
+    });
+    assert!(runs > 100, "{runs}");
+}
