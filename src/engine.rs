@@ -6,13 +6,11 @@ mod revocation;
 use crate::callout::{Answer, Callout};
 use crate::guard::login;
 use crate::guard::revocation::Learnt;
-use crate::guard::token::KeySource;
 use crate::host::{Counter, Host, HostError, Level};
 use crate::jose::{Proved, Signatures};
 use crate::knowledge::{Knowledge, Need};
 use crate::policy::Policy;
-use crate::rate::Instant;
-use crate::store::Table;
+use crate::store::{Table, shared_key};
 use std::cell::RefCell;
 
 #[derive(Debug)]
@@ -36,13 +34,17 @@ impl Engine {
         } else {
             None
         };
-        let key = table.as_ref().map_or_else(|| host.random(), |table| *table.key());
-        let providers = policy.tokens.as_ref().map_or(0, |tokens| tokens.providers.len());
+        // Without remote keys and a table, workers share nothing.
+        let key = match &table {
+            Some(table) => *table.key(),
+            None if policy.fetches_keys() => shared_key(host)?,
+            None => host.random(),
+        };
         let tokens = policy.tokens.as_ref().filter(|tokens| tokens.ask_host);
         let proved = tokens.map(|_| Proved::by(host)).unwrap_or_default();
         Ok(Self {
             proved,
-            knowledge: RefCell::new(Knowledge::new(key, providers)),
+            knowledge: RefCell::new(Knowledge::open(host, key, policy.tokens.as_ref())?),
             revocation: RefCell::new(Learnt::open(policy.revocation.as_ref(), key, host)?),
             policy,
             table,
@@ -68,8 +70,9 @@ impl Engine {
     pub fn due(&self, host: &dyn Host) -> Vec<Need> {
         let mut needs = Vec::new();
         if let Some(tokens) = &self.policy.tokens {
-            let due = self.knowledge.borrow().keys_due(tokens, host.now());
-            needs.extend(due.into_iter().map(Need::Keys));
+            let mut knowledge = self.knowledge.borrow_mut();
+            knowledge.take_over_keys(host, tokens);
+            needs.extend(knowledge.keys_due(host.now()).into_iter().map(Need::Keys));
         }
         if self.feed_due(host) {
             needs.push(Need::FeedPoll);
@@ -81,10 +84,10 @@ impl Engine {
     /// The callout that tells what is needed; `None` if nothing does.
     pub fn callout(&self, need: &Need) -> Option<Callout> {
         match need {
-            Need::Keys(provider) => match &self.policy.tokens.as_ref()?.providers.get(*provider)?.keys {
-                KeySource::Remote(endpoint) => Some(Callout::get(endpoint, endpoint.path.clone())),
-                KeySource::Inline(_) => None,
-            },
+            Need::Keys(provider) => {
+                let tokens = self.policy.tokens.as_ref()?;
+                self.knowledge.borrow().keys_callout(tokens, *provider)
+            }
             Need::Revocation(path) => self.lookup_callout(path),
             Need::Introspection(token) => self.introspection_callout(token),
             Need::FeedPoll => self.feed_callout(),
@@ -93,28 +96,23 @@ impl Engine {
         }
     }
 
-    /// Whether a provider's keys are being fetched, or may be fetched now.
-    pub(crate) fn can_learn_keys(&self, provider: usize, now: Instant) -> bool {
-        self.callout(&Need::Keys(provider)).is_some() && self.knowledge.borrow().can_learn_keys(provider, now)
-    }
-
     /// Notes that a callout is under way.
     pub fn asked(&self, host: &dyn Host, need: &Need) {
         match need {
-            Need::Keys(provider) => self.knowledge.borrow_mut().note_key_fetch(*provider, host.now()),
+            // Noted when it was claimed.
+            Need::Keys(_) => {}
             _ => self.revocation_asked(host, need),
         }
     }
 
     /// Takes in the answer to a callout, or that there was none; whether it told what was needed.
     pub fn learn(&self, host: &dyn Host, need: &Need, answer: Option<&Answer>) -> bool {
-        let now = host.now();
         match need {
             Need::Keys(provider) => {
                 let Some(tokens) = &self.policy.tokens else {
                     return false;
                 };
-                let learnt = self.knowledge.borrow_mut().learn_keys(tokens, *provider, answer, now);
+                let learnt = self.knowledge.borrow_mut().learn_keys(host, tokens, *provider, answer);
                 host.count(if learnt.is_ok() {
                     Counter::KeysFetched
                 } else {

@@ -25,6 +25,9 @@ const CALLOUTS_MAX: usize = 1024;
 /// Of those, introspections: whoever makes up opaque tokens leaves room for what is asked about good ones.
 const INTROSPECTIONS_MAX: usize = CALLOUTS_MAX / 2;
 
+/// Requests that wait for one answer in one worker: a flood of tokens under keys that nobody has holds no more.
+const WAITERS_MAX: usize = 4096;
+
 /// Room beyond that for what no request asks for: keys of all providers, feeds, lists.
 const OWN_CALLOUTS: usize = 64;
 
@@ -60,6 +63,9 @@ impl Shared {
     /// Makes `stream` wait for what it needs; `false` if nobody can be asked.
     pub fn wait(&self, stream: u32, need: &Need) -> bool {
         if let Some(waiting) = self.waiting.borrow_mut().get_mut(need) {
+            if waiting.len() >= WAITERS_MAX {
+                return false;
+            }
             waiting.push(stream);
             if need.is_revocation() {
                 self.host.count(Counter::RevocationShared);
@@ -187,7 +193,9 @@ impl Shared {
             Claim::Mine => {}
             Claim::Nobody => return,
             Claim::Elsewhere(until) => {
-                self.host.count(Counter::RevocationShared);
+                if need.is_revocation() {
+                    self.host.count(Counter::RevocationShared);
+                }
                 self.elsewhere.borrow_mut().insert(need.clone(), until);
                 self.settle_tick();
                 self.waiting.borrow_mut().insert(need, Vec::new());

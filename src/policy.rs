@@ -124,8 +124,13 @@ impl Policy {
 
     /// Whether the plugin needs a tick: to fetch keys, and to hear what other workers were answered.
     pub fn asks_tick(&self) -> bool {
+        self.fetches_keys() || self.asks_store()
+    }
+
+    /// Whether any provider's keys are fetched.
+    pub fn fetches_keys(&self) -> bool {
         let remote = |tokens: &TokenPolicy| tokens.providers.iter().any(|p| matches!(p.keys, KeySource::Remote(_)));
-        self.tokens.as_ref().is_some_and(remote) || self.asks_store()
+        self.tokens.as_ref().is_some_and(remote)
     }
 
     /// How often it is looked for what is due.

@@ -120,7 +120,7 @@ pub fn summary(policy: &Policy) -> Vec<String> {
         for provider in &tokens.providers {
             let keys = match &provider.keys {
                 KeySource::Inline(set) => format!("{} inline key(s)", set.len()),
-                KeySource::Remote(endpoint) => format!("keys from cluster {}", endpoint.cluster),
+                KeySource::Remote(endpoint) => format!("keys from cluster {}", endpoint.service.cluster),
             };
             lines.push(format!("  issuer {}: {keys}", provider.issuer));
         }

@@ -3,12 +3,15 @@
 use super::common::{DAY, MINUTE, SECOND, endpoint, header_name};
 use super::field::{Field, is_header_name};
 use super::mode;
-use crate::guard::token::{Endpoint, KeySource, Provider, Requirement, Source, TokenPolicy};
+use crate::guard::token::{Endpoint, KeyEndpoint, KeySource, Provider, Requirement, Source, TokenPolicy};
 use crate::jose::{Algorithm, Claims, KeySet};
 use crate::path::Target;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
+
+/// Each provider has shared cells of its own and is looked after at every tick.
+const PROVIDERS_MAX: usize = 32;
 
 pub fn tokens(field: &Field<'_>, wants_hash: bool) -> Option<TokenPolicy> {
     let section = field.section()?;
@@ -30,6 +33,9 @@ pub fn tokens(field: &Field<'_>, wants_hash: bool) -> Option<TokenPolicy> {
     let mut providers: Vec<Provider> = Vec::new();
     if let Some(field) = section.required("providers") {
         let list = field.list().unwrap_or_default();
+        if list.len() > PROVIDERS_MAX {
+            field.note(format!("expected at most {PROVIDERS_MAX} providers"));
+        }
         if list.is_empty() {
             field.note("expected at least one provider");
         }
@@ -195,12 +201,25 @@ fn key_source(field: &Field<'_>, algorithms: &BTreeSet<Algorithm>) -> Option<Key
     }
     let endpoint = endpoint(&section, SECOND);
     let refresh = section.get("refresh").and_then(|f| f.duration(SECOND, DAY));
-    let path = section.required("path").as_ref().and_then(request_path);
+    let stale = section.get("stale").and_then(|f| f.duration(MINUTE, 30 * DAY));
+    let discovery = section.get("discovery");
+    let path = match &discovery {
+        Some(_) if section.get("path").is_some() => {
+            field.note("expected either `path` or `discovery`");
+            None
+        }
+        Some(discovery) => request_path(discovery),
+        None => section.required("path").as_ref().and_then(request_path),
+    };
     section.finish();
-    Some(KeySource::Remote(Endpoint {
-        path: path?,
-        refresh: refresh.unwrap_or(10 * MINUTE),
-        ..endpoint?
+    Some(KeySource::Remote(KeyEndpoint {
+        service: Endpoint {
+            path: path?,
+            refresh: refresh.unwrap_or(10 * MINUTE),
+            ..endpoint?
+        },
+        discovers: discovery.is_some(),
+        stale: stale.unwrap_or(DAY),
     }))
 }
 

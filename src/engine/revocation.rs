@@ -29,7 +29,13 @@ impl Engine {
     /// Who is to ask for what is needed. What belongs to no source of revocation is asked by this worker.
     pub fn claim(&self, host: &dyn Host, need: &Need) -> Claim {
         let source = match need {
-            Need::Keys(_) | Need::FeedPoll => return Claim::Mine,
+            Need::Keys(provider) => {
+                let Some(tokens) = &self.policy.tokens else {
+                    return Claim::Nobody;
+                };
+                return self.knowledge.borrow_mut().claim_keys(host, tokens, *provider);
+            }
+            Need::FeedPoll => return Claim::Mine,
             Need::Feed => {
                 let feed = self.policy.revocation.as_ref().and_then(|policy| policy.feed.as_ref());
                 return feed.map_or(Claim::Nobody, |feed| {
@@ -63,6 +69,12 @@ impl Engine {
 
     /// How a question that another worker asks has ended; `None` while it is at it.
     pub fn heard(&self, host: &dyn Host, need: &Need) -> Option<bool> {
+        if let Need::Keys(provider) = need {
+            let Some(tokens) = &self.policy.tokens else {
+                return Some(false);
+            };
+            return self.knowledge.borrow_mut().heard_keys(host, tokens, *provider);
+        }
         if *need == Need::Feed {
             let learnt = self.revocation.borrow();
             return learnt.feed.as_ref().is_some_and(Follower::is_loaded).then_some(true);
@@ -251,15 +263,11 @@ impl Engine {
     fn with_lists<T>(&self, host: &dyn Host, act: impl FnOnce(&mut Lists, &Verify<'_>) -> T) -> Option<T> {
         let knowledge = self.knowledge.borrow();
         let verify = |position: usize, text: &[u8], uri: &str, asked: Instant, now: Instant| {
-            let provider = self
-                .policy
-                .tokens
-                .as_ref()
-                .and_then(|tokens| tokens.providers.get(position));
-            let provider = provider.ok_or(Failure::Nonsense)?;
+            let tokens = self.policy.tokens.as_ref().ok_or(Failure::Nonsense)?;
+            let provider = tokens.providers.get(position).ok_or(Failure::Nonsense)?;
             let keys = match &provider.keys {
                 KeySource::Inline(set) => Some(set.as_ref()),
-                KeySource::Remote(_) => knowledge.key_set(position),
+                KeySource::Remote(_) => knowledge.key_set(tokens, position, now),
             };
             let issuer = Issuer {
                 provider,

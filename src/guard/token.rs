@@ -3,6 +3,7 @@
 
 use crate::guard::quota::{By, Quota};
 use crate::guard::revocation::status_list::Reference;
+use crate::jose::claims;
 use crate::jose::keys::Signature;
 use crate::jose::{Algorithm, Claims, Compact, KeySet, Signatures, Verified, type_matches};
 use crate::json::{Limits, Value, parse};
@@ -79,7 +80,17 @@ pub struct Provider {
 #[derive(Debug)]
 pub enum KeySource {
     Inline(Rc<KeySet>),
-    Remote(Endpoint),
+    Remote(KeyEndpoint),
+}
+
+/// Where a provider's keys are fetched.
+#[derive(Debug)]
+pub struct KeyEndpoint {
+    pub service: Endpoint,
+    /// Whether the path is that of a discovery document, which names that of the keys.
+    pub discovers: bool,
+    /// How long keys serve that no fetch has confirmed.
+    pub stale: Duration,
 }
 
 /// A service asked by callout.
@@ -99,8 +110,9 @@ pub enum Trouble {
     Bad(Reason),
     /// The provider at this position has no keys yet.
     NoKeys(usize),
-    /// The provider's keys know none of the token's name: it may be newer than they are.
-    UnknownKey(usize),
+    /// The provider's keys know none of the token's name: it may be newer than they are. With the token's own word, not
+    /// verified, on when it was issued.
+    UnknownKey(usize, Option<Instant>),
 }
 
 impl From<Reason> for Trouble {
@@ -151,8 +163,8 @@ impl TokenPolicy {
         let compact = Compact::parse(token)?;
         let header = compact.header()?;
         let payload = parse(&compact.payload, &Limits::FOREIGN).map_err(|_| Reason::TokenMalformed)?;
-        let claims = payload.as_object().ok_or(Reason::TokenMalformed)?;
-        let issuer = claims.get("iss").and_then(Value::as_str);
+        let members = payload.as_object().ok_or(Reason::TokenMalformed)?;
+        let issuer = members.get("iss").and_then(Value::as_str);
         let mut providers = self.providers.iter().enumerate();
         let Some((position, provider)) = providers.find(|(_, provider)| Some(provider.issuer.as_str()) == issuer)
         else {
@@ -179,14 +191,14 @@ impl TokenPolicy {
         ) {
             Signature::Good => {}
             Signature::Bad => return Err(Reason::TokenSignature.into()),
-            Signature::UnknownKey => return Err(Trouble::UnknownKey(position)),
+            Signature::UnknownKey => return Err(Trouble::UnknownKey(position, claims::issued(members))),
         }
-        let mut verified = provider.claims.judge(position, claims, now)?;
+        let mut verified = provider.claims.judge(position, members, now)?;
         if self.wants_hash {
             verified.hash = Some(hex(&hmac_sha256::Hash::hash(compact.signing_input)));
         }
         if self.wants_status {
-            verified.status = Reference::of(claims)?;
+            verified.status = Reference::of(members)?;
         }
         Ok(verified)
     }

@@ -81,6 +81,36 @@ fn seconds(now: Instant) -> f64 {
     now.0 as f64 / 1e9
 }
 
+/// When a token says that it was issued; `None` if it says nothing that can be read.
+pub fn issued(claims: &Object<'_>) -> Option<Instant> {
+    time(claims, "iat").ok().flatten().map(instant)
+}
+
+impl Verified {
+    /// What it takes to remember it, in bytes: its texts, and for each of them and itself what an allocator adds.
+    pub fn weight_bytes(&self) -> usize {
+        const EACH: usize = 48;
+        let optional = [&self.subject, &self.id, &self.issued_at, &self.hash];
+        let status = self.status.as_ref().map(|status| &status.uri);
+        let texts = optional.into_iter().flatten().chain(status);
+        let texts = texts.chain([&self.issuer]).chain(&self.scopes);
+        let texts = texts.map(|text| text.capacity().saturating_add(EACH));
+        let headers = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.capacity(), value.capacity()));
+        let kept = self
+            .kept
+            .iter()
+            .map(|(name, value)| (name.capacity(), value.capacity()));
+        let pairs = headers.chain(kept);
+        let pairs = pairs.map(|(a, b)| a.saturating_add(b).saturating_add(2 * EACH));
+        texts
+            .chain(pairs)
+            .fold(size_of::<Self>().saturating_add(2 * EACH), usize::saturating_add)
+    }
+}
+
 impl Claims {
     /// Judges the claims of a token from a provider at `now`.
     ///

@@ -22,6 +22,7 @@ use crate::jose::Verified;
 use crate::knowledge::Need;
 use crate::operation::Operation;
 use crate::path::Target;
+use crate::rate::Instant;
 use crate::reply::{Reply, render};
 use crate::request::{Head, HeadEdit};
 use crate::store::Fingerprint;
@@ -101,6 +102,9 @@ pub struct Pipeline {
 #[derive(Debug, Default)]
 struct Waits {
     keys: Option<bool>,
+    /// When this request began to wait for keys, and how often it has.
+    keys_since: Option<Instant>,
+    keys_rounds: u8,
     revocation: Option<bool>,
     introspection: Option<bool>,
     feed: Option<bool>,

@@ -6,9 +6,14 @@ use crate::guard::revocation::introspection::is_opaque;
 use crate::guard::token::{Requirement, Trouble, judge_scopes};
 use crate::host::Host;
 use crate::jose::Verified;
-use crate::knowledge::Need;
+use crate::knowledge::{Hope, Known, Need};
+use crate::rate::Instant;
 use crate::verdict::{Denial, Reason};
 use std::rc::Rc;
+
+/// How often one request waits for keys: for a fetch that was under way when it came, for the time of the next, for that
+/// one's discovery, and for its answer; each once more, since another worker may be faster.
+const KEY_ROUNDS_MAX: u8 = 8;
 
 impl Pipeline {
     pub(super) fn judge_token(&mut self, host: &dyn Host, engine: &Engine) -> Result<Pass, Denial> {
@@ -32,7 +37,13 @@ impl Pipeline {
                 self.verified = Some(verified);
                 Ok(Pass::On)
             }
-            Ok(Err(need)) => Ok(Pass::Wait(need)),
+            Ok(Err(need)) => {
+                if matches!(need, Need::Keys(_)) {
+                    self.waits.keys_since.get_or_insert(host.now());
+                    self.waits.keys_rounds = self.waits.keys_rounds.saturating_add(1);
+                }
+                Ok(Pass::Wait(need))
+            }
             Err(denial) => self.refuse(host, mode, denial).map(|()| Pass::On),
         }
     }
@@ -58,38 +69,38 @@ impl Pipeline {
             return Ok(judged);
         }
         let now = host.now();
-        let known = engine.knowledge.borrow().good_token(token, now);
+        let known = engine.knowledge.borrow().token(token, now);
         let verified = match known {
-            Some(verified) => verified,
-            None => {
+            Known::Good(verified) => verified,
+            Known::Bad(reason) => return Err(reason.into()),
+            Known::Nothing(hash) => {
                 let judged = {
                     let knowledge = engine.knowledge.borrow();
-                    policy.judge(
-                        token,
-                        |provider| knowledge.key_set(provider),
-                        engine.signatures(host),
-                        now,
-                    )
+                    let keys = |provider| knowledge.key_set(policy, provider, now);
+                    policy.judge(token, keys, engine.signatures(host), now)
                 };
-                // One fetch for one request: a key that is unknown after it is unknown.
-                let fetched = self.waits.keys.is_some();
+                let mut knowledge = engine.knowledge.borrow_mut();
                 match judged {
                     Ok(verified) => {
                         let verified = Rc::new(verified);
-                        engine
-                            .knowledge
-                            .borrow_mut()
-                            .remember_token(token, Rc::clone(&verified));
+                        knowledge.remember_good(hash, Rc::clone(&verified));
                         verified
                     }
-                    Err(Trouble::Bad(reason)) => return Err(reason.into()),
-                    Err(Trouble::NoKeys(provider) | Trouble::UnknownKey(provider))
-                        if !fetched && engine.can_learn_keys(provider, now) =>
-                    {
-                        return Ok(Err(Need::Keys(provider)));
+                    Err(Trouble::Bad(reason)) => {
+                        knowledge.remember_bad(hash, reason, now);
+                        return Err(reason.into());
                     }
-                    Err(Trouble::NoKeys(_)) => return Err(Reason::TokenKeysUnavailable.into()),
-                    Err(Trouble::UnknownKey(_)) => return Err(Reason::TokenKeyUnknown.into()),
+                    Err(Trouble::NoKeys(provider)) => {
+                        let hope = match self.waits.keys {
+                            Some(false) => Hope::Unavailable,
+                            _ => knowledge.hope(policy, provider, self.keys_since(now), None, now),
+                        };
+                        return self.wait_for_keys(provider, hope);
+                    }
+                    Err(Trouble::UnknownKey(provider, issued)) => {
+                        let hope = knowledge.hope(policy, provider, self.keys_since(now), issued, now);
+                        return self.wait_for_keys(provider, hope);
+                    }
                 }
             }
         };
@@ -97,5 +108,17 @@ impl Pipeline {
             judge_scopes(operation, &verified)?;
         }
         Ok(Ok(verified))
+    }
+
+    fn keys_since(&self, now: Instant) -> Instant {
+        self.waits.keys_since.unwrap_or(now)
+    }
+
+    fn wait_for_keys(&self, provider: usize, hope: Hope) -> Result<Result<Rc<Verified>, Need>, Denial> {
+        match hope {
+            Hope::Wait if self.waits.keys_rounds < KEY_ROUNDS_MAX => Ok(Err(Need::Keys(provider))),
+            Hope::Wait | Hope::Unavailable => Err(Reason::TokenKeysUnavailable.into()),
+            Hope::None => Err(Reason::TokenKeyUnknown.into()),
+        }
     }
 }

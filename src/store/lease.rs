@@ -132,6 +132,17 @@ impl Lease {
         }
     }
 
+    /// Whether anybody holds it.
+    ///
+    /// # Errors
+    /// If the host can't read cells.
+    pub fn is_held(&self, host: &dyn Host, now: Instant) -> Result<bool, HostError> {
+        let record = host
+            .read(Cell::Lease(self.topic))?
+            .and_then(|cell| Record::decode(&self.key, &cell.bytes));
+        Ok(record.is_some_and(|record| now.0 < record.until && Instant(record.until) <= now.plus(SPAN_MAX)))
+    }
+
     /// Gives the lease back before its time; one that was lost meanwhile stays with who has it.
     ///
     /// # Errors
@@ -184,6 +195,8 @@ mod tests {
         // Who lost it can't give it back.
         a.release(&host, host.now(), first).unwrap();
         assert!(matches!(take(&host, &a), Taken::Held(_)));
+        assert_eq!(a.is_held(&host, host.now()), Ok(true));
+        assert_eq!(a.is_held(&host, host.now().plus(SPAN)), Ok(false));
     }
 
     #[test]

@@ -260,6 +260,9 @@ impl Exchange<'_> {
         };
         let answer =
             answer.map(|(status, content_type, body)| Answer::of(status, &[("content-type", content_type)], body));
+        if matches!(need, Need::Keys(_)) {
+            assert_eq!(self.engine.claim(&self.scene.host, &need), Claim::Mine);
+        }
         self.engine.asked(&self.scene.host, &need);
         let told = self.engine.learn(&self.scene.host, &need, answer.as_ref());
         let step = self.pipeline.resume(&self.scene.host, &need, told);

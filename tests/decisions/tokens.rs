@@ -9,7 +9,6 @@ use jwt_simple::algorithms::{
 use jwt_simple::claims::Claims;
 use jwt_simple::prelude::Duration as Span;
 use portcullis::host::Host;
-use portcullis::knowledge::Need;
 use std::sync::LazyLock;
 
 const SECRET: &[u8; 32] = b"0123456789abcdef0123456789abcdef";
@@ -67,7 +66,7 @@ fn scene() -> Scene {
     Scene::new(&policy(r#""RS256", "PS256", "ES256", "ES384", "EdDSA", "HS256""#, ""))
 }
 
-fn now(scene: &Scene) -> u64 {
+pub fn now(scene: &Scene) -> u64 {
     scene.host.now().seconds()
 }
 
@@ -88,7 +87,7 @@ fn hs256(header: &str, payload: &str) -> String {
 
 const HS256: &str = r#"{"alg":"HS256","kid":"hs"}"#;
 
-fn with(token: &str) -> Request {
+pub fn with(token: &str) -> Request {
     get("/orders").bearer(token)
 }
 
@@ -385,131 +384,4 @@ fn a_remembered_token_ends_when_it_ends() {
     scene.allowed(&with(&token));
     scene.pass(1);
     scene.denied(&with(&token), "token_expired");
-}
-
-const REMOTE: &str = r#"{ "tokens": { "providers": [ { "issuer": "https://id.example", "audiences": ["api"], "algorithms": ["ES256"],
-  "jwks": { "cluster": "idp", "authority": "id.example", "path": "/jwks", "refresh": "10m" } } ] } }"#;
-
-fn es256(scene: &Scene, key: &ES256KeyPair) -> String {
-    let now = Span::from_secs(now(scene));
-    let mut claims = Claims::create(Span::from_mins(5))
-        .with_issuer("https://id.example")
-        .with_audience("api")
-        .with_subject("ann");
-    claims.issued_at = Some(now);
-    claims.invalid_before = None;
-    claims.expires_at = Some(now + Span::from_secs(3600));
-    key.sign(claims).unwrap()
-}
-
-fn jwks(key: &ES256KeyPair) -> String {
-    format!(r#"{{"keys":[{}]}}"#, key.public_key().to_jwk())
-}
-
-const JSON: &str = "application/json";
-
-#[test]
-fn keys_are_fetched_when_first_needed_and_refreshed_for_an_unknown_one() {
-    let scene = Scene::new(REMOTE);
-    let (old, new) = (
-        ES256KeyPair::generate().with_key_id("1"),
-        ES256KeyPair::generate().with_key_id("2"),
-    );
-    let exchange = scene.send(&with(&es256(&scene, &old)));
-    assert_eq!(exchange.verdict(), Verdict::Waits(Need::Keys(0)));
-    assert_eq!(
-        exchange.answered(Some((200, JSON, &jwks(&old)))).verdict(),
-        Verdict::Allowed
-    );
-    scene.allowed(&with(&es256(&scene, &old)));
-    // Within five seconds of a fetch an unknown key is unknown.
-    scene.denied(&with(&es256(&scene, &new)), "token_key_unknown");
-    scene.pass(5);
-    let exchange = scene.send(&with(&es256(&scene, &new)));
-    assert_eq!(exchange.verdict(), Verdict::Waits(Need::Keys(0)));
-    assert_eq!(
-        exchange.answered(Some((200, JSON, &jwks(&new)))).verdict(),
-        Verdict::Allowed
-    );
-    // The old key is gone, and with it what was remembered of its tokens.
-    scene.denied(&with(&es256(&scene, &old)), "token_key_unknown");
-}
-
-#[test]
-fn a_bad_answer_leaves_the_old_keys() {
-    let scene = Scene::new(REMOTE);
-    let (key, other) = (
-        ES256KeyPair::generate().with_key_id("1"),
-        ES256KeyPair::generate().with_key_id("2"),
-    );
-    let good = jwks(&key);
-    scene
-        .send(&with(&es256(&scene, &key)))
-        .answered(Some((200, JSON, &good)));
-    let private = format!(r#"{{"keys":[{}]}}"#, other.to_jwk());
-    let for_encryption = jwks(&other).replace("\"sig\"", "\"enc\"");
-    for answer in [
-        None,
-        Some((500, JSON, good.as_str())),
-        Some((200, JSON, "<html>")),
-        Some((200, JSON, "{}")),
-        Some((200, JSON, r#"{"keys":[]}"#)),
-        Some((200, JSON, r#"{"keys":[{"kty":"EC"}]}"#)),
-        Some((200, JSON, private.as_str())),
-        Some((200, JSON, for_encryption.as_str())),
-    ] {
-        scene.pass(5);
-        let exchange = scene.send(&with(&es256(&scene, &other))).answered(answer);
-        assert_eq!(exchange.verdict(), Verdict::Denied("token_key_unknown"), "{answer:?}");
-        scene.allowed(&with(&es256(&scene, &key)));
-    }
-}
-
-#[test]
-fn without_keys_nothing_passes() {
-    let scene = Scene::new(REMOTE);
-    let key = ES256KeyPair::generate().with_key_id("1");
-    let exchange = scene.send(&with(&es256(&scene, &key))).answered(None);
-    assert_eq!(exchange.verdict(), Verdict::Denied("token_keys_unavailable"));
-    assert_eq!(exchange.into_reply().status, 503);
-}
-
-#[test]
-fn tokens_wait_for_a_fetch_that_is_under_way_and_start_no_second_one() {
-    let scene = Scene::new(REMOTE);
-    let key = ES256KeyPair::generate().with_key_id("1");
-    let token = es256(&scene, &key);
-    let first = scene.send(&with(&token));
-    scene.engine.asked(&scene.host, &Need::Keys(0));
-    assert_eq!(scene.send(&with(&token)).verdict(), Verdict::Waits(Need::Keys(0)));
-    assert_eq!(
-        first.answered(None).verdict(),
-        Verdict::Denied("token_keys_unavailable")
-    );
-    // It failed: for five seconds nobody asks again, whatever tokens come.
-    for _ in 0..100 {
-        scene.denied(&with(&token), "token_keys_unavailable");
-    }
-    scene.pass(5);
-    let exchange = scene.send(&with(&token)).answered(Some((200, JSON, &jwks(&key))));
-    assert_eq!(exchange.verdict(), Verdict::Allowed);
-}
-
-#[test]
-fn keys_are_due_at_start_and_again_after_their_refresh() {
-    let scene = Scene::new(REMOTE);
-    let key = ES256KeyPair::generate().with_key_id("1");
-    let due = || scene.engine.due(&scene.host);
-    assert_eq!(due(), [Need::Keys(0)]);
-    scene.engine.asked(&scene.host, &Need::Keys(0));
-    assert_eq!(due(), []);
-    scene.pass(5);
-    assert_eq!(due(), [Need::Keys(0)]);
-    scene
-        .send(&with(&es256(&scene, &key)))
-        .answered(Some((200, JSON, &jwks(&key))));
-    scene.pass(599);
-    assert_eq!(due(), []);
-    scene.pass(1);
-    assert_eq!(due(), [Need::Keys(0)]);
 }
