@@ -4,7 +4,10 @@ use super::common::{DAY, MINUTE, SECOND, endpoint, header_name};
 use super::field::{Field, is_header_name};
 use super::mode;
 use crate::guard::token::{Endpoint, KeyEndpoint, KeySource, Provider, Requirement, Source, TokenPolicy};
+use crate::jose::grants::{Condition, Wanted};
 use crate::jose::{Algorithm, Claims, KeySet};
+use crate::json::Value;
+use crate::json::pointer::Pointer;
 use crate::path::Target;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -125,6 +128,16 @@ fn provider(field: &Field<'_>) -> Option<Provider> {
     let max_age = max_age_field.as_ref().and_then(|f| f.duration(SECOND, 3650 * DAY));
     let require = section.get("require").and_then(|f| f.texts(0));
     let types = section.get("types").and_then(|f| f.texts(0));
+    let access_token = [("at+jwt", true)];
+    let profile = section
+        .get("profile")
+        .and_then(|f| f.one_of(&access_token))
+        .unwrap_or(false);
+    if profile && types.is_some() {
+        field.note("expected either `types` or `profile`, which names its own");
+    }
+    let scopes_from = section.get("scopes_from").map(|f| pointers(&f)).unwrap_or_default();
+    let conditions = section.get("claims").map(|f| conditions(&f)).unwrap_or_default();
     let to_headers = section
         .get("claims_to_headers")
         .map(|f| claims_to_headers(&f))
@@ -134,19 +147,81 @@ fn provider(field: &Field<'_>) -> Option<Provider> {
     Some(Provider {
         issuer: issuer?.to_owned(),
         algorithms,
-        types: types.unwrap_or_else(|| vec!["JWT".into(), "at+jwt".into()]),
+        types: match types {
+            _ if profile => vec!["at+jwt".into()],
+            Some(types) => types,
+            None => vec!["JWT".into(), "at+jwt".into()],
+        },
+        type_required: profile,
         claims: Claims {
             audiences: audiences?,
             clock_skew,
             max_age: Some(max_age.unwrap_or(DAY)),
             issued_at_required: max_age_field.is_some(),
-            require: require.unwrap_or_else(|| vec!["sub".into(), "exp".into()]),
+            require: required_claims(require, profile),
             to_headers,
+            scopes_from,
+            conditions,
             keep: Vec::new(),
         },
         keys: keys?,
         forward_token,
     })
+}
+
+/// What RFC 9068 §2.2 requires comes on top of what is written.
+fn required_claims(written: Option<Vec<String>>, profile: bool) -> Vec<String> {
+    let mut names = written.unwrap_or_else(|| vec!["sub".into(), "exp".into()]);
+    if profile {
+        for name in ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"] {
+            if !names.iter().any(|there| there == name) {
+                names.push(name.to_owned());
+            }
+        }
+    }
+    names
+}
+
+/// Pointers to claims, such as `/realm_access/roles`.
+fn pointers(field: &Field<'_>) -> Vec<Pointer> {
+    let list = field.list().unwrap_or_default();
+    if list.is_empty() {
+        field.note("expected at least one pointer");
+    }
+    list.iter().filter_map(pointer).collect()
+}
+
+fn pointer(field: &Field<'_>) -> Option<Pointer> {
+    let pointer = field
+        .value
+        .as_str()
+        .filter(|text| !text.is_empty())
+        .and_then(Pointer::parse);
+    pointer.or_else(|| field.expected("a pointer to a claim such as \"/realm_access/roles\""))
+}
+
+fn conditions(field: &Field<'_>) -> Vec<Condition> {
+    let list = field.list().unwrap_or_default();
+    let conditions = list.iter().filter_map(|item| {
+        let section = item.section()?;
+        let at = section.required("at").as_ref().and_then(pointer);
+        let any_of = section.required("any_of");
+        let values = any_of.as_ref().and_then(|f| f.list()).unwrap_or_default();
+        if let Some(any_of) = &any_of
+            && values.is_empty()
+        {
+            any_of.note("expected at least one value");
+        }
+        let any_of = values.iter().filter_map(|value| match value.value {
+            Value::String(text) => Some(Wanted::Text(text.to_string())),
+            Value::Bool(flag) => Some(Wanted::Flag(*flag)),
+            _ => value.expected("a string, true or false"),
+        });
+        let any_of = any_of.collect();
+        section.finish();
+        Some(Condition { at: at?, any_of })
+    });
+    conditions.collect()
 }
 
 fn algorithms(field: &Field<'_>) -> BTreeSet<Algorithm> {

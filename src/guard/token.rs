@@ -69,8 +69,10 @@ pub enum Source {
 pub struct Provider {
     pub issuer: String,
     pub algorithms: BTreeSet<Algorithm>,
-    /// Accepted `typ` values; a token without `typ` is accepted too.
+    /// Accepted `typ` values.
     pub types: Vec<String>,
+    /// Whether a token without `typ` is refused.
+    pub type_required: bool,
     pub claims: Claims,
     pub keys: KeySource,
     /// Whether the backend gets to see the token.
@@ -173,9 +175,11 @@ impl TokenPolicy {
         if !provider.algorithms.contains(&header.algorithm) {
             return Err(Reason::TokenAlgorithm.into());
         }
-        if let Some(found) = &header.token_type
-            && !provider.types.iter().any(|accepted| type_matches(found, accepted))
-        {
+        let accepted = match &header.token_type {
+            Some(found) => provider.types.iter().any(|accepted| type_matches(found, accepted)),
+            None => !provider.type_required,
+        };
+        if !accepted {
             return Err(Reason::TokenType.into());
         }
         let set = match &provider.keys {

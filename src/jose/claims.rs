@@ -1,6 +1,8 @@
 //! The claims of a token whose signature is good (RFC 7519 §4): times, audience, what must be there.
 
+use super::grants::{Condition, scopes};
 use crate::guard::revocation::status_list::Reference;
+use crate::json::pointer::Pointer;
 use crate::json::{Object, Value};
 use crate::rate::Instant;
 use crate::verdict::Reason;
@@ -19,6 +21,10 @@ pub struct Claims {
     pub require: Vec<String>,
     /// Header field and claim: what the backend gets to see.
     pub to_headers: Vec<(String, String)>,
+    /// Where scopes are; none: in `scope` or `scp`.
+    pub scopes_from: Vec<Pointer>,
+    /// All of them must hold.
+    pub conditions: Vec<Condition>,
     /// Claims that quotas count by.
     pub keep: Vec<String>,
 }
@@ -115,7 +121,7 @@ impl Claims {
     /// Judges the claims of a token from a provider at `now`.
     ///
     /// # Errors
-    /// The first reason in this order: types, expiry, not before, issued in the future, age, audience, required claims,
+    /// The first reason in this order: types, expiry, not before, issued in the future, age, audience, required claims and conditions,
     /// claims that a header field can't carry.
     pub fn judge(&self, provider: usize, claims: &Object<'_>, now: Instant) -> Result<Verified, Reason> {
         let (expires, not_before, issued) = (time(claims, "exp")?, time(claims, "nbf")?, time(claims, "iat")?);
@@ -138,7 +144,8 @@ impl Claims {
         }
         self.audience(claims)?;
         let missing = |name: &String| matches!(claims.get(name), None | Some(Value::Null));
-        if expiry_missing || self.require.iter().any(missing) {
+        let unmet = |condition: &Condition| !condition.holds(claims);
+        if expiry_missing || self.require.iter().any(missing) || self.conditions.iter().any(unmet) {
             return Err(Reason::TokenClaim);
         }
         let ends = [expires.map(|at| at + skew), age_ends]
@@ -152,7 +159,7 @@ impl Claims {
             id,
             issued_at: issued.map(|at| format!("{:.0}", at.floor())),
             ends: ends.map(instant),
-            scopes: scopes(claims)?,
+            scopes: scopes(&self.scopes_from, claims)?,
             headers: self.headers(claims)?,
             kept: self.kept(claims)?,
             hash: None,
@@ -208,22 +215,6 @@ fn scalar(claims: &Object<'_>, name: &str) -> Result<Option<String>, Reason> {
     }
 }
 
-/// Scopes from `scope` (RFC 8693 §4.2) or, without it, `scp`; separated by spaces or as an array.
-fn scopes(claims: &Object<'_>) -> Result<Vec<String>, Reason> {
-    match claims.get("scope").or_else(|| claims.get("scp")) {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(text.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect()),
-        Some(Value::Array(items)) => {
-            let texts = items
-                .iter()
-                .map(|item| item.as_str().map(str::to_owned))
-                .collect::<Option<_>>();
-            texts.ok_or(Reason::TokenClaim)
-        }
-        Some(_) => Err(Reason::TokenClaim),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +230,8 @@ mod tests {
             issued_at_required: false,
             require: vec!["sub".into(), "exp".into()],
             to_headers: vec![("x-user".into(), "sub".into())],
+            scopes_from: Vec::new(),
+            conditions: Vec::new(),
             keep: vec!["tenant".into()],
         }
     }

@@ -12,6 +12,7 @@
 //! The issuer is looked at before the signature only to choose the keys.
 
 pub mod claims;
+pub mod grants;
 pub mod hosted;
 pub mod keys;
 mod signature;

@@ -1,6 +1,6 @@
 //! JSON Pointer (RFC 6901): finding a value by pointer, and naming a place while a document is walked.
 
-use super::Value;
+use super::{Object, Value};
 use std::fmt;
 
 /// A pointer from the configuration, such as `/username`; compiled once.
@@ -54,10 +54,20 @@ impl Pointer {
         here.len()
     }
 
+    /// The value at this place below an object, if there is one; none for the pointer to the whole.
+    pub fn find_in<'v, 'a>(&self, object: &'v Object<'a>) -> Option<&'v Value<'a>> {
+        let (first, rest) = self.tokens.split_first()?;
+        Self::walk(rest, object.get(first)?)
+    }
+
     /// The value at this place, if there is one.
     pub fn find<'v, 'a>(&self, value: &'v Value<'a>) -> Option<&'v Value<'a>> {
+        Self::walk(&self.tokens, value)
+    }
+
+    fn walk<'v, 'a>(tokens: &[String], value: &'v Value<'a>) -> Option<&'v Value<'a>> {
         let mut here = value;
-        for token in &self.tokens {
+        for token in tokens {
             here = match here {
                 Value::Object(object) => object.get(token)?,
                 Value::Array(items) if is_array_index(token) => items.get(token.parse::<usize>().ok()?)?,

@@ -14,6 +14,7 @@ mod clients;
 mod cost;
 mod feed;
 mod forms;
+mod hostile;
 mod keys;
 mod login;
 mod parameters;

@@ -16,7 +16,7 @@ use ring::signature::{
 };
 
 /// A host as Envoy is one, by other code than the module's: ring's, which comes from BoringSSL too.
-fn by_ring() -> SignatureCheck {
+pub fn by_ring() -> SignatureCheck {
     Box::new(|hash, key_info, signature, text| {
         // What stands before the key itself is of one length for each kind of key.
         let (algorithm, key): (&dyn VerificationAlgorithm, &[u8]) = match (hash, key_info.len()) {

@@ -48,7 +48,7 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     }
 });
 
-fn encode(bytes: impl AsRef<[u8]>) -> String {
+pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap()
 }
 
@@ -384,4 +384,63 @@ fn a_remembered_token_ends_when_it_ends() {
     scene.allowed(&with(&token));
     scene.pass(1);
     scene.denied(&with(&token), "token_expired");
+}
+
+#[test]
+fn the_access_token_profile_asks_for_type_and_claims() {
+    let scene = Scene::new(&policy("\"HS256\"", r#", "profile": "at+jwt""#));
+    let time = now(&scene);
+    let full = format!(
+        r#"{{"iss":"https://id.example","aud":"api","sub":"ann","client_id":"app","iat":{time},"exp":{},"jti":"1"}}"#,
+        time + 300
+    );
+    let header = r#"{"alg":"HS256","kid":"hs","typ":"at+jwt"}"#;
+    scene.allowed(&with(&hs256(header, &full)));
+    scene.allowed(&with(&hs256(&header.replace("at+jwt", "application/AT+JWT"), &full)));
+    scene.denied(&with(&hs256(HS256, &full)), "token_type");
+    scene.denied(&with(&hs256(&header.replace("at+jwt", "JWT"), &full)), "token_type");
+    for claim in ["sub", "client_id", "iat", "exp", "jti"] {
+        let without = full.replace(&format!("\"{claim}\""), "\"x\"");
+        scene.denied(&with(&hs256(header, &without)), "token_claim");
+    }
+    for claim in ["aud", "iss"] {
+        let without = full.replace(&format!("\"{claim}\""), "\"x\"");
+        let code = if claim == "aud" {
+            "token_audience"
+        } else {
+            "token_issuer"
+        };
+        scene.denied(&with(&hs256(header, &without)), code);
+    }
+}
+
+#[test]
+fn roles_count_as_scopes_where_they_are_named_and_claims_meet_their_conditions() {
+    let scene = Scene::new(&policy(
+        "\"HS256\"",
+        r#", "scopes_from": ["/realm_access/roles", "/scope"], "claims": [ { "at": "/tenant", "any_of": ["acme", "umbrella"] } ]"#,
+    ));
+    let token = |extra: &str| {
+        let time = now(&scene);
+        hs256(
+            HS256,
+            &format!(
+                r#"{{"iss":"https://id.example","aud":"api","sub":"ann","iat":{time},"exp":{}{extra}}}"#,
+                time + 300
+            ),
+        )
+    };
+    let send = |extra: &str| scene.send(&get("/scoped").bearer(&token(extra))).verdict();
+    let roles = r#","tenant":"acme","realm_access":{"roles":["b"]},"scope":"a:read""#;
+    assert_eq!(send(roles), Verdict::Allowed);
+    assert_eq!(send(&roles.replace("\"b\"", "\"c\"")), Verdict::Denied("token_scope"));
+    assert_eq!(
+        send(&roles.replace("\"acme\"", "\"evil\"")),
+        Verdict::Denied("token_claim")
+    );
+    assert_eq!(send(&roles.replace("\"acme\"", "[\"x\",\"acme\"]")), Verdict::Allowed);
+    assert_eq!(
+        send(&roles.replace("tenant", "tenants")),
+        Verdict::Denied("token_claim")
+    );
 }
