@@ -133,7 +133,8 @@ async fn a_key_that_nobody_has_costs_the_issuer_no_more_than_one_fetch_an_interv
         asked.spawn(async move { client.send(&get(&token)).await.map(|reply| reply.brief()) });
     }
     while let Some(reply) = asked.join_next().await {
-        same("the answer", reply??, "401 token_key_unknown".to_owned())?;
+        let reply = reply.map_err(|fault| fault.to_string())??;
+        same("the answer", reply, "401 token_key_unknown".to_owned())?;
     }
     let intervals = usize::try_from(begun.elapsed().as_secs() / FETCH_INTERVAL.as_secs()).unwrap_or(usize::MAX) + 1;
     let fetched = fetches(stack).await? - before;
