@@ -203,7 +203,9 @@ impl Keys {
         self.news = true;
         let (span, text) = published.bytes.split_first_chunk::<SPAN_BYTES>()?;
         let span = Duration::from_secs(u32::from_le_bytes(*span).into());
-        self.take_in(provider, endpoint, text, span, published.asked).ok()
+        // A time ahead is a leftover of a clock that was set back.
+        let asked = published.asked.min(host.now());
+        self.take_in(provider, endpoint, text, span, asked).ok()
     }
 
     /// Takes in the answer to a fetch; what can't be used leaves the keys as they were.
@@ -227,9 +229,12 @@ impl Keys {
         }
         self.fetch = None;
         if let Ok((_, document)) = &result {
-            // A worker that was overtaken publishes nothing; the one that overtook it does.
-            let _ = self.document.publish(host, fetch.fence, fetch.begun, document);
-            if let Ok(Some(published)) = self.document.newer_than(host, self.edition) {
+            // A worker that was overtaken publishes nothing; what the one that overtook it did is taken over at the next tick.
+            let published = self.document.publish(host, fetch.fence, fetch.begun, document);
+            if published.is_ok()
+                && let Ok(Some(published)) = self.document.newer_than(host, self.edition)
+                && published.asked == fetch.begun
+            {
                 self.edition = published.edition;
             }
         } else {

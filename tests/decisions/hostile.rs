@@ -607,7 +607,7 @@ fn of_a_hostile_key_set_the_good_keys_serve_and_no_other() {
         format!(r#"{{"kty":"RSA","n":"{odd}=","e":"AQAB"}}"#),
         format!(r#"{{"kty":"RSA","n":"{odd}","e":"AQAB","d":"{odd}"}}"#),
         format!(r#"{{"kty":"EC","crv":"P-256","x":"{x}","y":"{x}"}}"#),
-        format!(r#"{{"kty":"EC","crv":"P-256","x":"","y":""}}"#),
+        r#"{"kty":"EC","crv":"P-256","x":"","y":""}"#.to_owned(),
         format!(r#"{{"kty":"EC","crv":"secp256k1","x":"{x}","y":"{x}"}}"#),
         format!(r#"{{"kty":"EC","crv":"P-384","x":"{x}","y":"{x}"}}"#),
         good.replace("P-256", "P-384"),
