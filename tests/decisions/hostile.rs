@@ -363,14 +363,13 @@ fn one_spelling_of_the_bytes_and_no_other() {
         ("quoted", format!("\"{good}\"")),
         ("full width", good.replace('.', "\u{ff0e}")),
         ("zero byte", format!("{good}\0")),
-        (
-            "JSON",
-            format!(r#"{{"protected":"{head}","payload":"{claims}","signature":"{tag}"}}"#),
-        ),
     ] {
         forge.check(name, &token, "token_malformed");
     }
     forge.check("twice", &format!("{good},{good}"), "token_repeated");
+    // A comma is in no token: Envoy joins repeated fields with it.
+    let json = format!(r#"{{"protected":"{head}","payload":"{claims}","signature":"{tag}"}}"#);
+    forge.check("JSON", &json, "token_repeated");
     for cut in [1, 2, 4, 8, 40, 43] {
         let token = &good[..good.len() - cut];
         let exchange = forge.scene.send(&with(token));
