@@ -152,6 +152,12 @@ impl Files {
     }
 }
 
+/// The policy as it is shipped.
+pub fn shipped_policy() -> Outcome<Value> {
+    let text = read(&places::root().join("envoy/portcullis.yaml"))?;
+    serde_json::from_str(split(&text)?.1).map_err(|error| format!("the policy in portcullis.yaml is no JSON: {error}"))
+}
+
 /// What stands before the policy's block, the block, and what stands after it.
 fn split(text: &str) -> Outcome<(&str, &str, &str)> {
     let missing = || format!("portcullis.yaml holds no line `{POLICY_START}` with a block below it");

@@ -93,15 +93,16 @@ impl Launch<'_> {
 
 /// Fails unless Redis answers a PING.
 pub(crate) async fn check_redis(port: u16) -> Outcome<()> {
-    ask_redis(port, &["PING"], "+PONG\r\n").await
+    tell_redis(port, &["PING"], "+PONG\r\n").await
 }
 
 /// Sets `key` to something.
 pub(crate) async fn redis_set(port: u16, key: &str) -> Outcome<()> {
-    ask_redis(port, &["SET", key, "1"], "+OK\r\n").await
+    tell_redis(port, &["SET", key, "1"], "+OK\r\n").await
 }
 
-async fn ask_redis(port: u16, words: &[&str], expected: &str) -> Outcome<()> {
+/// Sends a command; fails unless the answer begins as expected.
+pub async fn tell_redis(port: u16, words: &[&str], expected: &str) -> Outcome<()> {
     // RESP: an array of strings, each with its length, so that a key may hold any byte.
     let strings = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
     let command = format!("*{}\r\n{}", words.len(), strings.collect::<String>());

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::backend::Backend;
 use crate::client::{Client, Connection, Trust};
 use crate::edge::{Edge, VmMarks};
-use crate::files::Files;
+use crate::files::{Files, shipped_policy};
 use crate::message::Request;
 pub use crate::parts::Part;
 use crate::parts::{self, Launch};
@@ -62,6 +62,25 @@ impl Default for Options {
             without: Vec::new(),
             held_by_buffer: false,
             progress: |_| (),
+        }
+    }
+}
+
+impl Options {
+    /// Without webdis and without a revocation section: a test's own source takes their place.
+    pub fn with_own_revocations() -> Self {
+        let policy = shipped_policy().map(|mut policy| {
+            policy["quotas"] = json!([]);
+            if let Some(sections) = policy.as_object_mut() {
+                sections.remove("revocation");
+            }
+            policy
+        });
+        Self {
+            // A policy that can't be read is told of when the stack starts with the shipped one.
+            policy: policy.ok(),
+            without: vec![Part::Webdis],
+            ..Self::default()
         }
     }
 }
@@ -326,6 +345,11 @@ impl Stack {
     /// Sets a key in Redis, behind everybody's back.
     pub async fn set_in_redis(&self, key: &str) -> Outcome<()> {
         parts::redis_set(self.ports.redis, key).await
+    }
+
+    /// Sends Redis a command; fails unless the answer begins as expected.
+    pub async fn tell_redis(&self, words: &[&str], expected: &str) -> Outcome<()> {
+        parts::tell_redis(self.ports.redis, words, expected).await
     }
 
     /// All that Envoy and the module have logged.

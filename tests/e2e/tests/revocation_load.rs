@@ -1,0 +1,200 @@
+//! What revocation costs its source and how soon it works, under load, with real Redis behind webdis: callouts are counted
+//! over all workers, and the time from the write to the first refusal is measured over many trials.
+
+use std::time::{Duration, Instant};
+
+use portcullis_e2e::client::{Connection, Version};
+use portcullis_e2e::message::Request;
+use portcullis_e2e::parts::tell_redis;
+use portcullis_e2e::stack::{Options, Part, Stack, Update};
+use portcullis_e2e::suite::same;
+use portcullis_e2e::{Outcome, random, scenarios, until};
+use serde_json::json;
+
+scenarios! { Options::default();
+    lookups_are_as_many_as_tokens_and_periods_whatever_the_requests,
+    a_revoked_token_is_refused_within_the_cache_and_from_then_on_by_every_worker,
+    redis_killed_and_restarted_under_load_lets_nothing_revoked_pass,
+}
+
+const CACHE: Duration = Duration::from_secs(1);
+
+async fn with_lookup(stack: &mut Stack) -> Outcome<Vec<Connection>> {
+    let mut policy = stack.policy()?;
+    policy["quotas"] = json!([]);
+    policy["revocation"]["stale"] = json!("0s");
+    same("the update", stack.set_policy(&policy).await?, Update::Accepted)?;
+    stack.wait_for_keys().await?;
+    stack
+        .connect_to_each_worker(&stack.client()?.over(Version::Http2))
+        .await
+}
+
+fn get(token: &str) -> Request {
+    Request::get("/orders/1").bearer(token)
+}
+
+async fn counted(stack: &Stack, name: &str) -> Outcome<u64> {
+    Ok(stack
+        .edge
+        .stats(&format!("portcullis.revocation.{name}$"))
+        .await?
+        .values()
+        .sum())
+}
+
+const TOKENS: usize = 100;
+const REQUESTS: usize = 10_000;
+const SENDERS: usize = 10;
+const SPAN: Duration = Duration::from_secs(10);
+
+async fn lookups_are_as_many_as_tokens_and_periods_whatever_the_requests(stack: &mut Stack) -> Outcome<()> {
+    let workers = with_lookup(stack).await?;
+    let mut tokens = Vec::new();
+    for _ in 0..TOKENS {
+        tokens.push(stack.backend.mint(&json!({})).await?);
+    }
+    let before = counted(stack, "lookups").await?;
+    let begun = Instant::now();
+    let mut senders = tokio::task::JoinSet::new();
+    for sender in 0..SENDERS {
+        let mut connections: Vec<Connection> = workers.iter().filter_map(Connection::share).collect();
+        let tokens = tokens.clone();
+        senders.spawn(async move {
+            let each = REQUESTS / SENDERS;
+            for i in 0..each {
+                let due = SPAN.mul_f64(i as f64 / each as f64);
+                tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
+                let token = &tokens[(i * SENDERS + sender) % TOKENS];
+                let worker = i % connections.len();
+                let reply = connections[worker].send(&get(token)).await?;
+                if reply.code().is_some() {
+                    return Err(reply.brief());
+                }
+            }
+            Ok(())
+        });
+    }
+    while let Some(joined) = senders.join_next().await {
+        joined.map_err(|error| error.to_string())??;
+    }
+    let (took, asked) = (begun.elapsed(), counted(stack, "lookups").await? - before);
+    // A period that has begun counts.
+    let periods = took.as_secs_f64() / CACHE.as_secs_f64();
+    let most = (TOKENS as f64 * periods.ceil() * 1.1) as u64;
+    println!("{asked} lookups for {REQUESTS} requests with {TOKENS} tokens in {took:?}; at most {most}");
+    same(&format!("{asked} lookups are at most {most}"), asked <= most, true)?;
+    let (hits, failures) = (counted(stack, "hits").await?, counted(stack, "failures").await?);
+    same(
+        &format!("{hits} hits, {failures} failures"),
+        hits > 8_000 && failures == 0,
+        true,
+    )
+}
+
+const TRIALS: u32 = 200;
+
+async fn a_revoked_token_is_refused_within_the_cache_and_from_then_on_by_every_worker(
+    stack: &mut Stack,
+) -> Outcome<()> {
+    let workers = with_lookup(stack).await?;
+    let mut trials = tokio::task::JoinSet::new();
+    for trial in 0..TRIALS {
+        let id = format!("trial-{trial}-{:x}", random());
+        let token = stack.backend.mint(&json!({ "jti": id })).await?;
+        let mut connections: Vec<Connection> = workers.iter().filter_map(Connection::share).collect();
+        let redis = stack.ports.redis;
+        let begins = Duration::from_millis(u64::from(trial) * 40);
+        trials.spawn(async move {
+            tokio::time::sleep(begins).await;
+            for connection in &mut connections {
+                let brief = connection.send(&get(&token)).await?.brief();
+                same("before", brief.starts_with("404"), true)?;
+            }
+            let begun = Instant::now();
+            tell_redis(redis, &["SET", &format!("revoked:{id}"), "1"], "+OK").await?;
+            let (mut refused, mut rounds_after) = (None, 0);
+            while rounds_after < 10 {
+                for connection in &mut connections {
+                    let brief = connection.send(&get(&token)).await?.brief();
+                    match (brief.as_str(), refused) {
+                        ("401 token_revoked", None) => refused = Some(begun.elapsed()),
+                        ("401 token_revoked", Some(_)) => {}
+                        (_, Some(_)) => return Err(format!("{brief} after a refusal")),
+                        (_, None) if begun.elapsed() > CACHE * 10 => return Err("never refused".to_owned()),
+                        (_, None) => {}
+                    }
+                }
+                rounds_after += u32::from(refused.is_some());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            refused.ok_or_else(|| "never refused".to_owned())
+        });
+    }
+    let mut times = Vec::new();
+    while let Some(joined) = trials.join_next().await {
+        times.push(joined.map_err(|error| error.to_string())??);
+    }
+    times.sort_unstable();
+    let p99 = times[times.len() * 99 / 100 - 1];
+    println!(
+        "time to refuse by lookup: median {:?}, p99 {p99:?} of {TRIALS}",
+        times[times.len() / 2]
+    );
+    // The figure is for the reader: on a busy machine answers come late. What is asked for ever more rarely breaks this bound.
+    same(&format!("p99 {p99:?}"), p99 <= CACHE * 5, true)
+}
+
+async fn redis_killed_and_restarted_under_load_lets_nothing_revoked_pass(stack: &mut Stack) -> Outcome<()> {
+    let workers = with_lookup(stack).await?;
+    let (good, bad) = (
+        stack.backend.mint(&json!({})).await?,
+        stack.backend.mint(&json!({ "jti": "killed" })).await?,
+    );
+    stack.set_in_redis("revoked:killed").await?;
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut senders = tokio::task::JoinSet::new();
+    for sender in 0..4 {
+        let mut connections: Vec<Connection> = workers.iter().filter_map(Connection::share).collect();
+        let (good, bad, stop) = (good.clone(), bad.clone(), std::sync::Arc::clone(&stop));
+        senders.spawn(async move {
+            let (mut passed, mut unavailable) = (0_u32, 0_u32);
+            for turn in sender.. {
+                if stop.load(std::sync::atomic::Ordering::SeqCst) {
+                    break;
+                }
+                let connection = &mut connections[turn % 2];
+                let brief = connection.send(&get(&bad)).await?.brief();
+                let refused = ["401 token_revoked", "503 revocation_unavailable"].contains(&brief.as_str());
+                same(&format!("the revoked token: {brief}"), refused, true)?;
+                match connection.send(&get(&good)).await?.brief().as_str() {
+                    "503 revocation_unavailable" => unavailable += 1,
+                    brief if brief.starts_with("404") => passed += 1,
+                    other => return Err(format!("the good token: {other}")),
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Ok((passed, unavailable))
+        });
+    }
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        stack.stop_part(Part::Redis);
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        stack.start_part(Part::Redis).await?;
+        stack.set_in_redis("revoked:killed").await?;
+    }
+    let mut worker = stack.client()?.connect().await?;
+    until("the good token's return", Duration::from_secs(20), async || {
+        let brief = worker.send(&get(&good)).await?.brief();
+        if brief.starts_with("404") { Ok(()) } else { Err(brief) }
+    })
+    .await?;
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    while let Some(joined) = senders.join_next().await {
+        let (passed, unavailable) = joined.map_err(|error| error.to_string())??;
+        println!("one sender: {passed} passed, {unavailable} refused as unavailable, none revoked passed");
+        same("both happened", passed > 0 && unavailable > 0, true)?;
+    }
+    Ok(())
+}
