@@ -4,7 +4,7 @@
 use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low};
 
 /// Commands that attacks begin with and that are no common words.
-const COMMANDS: [&str; 225] = [
+const COMMANDS: [&str; 224] = [
     "adduser",
     "alias",
     "ansible",
@@ -61,7 +61,6 @@ const COMMANDS: [&str; 225] = [
     "env",
     "erase",
     "eval",
-    "exec",
     "expr",
     "fgrep",
     "finger",
@@ -309,11 +308,12 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
     let mut name = [0_u8; NAME_BYTES_MAX];
     let mut len = 0;
     let mut obscured = false;
+    let mut broken = false;
     let mut pathed = false;
     while let Some(byte) = bytes.get(at).copied() {
         match byte {
             b'\'' | b'"' | b'\\' | b'^' => {
-                obscured |= len > 0;
+                broken |= len > 0;
                 at += 1;
             }
             b'$' if len > 0
@@ -322,7 +322,7 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
                     b'@' | b'*' | b'-' | b'!' | b'1'..=b'9' | b'{' | b'u'
                 ) =>
             {
-                obscured = true;
+                broken = true;
                 at += if low(bytes, at + 1) == b'{' {
                     find_byte(bytes, at, b'}').map_or(2, |end| end - at + 1)
                 } else {
@@ -336,6 +336,8 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
                 at += 1;
             }
             b if is_word(b) || matches!(b, b'.' | b'-' | b'?' | b'*' | b'[' | b']') => {
+                // What stands behind a name, and not in it, obscures nothing.
+                obscured |= broken;
                 let slot = name.get_mut(len)?;
                 *slot = b.to_ascii_lowercase();
                 len += 1;

@@ -311,7 +311,7 @@ pub const GROUPS: &[Group] = &[
         Path,
         "path.traversal",
         Value,
-        &["../", "..\\", "..;/", "/..", "\\..", ".../", "....//"],
+        &["../", "..\\", "..;/", ".../", "....//"],
     ),
     group(
         Path,
@@ -372,7 +372,6 @@ pub const GROUPS: &[Group] = &[
             "meta-inf",
             "wp-config",
             "config.inc.php",
-            "id_rsa",
             "id_dsa",
             "id_ed25519",
             "authorized_keys",
@@ -749,7 +748,6 @@ pub const GROUPS: &[Group] = &[
             "ping -n",
             "/dev/null",
             "tail -",
-            "id;",
             "new-object",
             "-encodedcommand",
             "for /f",
@@ -766,11 +764,7 @@ pub const GROUPS: &[Group] = &[
             "crontab -",
             "sudo ",
             "env --",
-            "sleep 1",
-            "sleep 5",
             "sleep $",
-            "sleep 2",
-            "sleep 3",
             "printenv",
             "busybox ",
             "awk 'begin",
@@ -1009,7 +1003,6 @@ pub const GROUPS: &[Group] = &[
             "global.process",
             "new function",
             "function(",
-            "function (",
             "=>{",
             "import{",
             "import {",
@@ -1036,7 +1029,6 @@ pub const GROUPS: &[Group] = &[
             "erb.new",
             "instance_eval",
             ".send(:",
-            "#{",
         ],
     ),
     group(
@@ -1128,13 +1120,10 @@ pub const GROUPS: &[Group] = &[
             "rsync:",
             "acap:",
             "xri:",
-            "irc:",
             "telnet:",
             "rmi:",
-            "jdbc:",
             "expect:",
             "phar:",
-            "ssh:",
             "ssh2:",
             "file:",
             "svn:",
@@ -1144,7 +1133,6 @@ pub const GROUPS: &[Group] = &[
             "php:",
             "zip:",
             "data:text",
-            "data:,",
             "local_file:",
             "ftp:",
             "ftps:",
@@ -1256,7 +1244,9 @@ pub fn confirmed(bytes: &[u8], around: Around, start: usize, end: usize, prose: 
                 while low(bytes, at) == b'(' {
                     at = skip_gap(bytes, at + 1);
                 }
-                at > end && starts_with(from(bytes, at), word.as_bytes())
+                at > end
+                    && starts_with(from(bytes, at), word.as_bytes())
+                    && (word == "@" || apart(bytes.get(at.saturating_add(word.len())).copied()))
             }
         }
         Ending => {

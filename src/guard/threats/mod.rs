@@ -298,7 +298,13 @@ impl Engine {
         if prose {
             return verdict.stop;
         }
-        let shell = bits & (class::SHELL | class::BLANK) != 0;
+        // A product with its version (RFC 9110 §10.1.5) begins what is an agent: its comments have separators and words.
+        let product = kind == Kind::Agent
+            && layer
+                .split(|b| bytes::is_blank(*b))
+                .next()
+                .is_some_and(|word| word.contains(&b'/') && word.first() != Some(&b'/'));
+        let shell = bits & (class::SHELL | class::BLANK) != 0 && !product;
         verdict.ask(Category::Command, shell, || command::judge(layer));
         verdict.ask(
             Category::Command,

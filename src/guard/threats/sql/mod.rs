@@ -196,9 +196,7 @@ impl<'v> Reader<'v> {
                     if self.quoted && token.kind != Kind::Comma {
                         match joined {
                             Operand::Call | Operand::Select => return self.found("sql.expression"),
-                            Operand::Text { .. } | Operand::Group | Operand::Number
-                                if matches!(self.peek().kind, Kind::End | Kind::Cut) && !self.prose =>
-                            {
+                            Operand::Group if matches!(self.peek().kind, Kind::End | Kind::Cut) && !self.prose => {
                                 return Some("sql.expression");
                             }
                             _ => {}
@@ -336,6 +334,9 @@ impl<'v> Reader<'v> {
                         Kind::Compare | Kind::Close | Kind::Word(Word::Compare | Word::Logic)
                     )
             }
+            // `"a" and "b"` is a search for two phrases.
+            (Operand::Text { .. }, _) if self.phrases() => matches!(after.kind, Kind::Compare),
+            (Operand::Name, _) if before.is_some_and(|(_, _, op)| op.kind == Kind::Bits) => after.kind == Kind::Cut,
             (Operand::Text { closed: false }, _) => self.quoted,
             (_, Kind::Compare) => true,
             (_, Kind::Word(Word::Compare)) => {
@@ -408,6 +409,10 @@ impl<'v> Reader<'v> {
             token = self.next();
         }
         let symbol = matches!(operator.kind, Kind::Compare | Kind::Not);
+        // `"like" stamp` quotes a word.
+        if !symbol && operator.start > 0 && matches!(self.tokens.bytes.get(operator.start - 1), Some(b'"')) {
+            return None;
+        }
         match token.kind {
             Kind::Text { .. } => {
                 let lone = matches!(
@@ -439,7 +444,10 @@ impl<'v> Reader<'v> {
             Kind::Cut if self.quoted && !self.prose => Some("sql.comment"),
             Kind::End if self.quoted && !self.prose => {
                 let semicolons = self.tokens.bytes.iter().filter(|b| **b == b';').count();
-                (semicolons == 1 && self.tokens.bytes.trim_ascii_end().ends_with(b"';")).then_some("sql.close")
+                (semicolons == 1
+                    && !self.tokens.bytes.trim_ascii().contains(&b' ')
+                    && self.tokens.bytes.trim_ascii_end().ends_with(b"';"))
+                .then_some("sql.close")
             }
             Kind::Word(Word::Name) if self.is(token, "if") || self.is(token, "print") => (self.peek().kind
                 == Kind::Open)
@@ -447,6 +455,13 @@ impl<'v> Reader<'v> {
                 .flatten(),
             _ => None,
         }
+    }
+
+    /// Whether the value is put together from phrases in double quotes: it begins or ends as one, and has blanks.
+    fn phrases(&self) -> bool {
+        let value = self.tokens.bytes.trim_ascii();
+        let edge = |byte: Option<&u8>| byte == Some(&b'"');
+        (edge(value.first()) || edge(value.last())) && value.contains(&b' ') && !value.contains(&b'=')
     }
 
     fn clause(&mut self, clause: Token) -> Option<&'static str> {
