@@ -170,7 +170,8 @@ impl Ask {
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
-    fn script(&self) -> String {
+    /// For wrk; tokens are taken from position `start` on, so that a later run goes on where an earlier one ended.
+    fn script(&self, start: u64) -> String {
         let quoted = |text: &str| format!("[==[{text}]==]");
         let mut script = format!("wrk.method = {}\n", quoted(self.method));
         for (name, value) in self.fields() {
@@ -180,12 +181,11 @@ impl Ask {
             let _ = writeln!(script, "wrk.body = {}", quoted(body));
         }
         if let Token::Each(_, file, count) = &self.token {
-            // All requests are made before the first is sent.
+            // All requests are made before the first is sent. wrk calls `init` when it has set `Host`.
             let _ = writeln!(
                 script,
-                "local requests, at = {{}}, 0
+                "local requests, at = {{}}, {start}
 function init(args)
-  wrk.init(args)
   for token in io.lines({file}) do
     wrk.headers['authorization'] = 'Bearer ' .. token
     requests[#requests + 1] = wrk.format(nil, wrk.path)
@@ -200,7 +200,6 @@ function request() at = at % #requests + 1; return requests[at] end",
                 script,
                 "local at, before, after = 0, '', ''
 function init(args)
-  wrk.init(args)
   wrk.headers['x-forwarded-for'] = '@@'
   before, after = wrk.format(nil, wrk.path):match('^(.-)@@(.*)$')
 end
@@ -231,17 +230,18 @@ pub struct Round {
     pub rate: f64,
     pub p50_us: f64,
     pub p99_us: f64,
+    pub requests: u64,
 }
 
-/// Drives `envoy` for about `seconds` from the given core.
-pub fn drive(ask: &Ask, envoy: &Envoy, seconds: f64, core: &str, run: &Path) -> Result<Round, String> {
-    let before = envoy.cpu()?;
+/// Drives `envoy` for about `seconds` from the given core, after `before` requests of this case.
+pub fn drive(ask: &Ask, before: u64, envoy: &Envoy, seconds: f64, core: &str, run: &Path) -> Result<Round, String> {
+    let spent_before = envoy.cpu()?;
     let told = if ask.http2 {
         h2load(ask, envoy, seconds, core, run)?
     } else {
-        wrk(ask, envoy, seconds, core, run)?
+        wrk(ask, before, envoy, seconds, core, run)?
     };
-    let spent = envoy.cpu()?.saturating_sub(before);
+    let spent = envoy.cpu()?.saturating_sub(spent_before);
     let number = |name: &str| told[name].as_f64().unwrap_or_default();
     let (requests, refused) = (number("requests"), number("refused"));
     let expected = if ask.status >= 400 { requests } else { 0.0 };
@@ -254,6 +254,7 @@ pub fn drive(ask: &Ask, envoy: &Envoy, seconds: f64, core: &str, run: &Path) -> 
         rate: requests * 1e6 / number("us").max(1.0),
         p50_us: number("p50"),
         p99_us: number("p99"),
+        requests: told["requests"].as_u64().unwrap_or_default(),
     })
 }
 
@@ -274,9 +275,9 @@ fn output(mut command: Command) -> Result<(String, String), String> {
     }
 }
 
-fn wrk(ask: &Ask, envoy: &Envoy, seconds: f64, core: &str, run: &Path) -> Result<Value, String> {
+fn wrk(ask: &Ask, before: u64, envoy: &Envoy, seconds: f64, core: &str, run: &Path) -> Result<Value, String> {
     let script = run.join("load.lua");
-    fs::write(&script, ask.script()).map_err(|error| format!("can't write {}: {error}", script.display()))?;
+    fs::write(&script, ask.script(before)).map_err(|error| format!("can't write {}: {error}", script.display()))?;
     let scheme = if envoy.tls { "https" } else { "http" };
     let mut command = Command::new("taskset");
     command.args(["--cpu-list", core, "wrk", "--threads", "1", "--timeout", "10"]);
@@ -350,13 +351,13 @@ mod tests {
     #[test]
     fn a_script_sends_what_is_asked() {
         let ask = Ask::post("/orders", "{\"a\":\"]]\"}".to_owned()).token(Token::Fixed("abc".to_owned()));
-        let script = ask.script();
+        let script = ask.script(0);
         assert!(script.contains("wrk.body = [==[{\"a\":\"]]\"}]==]"), "{script}");
         assert!(
             script.contains("[ [==[authorization]==] ] = [==[Bearer abc]==]"),
             "{script}"
         );
         assert!(!script.contains("function request"), "{script}");
-        assert!(Ask::get("/").clients(9).script().contains("(at + 1) % 9"));
+        assert!(Ask::get("/").clients(9).script(0).contains("(at + 1) % 9"));
     }
 }

@@ -254,6 +254,7 @@ impl Bench<'_> {
                 rounds: Vec::new(),
             })
             .collect();
+        let mut sent = vec![0; chosen.len()];
         let rounds = arguments.rounds.unwrap_or(if arguments.quick { 5 } else { 7 });
         let seconds = f64::from(arguments.seconds.unwrap_or(1));
         for round in 0..=rounds {
@@ -265,7 +266,7 @@ impl Bench<'_> {
                     format!("round {round} of {rounds}")
                 }
             );
-            for (case, series) in chosen.iter().zip(&mut series) {
+            for ((case, series), before) in chosen.iter().zip(&mut series).zip(&mut sent) {
                 let told = |fault| format!("{}: {fault}", case.name);
                 let envoy = envoys
                     .get(case.setup)
@@ -281,7 +282,9 @@ impl Bench<'_> {
                     });
                     checked.map_err(told)?;
                 }
-                let measured = load::drive(&case.ask, envoy, seconds, &self.cores.1, self.run).map_err(told)?;
+                let measured =
+                    load::drive(&case.ask, *before, envoy, seconds, &self.cores.1, self.run).map_err(told)?;
+                *before += measured.requests;
                 if round > 0 {
                     series.rounds.push(measured);
                 }
@@ -311,7 +314,7 @@ impl Bench<'_> {
                         ..shape.clone()
                     },
                 )?;
-                load::drive(&case.ask, &envoy, 2.0, &self.cores.1, self.run)?;
+                load::drive(&case.ask, 0, &envoy, 2.0, &self.cores.1, self.run)?;
                 let resident = envoy.resident()?;
                 facts.push((
                     format!("resident memory, {name}, {workers} worker(s)"),
