@@ -26,6 +26,7 @@ pub mod stack;
 pub mod suite;
 pub mod table;
 pub mod tour;
+pub mod trials;
 
 /// A value, or one line that says why there is none.
 pub type Outcome<T> = Result<T, String>;

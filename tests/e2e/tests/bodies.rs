@@ -24,6 +24,7 @@ scenarios! { Options::default();
     a_mebibyte_in_one_byte_chunks_is_refused_where_it_is_not,
     a_declared_length_over_the_limit_is_refused_before_the_body_comes,
     a_body_after_a_refused_head_is_not_waited_for,
+    the_deepest_body_under_a_schema_that_refers_to_itself_leaves_the_module_whole,
 }
 
 async fn ready(stack: &Stack) -> Outcome<(Client, String)> {
@@ -257,4 +258,50 @@ async fn a_body_after_a_refused_head_is_not_waited_for(stack: &mut Stack) -> Out
     let head = format!("{}content-length: 100\r\n\r\n", raw_head(&client, "no-token", &request));
     connection.write(head.as_bytes()).await?;
     stack.check_refusal(&refusal, &connection.reply().await?).await
+}
+
+/// The worst nesting there is: as deep as any policy admits, every level through several rules that refer on.
+async fn the_deepest_body_under_a_schema_that_refers_to_itself_leaves_the_module_whole(
+    stack: &mut Stack,
+) -> Outcome<()> {
+    const DEPTH: usize = 256;
+    let mut policy = stack.policy()?;
+    policy["requests"]["max_json_depth"] = json!(DEPTH);
+    policy["quotas"] = json!([]);
+    let client = stack.client()?;
+    let token = stack.backend.mint(&json!({})).await?;
+    let everywhere = json!({ "items": { "$ref": "#" }, "additionalProperties": { "$ref": "#" } });
+    let branches = ["allOf", "anyOf", "oneOf"].map(|branch| json!({ branch: [everywhere] }));
+    let unevaluated = json!({ "allOf": [{ "anyOf": [{ "items": { "$ref": "#" } }] }],
+        "unevaluatedItems": false, "unevaluatedProperties": { "$ref": "#" } });
+    let condition = json!({ "if": { "not": { "not": { "type": ["array", "object"] } } }, "then": everywhere });
+    let dependent = json!({ "allOf": [{ "allOf": [{ "allOf": [{ "allOf": [everywhere] }] }] }] });
+    let schemas = branches
+        .into_iter()
+        .chain([everywhere.clone(), unevaluated, condition, dependent]);
+    for schema in schemas {
+        let named = schema.to_string();
+        let operations = policy["operations"].as_array_mut().ok_or("no operations")?;
+        let order = operations
+            .iter_mut()
+            .find(|operation| operation["path"] == "/orders" && operation["body"].is_object())
+            .ok_or("no operation that takes orders")?;
+        order["body"]["content"] = json!({ "application/json": { "schema": schema } });
+        same(&named, stack.set_policy(&policy).await?, Update::Accepted)?;
+        stack.wait_for_keys().await?;
+        let arrays = format!("{}{}", "[".repeat(DEPTH), "]".repeat(DEPTH));
+        let objects = format!("{}1{}", "{\"a\":".repeat(DEPTH), "}".repeat(DEPTH));
+        for body in [arrays, objects] {
+            // Whatever the verdict: a module that traps answers 503, and another VM than before.
+            let reply = client.send(&post(&token, &body)).await?;
+            println!("{named}: {}", reply.brief());
+            same(
+                &format!("{named}: a verdict, not {}", reply.brief()),
+                reply.status < 500,
+                true,
+            )?;
+        }
+        stack.check_vms().await?;
+    }
+    Ok(())
 }
