@@ -3,15 +3,16 @@
 //! A client here is what the gateway counts as one: a source address. All of 127.0.0.0/8 is local on Linux, so a test
 //! can be as many clients as it likes.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use hyper::{HeaderMap, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -73,6 +74,8 @@ pub struct Client {
     version: Version,
     tls: &'static [&'static SupportedProtocolVersion],
     trust: Option<Trust>,
+    announced: Option<IpAddr>,
+    pipe: Option<PathBuf>,
 }
 
 impl Client {
@@ -84,6 +87,8 @@ impl Client {
             version: Version::Http1,
             tls: rustls::ALL_VERSIONS,
             trust: Some(trust),
+            announced: None,
+            pipe: None,
         }
     }
 
@@ -95,6 +100,8 @@ impl Client {
             version: Version::Http1,
             tls: rustls::ALL_VERSIONS,
             trust: None,
+            announced: None,
+            pipe: None,
         }
     }
 
@@ -110,6 +117,22 @@ impl Client {
     pub fn at_most_tls12(&self) -> Self {
         Self {
             tls: ONLY_TLS12,
+            ..self.clone()
+        }
+    }
+
+    /// The same client through a proxy that says by the PROXY protocol whom it speaks for.
+    pub fn announced_as(&self, address: IpAddr) -> Self {
+        Self {
+            announced: Some(address),
+            ..self.clone()
+        }
+    }
+
+    /// The same client by way of a Unix socket.
+    pub fn through(&self, pipe: PathBuf) -> Self {
+        Self {
+            pipe: Some(pipe),
             ..self.clone()
         }
     }
@@ -131,6 +154,10 @@ impl Client {
 
     /// A new connection.
     pub async fn connect(&self) -> Outcome<Connection> {
+        if let (Some(pipe), Some(trust)) = (&self.pipe, &self.trust) {
+            let stream = within("a connection to the pipe", UnixStream::connect(pipe)).await?;
+            return self.converse(self.tls(stream, trust).await?, Vec::new()).await;
+        }
         let tcp = self.tcp().await?;
         let Some(trust) = &self.trust else {
             return self.converse(tcp, Vec::new()).await;
@@ -152,19 +179,25 @@ impl Client {
         let connecting = async {
             let socket = TcpSocket::new_v4()?;
             socket.bind(SocketAddr::from((self.source, 0)))?;
-            let stream = socket.connect(self.target).await?;
+            let mut stream = socket.connect(self.target).await?;
             stream.set_nodelay(true)?;
+            if let Some(address) = self.announced {
+                stream.write_all(proxy_line(address).as_bytes()).await?;
+            }
             Ok::<_, std::io::Error>(stream)
         };
         let what = format!("a connection from {} to {}", self.source, self.target);
         within(&what, connecting).await
     }
 
-    async fn tls(&self, tcp: TcpStream, trust: &Trust) -> Outcome<TlsStream<TcpStream>> {
+    async fn tls<S>(&self, stream: S, trust: &Trust) -> Outcome<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let name = ServerName::try_from("localhost").map_err(|error| error.to_string())?;
         within(
             "a TLS handshake",
-            trust.connector(self.version, self.tls).connect(name, tcp),
+            trust.connector(self.version, self.tls).connect(name, stream),
         )
         .await
     }
@@ -253,6 +286,14 @@ impl Connection {
                 certificate: self.certificate.clone(),
             }),
         }
+    }
+}
+
+/// Version 1 of the PROXY protocol; the ports and the second address say nothing here.
+fn proxy_line(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => format!("PROXY TCP4 {v4} 127.0.0.1 40000 443\r\n"),
+        IpAddr::V6(v6) => format!("PROXY TCP6 {v6} ::1 40000 443\r\n"),
     }
 }
 

@@ -11,6 +11,8 @@ use serde_json::Value;
 use crate::Outcome;
 use crate::places::{self, Tools};
 use crate::ports::{DEMO, Ports};
+use crate::stack::Options;
+use crate::variant;
 
 const SHIPPED: &str = "/etc/portcullis/";
 const BUFFER_FILTER: &str = r#"Wasm]
@@ -19,6 +21,8 @@ const BUFFER_FILTER: &str = r#"Wasm]
               "@type": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer
               max_request_bytes: 1179648
           ROUTER"#;
+/// Where the HTTPS listener of an edge behind proxies listens too, below the run's directory.
+pub(crate) const PIPE: &str = "edge.sock";
 const POLICY_START: &str = "value: |";
 
 /// The files of one run, below its directory.
@@ -32,9 +36,8 @@ pub struct Files {
 }
 
 impl Files {
-    /// Writes the copy of `envoy/` for these ports, with another policy if one is given, and with the buffer filter in
-    /// place of the filter's flag if that is asked for.
-    pub fn write(run: &Path, tools: &Tools, ports: &Ports, policy: Option<&Value>, buffer: bool) -> Outcome<Self> {
+    /// Writes the copy of `envoy/` for these ports, with what the options change.
+    pub fn write(run: &Path, tools: &Tools, ports: &Ports, options: &Options) -> Outcome<Self> {
         let run_prefix = format!("{}/", run.display());
         let renamed = |name: &str| {
             let text = read(&places::root().join("envoy").join(name))?;
@@ -61,10 +64,13 @@ impl Files {
         );
         envoy = replace("envoy.yaml", &envoy, &from, &to)?;
 
-        if buffer {
+        if options.held_by_buffer {
             let anchor = "Wasm]\n          - name: envoy.filters.http.router";
             let with_buffer = BUFFER_FILTER.replace("ROUTER", "- name: envoy.filters.http.router");
             envoy = replace("envoy.yaml", &envoy, anchor, &with_buffer)?;
+        }
+        if options.behind_proxies {
+            envoy = variant::behind_proxies(&envoy, &run.join(PIPE))?;
         }
 
         for directory in ["sds", "certs"] {
@@ -82,10 +88,10 @@ impl Files {
             first_policy: String::new(),
             version: 1,
         };
-        if let Some(policy) = policy {
+        if let Some(policy) = &options.policy {
             files.filter = files.with_policy(&policy.to_string())?;
         }
-        if buffer {
+        if options.held_by_buffer {
             let flag = |value: bool| format!("allow_on_headers_stop_iteration: {value}");
             files.filter = replace("portcullis.yaml", &files.filter, &flag(true), &flag(false))?;
             let mut policy = files.policy()?;
@@ -179,7 +185,7 @@ fn split(text: &str) -> Outcome<(&str, &str, &str)> {
     Ok((text.get(..block_start).unwrap_or_default(), block, after))
 }
 
-fn replace(file: &str, text: &str, from: &str, to: &str) -> Outcome<String> {
+pub(crate) fn replace(file: &str, text: &str, from: &str, to: &str) -> Outcome<String> {
     if text.contains(from) {
         Ok(text.replace(from, to))
     } else {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 pub mod backend;
 pub mod client;
+pub mod crashing;
 pub mod edge;
 pub mod expect;
 pub mod files;
@@ -27,6 +28,7 @@ pub mod suite;
 pub mod table;
 pub mod tour;
 pub mod trials;
+mod variant;
 
 /// A value, or one line that says why there is none.
 pub type Outcome<T> = Result<T, String>;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::backend::Backend;
 use crate::client::{Client, Connection, Trust};
 use crate::edge::{Edge, VmMarks};
-use crate::files::{Files, shipped_policy};
+use crate::files::{Files, PIPE, shipped_policy};
 use crate::message::Request;
 pub use crate::parts::Part;
 use crate::parts::{self, Launch};
@@ -49,6 +49,8 @@ pub struct Options {
     pub without: Vec<Part>,
     /// For hosts without the filter's flag: requests are held by Envoy's buffer filter after ours.
     pub held_by_buffer: bool,
+    /// The edge stands behind proxies of its own: one trusted hop of `X-Forwarded-For`, the PROXY protocol, and a pipe.
+    pub behind_proxies: bool,
     /// Where progress is told.
     pub progress: fn(&str),
 }
@@ -61,6 +63,7 @@ impl Default for Options {
             policy: None,
             without: Vec::new(),
             held_by_buffer: false,
+            behind_proxies: false,
             progress: |_| (),
         }
     }
@@ -116,13 +119,7 @@ impl Stack {
         };
         ports.check_unused()?;
         let run = RunDirectory::create()?;
-        let files = Files::write(
-            run.path(),
-            &tools,
-            &ports,
-            options.policy.as_ref(),
-            options.held_by_buffer,
-        )?;
+        let files = Files::write(run.path(), &tools, &ports, &options)?;
         let mut stack = Self {
             ports,
             backend: Backend::new(loopback(ports.backend_admin)),
@@ -229,6 +226,11 @@ impl Stack {
     /// A client nobody else is, over HTTPS and HTTP/1.1.
     pub fn client(&self) -> Outcome<Client> {
         Ok(Client::https(self.https(), fresh_address(), self.trust()?))
+    }
+
+    /// A client of the same listener by way of its pipe, where the edge stands behind proxies.
+    pub fn client_of_pipe(&self) -> Outcome<Client> {
+        Ok(self.client()?.through(self.run.path().join(PIPE)))
     }
 
     /// A client of the plain HTTP port.

@@ -20,18 +20,21 @@ const LOG_LINES_MAX: usize = 30;
 /// A test: it borrows the running stack.
 pub type Test = for<'a> fn(&'a mut Stack) -> Pin<Box<dyn Future<Output = Outcome<()>> + 'a>>;
 
-/// Makes `main` of a scenario file: the options, then the tests, each an `async fn(&mut Stack) -> Outcome<()>`.
+/// Makes `main` of a scenario file: the options, then the tests, each an `async fn(&mut Stack) -> Outcome<()>`; those that
+/// take long come last, and run with `--ignored` only.
 #[macro_export]
 macro_rules! scenarios {
-    ($options:expr; $($test:ident),+ $(,)?) => {
+    ($options:expr; $($test:ident),+ $(,)? $(; long: $($long:ident),+ $(,)?)?) => {
         fn main() -> std::process::ExitCode {
-            $crate::suite::run($options, vec![$((stringify!($test), |stack| Box::pin($test(stack)))),+])
+            let tests: Vec<(&str, $crate::suite::Test)> = vec![$((stringify!($test), |stack| Box::pin($test(stack)))),+];
+            let long: Vec<(&str, $crate::suite::Test)> = vec![$($((stringify!($long), |stack| Box::pin($long(stack)))),+)?];
+            $crate::suite::run($options, tests, long)
         }
     };
 }
 
-/// Runs the tests that the command line asks for.
-pub fn run(options: Options, tests: Vec<(&'static str, Test)>) -> ExitCode {
+/// Runs the tests that the command line asks for; `long` are ignored unless it says otherwise.
+pub fn run(options: Options, tests: Vec<(&'static str, Test)>, long: Vec<(&'static str, Test)>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They share a stack and compare counters before and after.
     arguments.test_threads = Some(1);
@@ -54,7 +57,9 @@ pub fn run(options: Options, tests: Vec<(&'static str, Test)>) -> ExitCode {
             session.lock().unwrap_or_else(PoisonError::into_inner).run(test)
         })
     };
-    let conclusion = libtest_mimic::run(&arguments, tests.into_iter().map(trial).collect());
+    let short = tests.into_iter().map(trial);
+    let long = long.into_iter().map(|test| trial(test).with_ignored_flag(true));
+    let conclusion = libtest_mimic::run(&arguments, short.chain(long).collect());
     // Stops the processes before the program ends.
     drop(session.lock().unwrap_or_else(PoisonError::into_inner).take());
     conclusion.exit_code()
