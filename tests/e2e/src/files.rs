@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::Outcome;
 use crate::places::{self, Tools};
 use crate::ports::{DEMO, Ports};
 use crate::stack::Options;
-use crate::variant;
+use crate::{Outcome, crashing, variant};
 
 const SHIPPED: &str = "/etc/portcullis/";
 const BUFFER_FILTER: &str = r#"Wasm]
@@ -23,6 +22,7 @@ const BUFFER_FILTER: &str = r#"Wasm]
           ROUTER"#;
 /// Where the HTTPS listener of an edge behind proxies listens too, below the run's directory.
 pub(crate) const PIPE: &str = "edge.sock";
+const LISTENERS: &str = "listeners.yaml";
 const POLICY_START: &str = "value: |";
 
 /// The files of one run, below its directory.
@@ -33,6 +33,8 @@ pub struct Files {
     in_force: String,
     first_policy: String,
     version: u32,
+    /// Where they are discovered.
+    listeners: Option<String>,
 }
 
 impl Files {
@@ -78,15 +80,25 @@ impl Files {
             fs::create_dir_all(&path).map_err(|error| format!("can't make {}: {error}", path.display()))?;
         }
         write(&run.join("sds/server.yaml"), &renamed("sds/server.yaml")?)?;
+        let mut listeners = None;
+        if options.listeners_by_discovery {
+            let (rest, found) = variant::discovered_listeners(&envoy, &run.join(LISTENERS))?;
+            write(&run.join(LISTENERS), &found)?;
+            (envoy, listeners) = (rest, Some(found));
+        }
         write(&run.join("envoy.yaml"), &envoy)?;
-        let module = run.join("portcullis.wasm");
-        fs::copy(&tools.module, &module).map_err(|error| format!("can't copy the module: {error}"))?;
+        let mut module = fs::read(&tools.module).map_err(|error| format!("can't read the module: {error}"))?;
+        if let Some(export) = options.traps_at {
+            module = crashing::trapping(&module, export)?;
+        }
+        fs::write(run.join("portcullis.wasm"), module).map_err(|error| format!("can't write the module: {error}"))?;
         let mut files = Self {
             run: run.to_owned(),
             filter: renamed("portcullis.yaml")?,
             in_force: String::new(),
             first_policy: String::new(),
             version: 1,
+            listeners,
         };
         if let Some(policy) = &options.policy {
             files.filter = files.with_policy(&policy.to_string())?;
@@ -111,6 +123,21 @@ impl Files {
     /// Where the certificates are.
     pub fn certificates(&self) -> PathBuf {
         self.run.join("certs")
+    }
+
+    /// Whether the listeners are discovered.
+    pub fn has_listeners(&self) -> bool {
+        self.listeners.is_some()
+    }
+
+    /// Puts another HTTPS listener beside the old one's file, renamed over it.
+    pub fn replace_listener(&mut self) -> Outcome<()> {
+        let old = self.listeners.as_ref().ok_or("the listeners are not discovered")?;
+        let new = variant::another_listener(old)?;
+        let beside = self.run.join("listeners.yaml.new");
+        write(&beside, &new)?;
+        self.listeners = Some(new);
+        fs::rename(&beside, self.run.join(LISTENERS)).map_err(|error| format!("can't move {LISTENERS}: {error}"))
     }
 
     /// The policy in force.
@@ -220,6 +247,7 @@ mod tests {
             in_force: String::new(),
             first_policy: String::new(),
             version: 1,
+            listeners: None,
         };
         assert_eq!(
             files.with_policy("{\n}").unwrap(),

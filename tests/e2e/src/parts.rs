@@ -36,6 +36,8 @@ pub(crate) struct Launch<'a> {
     pub run: &'a Path,
     pub envoy_file: PathBuf,
     pub workers: u32,
+    /// How long a listener that was replaced goes on with its connections.
+    pub drain_seconds: Option<u32>,
 }
 
 impl Launch<'_> {
@@ -87,6 +89,9 @@ impl Launch<'_> {
         command.args(["--log-level", "warning", "--component-log-level", "wasm:info"]);
         // The access log is read by tests; ten seconds, the default, are too long to wait.
         command.args(["--file-flush-interval-msec", "50"]);
+        if let Some(seconds) = self.drain_seconds {
+            command.args(["--drain-time-s", &seconds.to_string()]);
+        }
         Process::start("envoy", command, self.run, Some("access.log"))
     }
 }

@@ -54,7 +54,7 @@ impl Stack {
             }
         }
         // A new policy is tried on a VM of its own, which counts as made.
-        self.vm_marks = self.edge.vm_marks().await?;
+        self.note_vms_made().await?;
         Ok(update)
     }
 

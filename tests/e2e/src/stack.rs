@@ -33,6 +33,9 @@ const KEYS_SECONDS_MAX: u64 = 20;
 // With two workers and the kernel's even spread, 64 connections miss one with a chance of 2^-63.
 const SPREAD_CONNECTIONS_MAX: usize = 64;
 
+// Enough for a test to ask on the connections that are there; Envoy's default is ten minutes.
+const DRAIN_SECONDS: u32 = 3;
+
 // How V8's message about a trap begins, as proxy-wasm-cpp-host logs it.
 const TRAP_MARK: &str = "failed: Uncaught";
 
@@ -51,6 +54,10 @@ pub struct Options {
     pub held_by_buffer: bool,
     /// The edge stands behind proxies of its own: one trusted hop of `X-Forwarded-For`, the PROXY protocol, and a pipe.
     pub behind_proxies: bool,
+    /// A function of the module, by its export, that traps when it is called.
+    pub traps_at: Option<&'static str>,
+    /// The listeners come as a file of their own, so that they can be replaced ([`Stack::replace_listener`]).
+    pub listeners_by_discovery: bool,
     /// Where progress is told.
     pub progress: fn(&str),
 }
@@ -64,6 +71,8 @@ impl Default for Options {
             without: Vec::new(),
             held_by_buffer: false,
             behind_proxies: false,
+            traps_at: None,
+            listeners_by_discovery: false,
             progress: |_| (),
         }
     }
@@ -163,6 +172,7 @@ impl Stack {
             run: self.run.path(),
             envoy_file: self.files.envoy(),
             workers: self.workers,
+            drain_seconds: self.files.has_listeners().then_some(DRAIN_SECONDS),
         };
         self.processes.insert(part, launch.start(part)?);
         let limit = if part == Part::Edge {
@@ -173,7 +183,9 @@ impl Stack {
         let ready = self.wait_for(part, Duration::from_secs(limit)).await;
         ready.map_err(|fault| format!("{fault}\n{}", self.logs_of(part)))?;
         if part == Part::Edge {
-            self.vm_marks = self.edge.vm_marks().await?;
+            // Not the reloads: at a start there are none, or `check_vms` tells.
+            self.vm_marks = VmMarks::default();
+            self.note_vms_made().await?;
         }
         Ok(())
     }
@@ -211,7 +223,7 @@ impl Stack {
     /// Fails if a VM was lost since the edge or its newest policy started, or has trapped since [`Stack::restore`].
     pub async fn check_vms(&self) -> Outcome<()> {
         let now = self.edge.vm_marks().await?;
-        if now != self.vm_marks || !now.reloads.is_empty() {
+        if now != self.vm_marks {
             return Err(format!("a VM was lost: before {:?}, now {now:?}", self.vm_marks));
         }
         // A VM that has trapped is replaced, and counted, only when the next request needs it; the log has it at once.
@@ -221,6 +233,41 @@ impl Stack {
             Some(line) => Err(format!("the module has trapped: {line}")),
             None => Ok(()),
         }
+    }
+
+    /// Takes the VMs as they are now for those that should be there; what is lost from here on is still told of.
+    pub(crate) async fn note_vms_made(&mut self) -> Outcome<()> {
+        self.vm_marks.created = self.edge.vm_marks().await?.created;
+        Ok(())
+    }
+
+    /// The test has lost VMs on purpose; fails if the log says nothing of it.
+    pub async fn accept_lost_vms(&mut self) -> Outcome<()> {
+        let log = self.edge_log();
+        if !log.get(self.log_checked..).unwrap_or_default().contains(TRAP_MARK) {
+            return Err("the module has not trapped".to_owned());
+        }
+        self.vm_marks = self.edge.vm_marks().await?;
+        self.log_checked = log.len();
+        Ok(())
+    }
+
+    /// Gives Envoy another HTTPS listener in place of the one that is there, which is drained; returns when the new one serves.
+    pub async fn replace_listener(&mut self) -> Outcome<()> {
+        const ADDED: &str = "listener_manager.listener_modified";
+        let before = self.edge.counter(ADDED).await?;
+        self.files.replace_listener()?;
+        until("the new listener", Duration::from_secs(EDGE_SECONDS_MAX), async || {
+            let modified = self.edge.counter(ADDED).await? > before;
+            let warming = self.edge.counter("listener_manager.total_listeners_warming").await?;
+            if modified && warming == 0 {
+                Ok(())
+            } else {
+                Err("not there yet".to_owned())
+            }
+        })
+        .await?;
+        self.note_vms_made().await
     }
 
     /// A client nobody else is, over HTTPS and HTTP/1.1.

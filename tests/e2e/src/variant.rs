@@ -32,3 +32,40 @@ pub fn behind_proxies(envoy: &str, pipe: &Path) -> Outcome<String> {
     );
     replace(file, &envoy, filters, &format!("{second}{filters}"))
 }
+
+/// The same edge with its listeners in a file of their own: `envoy.yaml` without them, and that file.
+pub fn discovered_listeners(envoy: &str, file: &Path) -> Outcome<(String, String)> {
+    const START: &str = "static_resources:\n  listeners:\n";
+    const END: &str = "\n  clusters:\n";
+    let missing = || "envoy/envoy.yaml no longer has its listeners before its clusters".to_owned();
+    let (before, rest) = envoy.split_once(START).ok_or_else(missing)?;
+    let (listeners, clusters) = rest.split_once(END).ok_or_else(missing)?;
+    let discovery = format!(
+        "dynamic_resources:\n  lds_config: {{ resource_api_version: V3, path_config_source: {{ path: {} }} }}\n",
+        file.display()
+    );
+    let rest = format!("{before}{discovery}static_resources:{END}{clusters}");
+    let listeners = ["https", "http"].iter().fold(listeners.to_owned(), |text, name| {
+        let typed = "  - \"@type\": type.googleapis.com/envoy.config.listener.v3.Listener\n    name:";
+        text.replace(
+            &format!("  - name: {name}\n    address:"),
+            &format!("{typed} {name}\n    address:"),
+        )
+    });
+    Ok((rest, format!("{VERSION}1\"\nresources:\n{listeners}\n")))
+}
+
+const VERSION: &str = "version_info: \"";
+
+/// Discovered listeners that differ from these in a limit of the first, HTTPS; so Envoy replaces it as a whole.
+pub fn another_listener(listeners: &str) -> Outcome<String> {
+    const LIMIT: &str = "    per_connection_buffer_limit_bytes: ";
+    let (before, rest) = listeners
+        .split_once(LIMIT)
+        .ok_or("the listener has no limit to change")?;
+    let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (limit, after) = rest.split_at(digits);
+    let limit: u64 = limit.parse().map_err(|_| "the listener's limit is no number")?;
+    let before = before.replacen(VERSION, &format!("{VERSION}1"), 1);
+    Ok(format!("{before}{LIMIT}{}{after}", limit + 1))
+}

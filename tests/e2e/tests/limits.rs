@@ -19,7 +19,6 @@ scenarios! { options();
     strangers_do_not_lock_an_owner_out,
     a_connection_that_is_reset_before_the_answer_is_an_attempt,
     pipelined_guesses_are_attempts_each,
-    bans_and_counts_live_through_a_new_policy,
     a_flood_of_clients_makes_no_memory_and_frees_nobody,
 }
 
@@ -217,34 +216,6 @@ async fn pipelined_guesses_are_attempts_each(stack: &mut Stack) -> Outcome<()> {
         while raw.reply().await.is_ok() {}
     }
     same("guesses at the backend", stack.backend.seen(&mark).await?.len(), 5)
-}
-
-async fn bans_and_counts_live_through_a_new_policy(stack: &mut Stack) -> Outcome<()> {
-    let quota = |limit: u32| json!([{ "name": "kept", "limit": limit, "window": "1h" }]);
-    enforce(stack, quota(20), json!({})).await?;
-    let (banned, used) = (stack.client()?, stack.client()?);
-    for _ in 0..5 {
-        stack.passes(&banned, &guess("ann"), 401).await?;
-    }
-    stack.refused(&banned, &guess("ann"), 429, "client_banned").await?;
-    for _ in 0..20 {
-        stack.passes(&used, &Request::get("/healthz"), 200).await?;
-    }
-    // Other limits, another window and another size of the table.
-    let mut other = policy(quota(10), json!({ "client": { "attempts": 50, "window": "1m" } }));
-    other["store"] = json!({ "memory": "2MiB" });
-    same("the update", stack.set_policy(&other).await?, Update::Accepted)?;
-    stack.refused(&banned, &guess("ann"), 429, "client_banned").await?;
-    stack
-        .refused(&used, &Request::get("/healthz"), 429, "quota_exceeded")
-        .await?;
-    // And the old connections, which drain, say the same as new ones.
-    for connection in &mut stack.connect_to_each_worker(&banned).await? {
-        stack
-            .refused_on(connection, &guess("ann"), 429, "client_banned")
-            .await?;
-    }
-    Ok(())
 }
 
 /// Distinct clients of the flood. Each is a key of a header that a quota counts by: over a few connections they come as
