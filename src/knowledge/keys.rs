@@ -139,7 +139,12 @@ impl Keys {
         now >= self.due
     }
 
-    /// Who is to fetch.
+    /// From here on, what is taken over is news.
+    pub fn listen(&mut self) {
+        self.news = false;
+    }
+
+    /// Who is to fetch, after [`Keys::listen`] and a look at what others have published.
     pub fn claim(&mut self, host: &dyn Host, endpoint: &KeyEndpoint, now: Instant) -> Claim {
         let requests = if endpoint.discovers { 2 } else { 1 };
         let span = endpoint
@@ -151,7 +156,10 @@ impl Keys {
             // The second request of a fetch.
             return Claim::Mine;
         }
-        self.news = false;
+        if self.news {
+            // What is needed may be there; where it is not, whoever waits asks again.
+            return Claim::Elsewhere(now);
+        }
         let interval = FETCH_INTERVAL.min(endpoint.service.refresh);
         match self.lease.take(host, now, span, interval) {
             Ok(Taken::Yes(fence)) => {
@@ -176,13 +184,14 @@ impl Keys {
         }
     }
 
-    /// How what this worker listens for has ended; `None` while it has not.
-    pub fn heard(&self, host: &dyn Host, now: Instant) -> Option<bool> {
-        if self.news {
-            return Some(true);
-        }
-        let ended = self.listening == Listening::Answer && !self.lease.is_held(host, now).unwrap_or(false);
-        ended.then_some(false)
+    /// Whether another worker's fetch has ended: what it has published is there to be taken over, if anything.
+    pub fn has_ended(&self, host: &dyn Host, now: Instant) -> bool {
+        self.listening == Listening::Answer && !self.lease.is_held(host, now).unwrap_or(false)
+    }
+
+    /// Whether keys were taken over since [`Keys::listen`].
+    pub fn has_news(&self) -> bool {
+        self.news
     }
 
     /// Whether a fetch of this worker's that was begun at `since` or later failed.

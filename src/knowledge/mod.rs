@@ -183,6 +183,11 @@ impl Knowledge {
 
     /// Who is to fetch a provider's keys.
     pub fn claim_keys(&mut self, host: &dyn Host, policy: &TokenPolicy, provider: usize) -> Claim {
+        if let Some(Some(keys)) = self.keys.get_mut(provider) {
+            keys.listen();
+        }
+        // Another worker may have fetched them since this one's last tick.
+        self.take_over_keys(host, policy);
         match remote(policy, &mut self.keys, provider) {
             Some((_, endpoint, keys)) => keys.claim(host, endpoint, host.now()),
             None => Claim::Nobody,
@@ -191,11 +196,14 @@ impl Knowledge {
 
     /// How what this worker listens for has ended; `None` while it has not.
     pub fn heard_keys(&mut self, host: &dyn Host, policy: &TokenPolicy, provider: usize) -> Option<bool> {
+        let Some(Some(keys)) = self.keys.get(provider) else {
+            return Some(false);
+        };
+        // Looked at first: what a fetch has published before it ended is then taken over.
+        let ended = keys.has_ended(host, host.now());
         self.take_over_keys(host, policy);
-        match self.keys.get(provider) {
-            Some(Some(keys)) => keys.heard(host, host.now()),
-            _ => Some(false),
-        }
+        let told = matches!(self.keys.get(provider), Some(Some(keys)) if keys.has_news());
+        (told || ended).then_some(told)
     }
 
     pub fn keys_callout(&self, policy: &TokenPolicy, provider: usize) -> Option<Callout> {

@@ -278,6 +278,27 @@ fn one_worker_fetches_for_all() {
 }
 
 #[test]
+fn what_was_published_since_the_last_tick_serves_the_next_request() {
+    let scene = Scene::new(REMOTE);
+    let other = scene.worker(REMOTE);
+    let (old, new) = (
+        ES256KeyPair::generate().with_key_id("1"),
+        ES256KeyPair::generate().with_key_id("2"),
+    );
+    for key in [old, new] {
+        let token = es256(&scene, &key);
+        let fetched = scene.send(&with(&token)).answered(Some((200, JSON, &jwks(&key))));
+        assert_eq!(fetched.verdict(), Verdict::Allowed);
+        // The other worker may not ask again so soon, and need not.
+        let mut waiting = scene.send_to(&other, &with(&token));
+        assert_eq!(waiting.claim(), Claim::Elsewhere(scene.host.now()));
+        assert!(waiting.heard());
+        assert_eq!(waiting.verdict(), Verdict::Allowed);
+        scene.pass(5);
+    }
+}
+
+#[test]
 fn a_worker_that_dies_while_it_fetches_is_followed() {
     let scene = Scene::new(REMOTE);
     let other = scene.worker(REMOTE);
