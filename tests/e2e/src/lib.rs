@@ -21,6 +21,7 @@ pub mod places;
 pub mod policy;
 pub mod ports;
 pub mod process;
+pub mod provider;
 pub mod raw;
 pub mod raw_h2;
 pub mod stack;

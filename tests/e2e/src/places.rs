@@ -87,7 +87,17 @@ fn file(what: &str, variable: &str, places: &[PathBuf], provider: &str) -> Resul
     }
 }
 
-fn on_path(program: &str) -> Result<PathBuf, String> {
+/// Where scripts/setup has put oidc-provider.
+pub fn provider() -> Result<PathBuf, String> {
+    let directory = root().join(".cache/provider");
+    if directory.join("installed").is_file() {
+        Ok(directory)
+    } else {
+        Err("oidc-provider is missing; run scripts/setup provider first".to_owned())
+    }
+}
+
+pub(crate) fn on_path(program: &str) -> Result<PathBuf, String> {
     let found = env::var_os("PATH").and_then(|paths| {
         env::split_paths(&paths)
             .map(|dir| dir.join(program))

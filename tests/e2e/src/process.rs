@@ -74,6 +74,15 @@ impl Process {
         self.child.id()
     }
 
+    /// Its resident memory.
+    pub fn resident_mib(&self) -> Result<u64, String> {
+        let path = format!("/proc/{}/status", self.id());
+        let status = fs::read_to_string(&path).map_err(|error| format!("can't read {path}: {error}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        kib.map(|kib| kib / 1024).ok_or_else(|| format!("{path} has no VmRSS"))
+    }
+
     /// Fails, with the end of its log, if the process has ended.
     pub fn check_running(&mut self) -> Result<(), String> {
         match self.child.try_wait() {

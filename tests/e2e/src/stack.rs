@@ -316,6 +316,12 @@ impl Stack {
         self.processes.get(&Part::Edge).map(Process::id)
     }
 
+    /// Envoy's resident memory.
+    pub fn edge_resident_mib(&self) -> Outcome<u64> {
+        let process = self.processes.get(&Part::Edge).ok_or("no Envoy")?;
+        process.resident_mib()
+    }
+
     /// The policy in the file, to change and set.
     pub fn policy(&self) -> Outcome<Value> {
         self.files.policy()

@@ -273,20 +273,11 @@ async fn serve_pages(mut stream: tokio::net::TcpStream) {
     }
 }
 
-/// Resident memory of a process.
-fn resident_mib(pid: u32) -> Outcome<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| error.to_string())?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    number.map(|kib| kib / 1024).ok_or_else(|| "no VmRSS".to_owned())
-}
-
 async fn a_million_entries_are_held_within_the_stated_memory(stack: &mut Stack) -> Outcome<()> {
-    let pid = stack.edge_pid().ok_or("no Envoy")?;
     let mut policy = stack.policy()?;
     policy["revocation"] = json!({ "feed": { "cluster": "revocations", "authority": "revocations", "path": "/million.json", "every": "1s" } });
     same("the update", stack.set_policy(&policy).await?, Update::Accepted)?;
-    let before = resident_mib(pid)?;
+    let before = stack.edge_resident_mib()?;
     let source = serve_a_million(stack.ports.webdis).await?;
     let begun = Instant::now();
     until("the whole feed on every worker", Duration::from_secs(60), async || {
@@ -304,7 +295,7 @@ async fn a_million_entries_are_held_within_the_stated_memory(stack: &mut Stack) 
         let token = stack.backend.mint(&json!({ "jti": format!("m{MILLION}") })).await?;
         stack.passes_on(worker, &get(&token), 404).await?;
     }
-    let grown = resident_mib(pid)?.saturating_sub(before);
+    let grown = stack.edge_resident_mib()?.saturating_sub(before);
     source.abort();
     println!("a million entries: loaded in {loaded:?}, Envoy grew by {grown} MiB with two workers");
     // 16 MiB are shared, 28 MiB a worker's, and one worker has read the pages and built the snapshot.
