@@ -5,6 +5,7 @@ mod feed;
 mod form;
 mod introspection;
 mod json;
+mod lookup;
 mod matching;
 mod multipart;
 mod path;
@@ -18,6 +19,7 @@ pub const ALL: &[(&str, Run)] = &[
     ("form", form::run),
     ("introspection", introspection::run),
     ("json", json::run),
+    ("lookup", lookup::run),
     ("matching", matching::run),
     ("multipart", multipart::run),
     ("path", path::run),
