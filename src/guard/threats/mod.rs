@@ -17,7 +17,7 @@ mod sql;
 mod words;
 
 use crate::verdict::{Mode, Reason};
-use literals::{GROUPS, Group};
+use literals::Group;
 use profile::class;
 use words::Automaton;
 
@@ -202,12 +202,12 @@ impl Engine {
             Some((_, groups)) => groups.push(group),
             None => texts.push((text, vec![group])),
         };
-        for group in GROUPS {
+        for group in literals::groups() {
             for text in group.texts {
                 add(text.as_bytes().to_vec(), group);
             }
         }
-        if let Some(group) = GROUPS.iter().find(|group| group.rule == "expression.serialised") {
+        if let Some(group) = literals::groups().find(|group| group.rule == "expression.serialised") {
             for gadget in GADGETS {
                 for skip in 0..3 {
                     add(base64_core(gadget.as_bytes(), skip), group);

@@ -1,0 +1,139 @@
+//! The literals that stand for an attack by themselves, and what must stand around each for it to count. One automaton
+//! finds them all in one pass over a value; the confirmation behind a hit looks at a few bytes.
+
+mod command;
+mod expression;
+mod other;
+mod path;
+mod script;
+mod sql;
+mod template;
+
+use super::Category;
+use super::bytes::{find_byte, from, is_blank, is_word, low, starts_with};
+
+/// What must stand around a literal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Around {
+    /// Nothing in particular; counts in prose too, for it acts wherever it is logged or shown.
+    Anywhere,
+    /// Nothing in particular, outside prose.
+    Value,
+    /// No word byte in front, and an opening parenthesis behind it, perhaps after blanks and comments.
+    Call,
+    /// At the value's beginning, but for blanks and quotes.
+    Start,
+    /// The whole value, but for blanks and quotes.
+    Whole,
+    /// A path's part: a slash, blank, quote or nothing in front, no word byte behind it.
+    Part,
+    /// Followed by this word after blanks, comments and parentheses.
+    Then(&'static str),
+    /// A path's ending: the value's end, or what ends a path, behind it.
+    Ending,
+}
+use Around::{Anywhere, Call, Ending, Part, Start, Then, Value, Whole};
+
+/// Literals of one category and rule that need the same around them.
+#[derive(Debug)]
+pub struct Group {
+    pub category: Category,
+    pub rule: &'static str,
+    pub around: Around,
+    pub texts: &'static [&'static str],
+}
+
+const fn group(category: Category, rule: &'static str, around: Around, texts: &'static [&'static str]) -> Group {
+    Group {
+        category,
+        rule,
+        around,
+        texts,
+    }
+}
+
+/// All groups, by the file they stand in.
+pub fn groups() -> impl Iterator<Item = &'static Group> {
+    [
+        sql::GROUPS,
+        script::GROUPS,
+        path::GROUPS,
+        command::GROUPS,
+        template::GROUPS,
+        expression::GROUPS,
+        other::GROUPS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Whether a hit that ends at `end` has around it what its group needs.
+pub fn confirmed(bytes: &[u8], around: Around, start: usize, end: usize, prose: bool) -> bool {
+    if prose && around != Anywhere {
+        return false;
+    }
+    let previous = start.checked_sub(1).map(|at| low(bytes, at));
+    let next = bytes.get(end).copied();
+    let apart = |byte: Option<u8>| byte.is_none_or(|b| !is_word(b) && b < 0x80);
+    match around {
+        Anywhere | Value => true,
+        Call => apart(previous) && previous != Some(b'-') && low(bytes, skip_gap(bytes, end)) == b'(',
+        Start => {
+            bytes
+                .iter()
+                .take(start)
+                .all(|b| is_blank(*b) || matches!(b, b'"' | b'\'' | b'='))
+                && !next.is_none_or(is_blank)
+        }
+        Whole => {
+            let edge = |b: &u8| is_blank(*b) || matches!(b, b'"' | b'\'' | b'/');
+            bytes.iter().take(start).all(edge) && from(bytes, end).iter().all(edge)
+        }
+        Part => {
+            previous.is_none_or(|b| matches!(b, b'/' | b'\\' | b'"' | b'\'' | b'=') || is_blank(b))
+                && next.is_none_or(|b| !is_word(b) && b != b'-')
+        }
+        Then(word) => {
+            apart(previous) && {
+                let mut at = skip_gap(bytes, end);
+                while low(bytes, at) == b'(' {
+                    at = skip_gap(bytes, at + 1);
+                }
+                at > end
+                    && starts_with(from(bytes, at), word.as_bytes())
+                    && (word == "@" || apart(bytes.get(at.saturating_add(word.len())).copied()))
+            }
+        }
+        Ending => {
+            let rest = from(bytes, end);
+            let name = previous.is_some_and(|b| is_word(b) || b == b'.' || b == b')');
+            name && rest
+                .iter()
+                .all(|b| is_blank(*b) || matches!(b, b'.' | b'0'..=b'9' | b'/' | b'\0' | b'"' | b':' | b';' | b'%'))
+        }
+    }
+}
+
+/// The first position that is neither blank nor in a comment of SQL's or PHP's.
+fn skip_gap(bytes: &[u8], mut at: usize) -> usize {
+    /// Comments in a row that are skipped.
+    const COMMENTS_MAX: usize = 8;
+    for _ in 0..COMMENTS_MAX {
+        at = super::bytes::skip_blank(bytes, at);
+        let rest = from(bytes, at);
+        if starts_with(rest, b"/*") {
+            let Some(end) = from(rest, 2).windows(2).take(1024).position(|pair| pair == b"*/") else {
+                return at;
+            };
+            at += end + 4;
+        } else if starts_with(rest, b"#") || starts_with(rest, b"--") {
+            let Some(end) = find_byte(rest, 0, b'\n') else {
+                return at;
+            };
+            at += end + 1;
+        } else {
+            return at;
+        }
+    }
+    at
+}

@@ -1,0 +1,217 @@
+//! What comes after a semicolon or stands as a statement of its own: queries, clauses, and what changes something.
+
+use super::tokens::{Kind, Token, Word};
+use super::{Operand, Reader, TOKENS_MAX};
+
+impl Reader<'_> {
+    /// After a semicolon.
+    pub(super) fn statement(&mut self) -> Option<&'static str> {
+        let mut token = self.next();
+        while matches!(token.kind, Kind::Semicolon | Kind::Close) {
+            token = self.next();
+        }
+        match token.kind {
+            Kind::Word(Word::Select) => self.found("sql.stacked"),
+            Kind::Word(Word::Statement) => self.changes(token),
+            Kind::Word(Word::Part) if self.is(token, "with") => None,
+            Kind::Cut if self.quoted && !self.prose => Some("sql.comment"),
+            Kind::End if self.quoted && !self.prose => {
+                let semicolons = self.tokens.bytes.iter().filter(|b| **b == b';').count();
+                (semicolons == 1
+                    && !self.tokens.bytes.trim_ascii().contains(&b' ')
+                    && self.tokens.bytes.trim_ascii_end().ends_with(b"';"))
+                .then_some("sql.close")
+            }
+            Kind::Word(Word::Name) if self.is(token, "if") || self.is(token, "print") => (self.peek().kind
+                == Kind::Open)
+                .then(|| self.found("sql.stacked"))
+                .flatten(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn clause(&mut self, clause: Token) -> Option<&'static str> {
+        let token = self.next();
+        if self.is(clause, "into") {
+            let file = self.is(token, "outfile") || self.is(token, "dumpfile");
+            return file.then_some("sql.file");
+        }
+        if self.is(clause, "group") || self.is(clause, "order") {
+            if !self.is(token, "by") {
+                return None;
+            }
+            let first = self.next();
+            let operand = self.operand(first)?;
+            let after = self.peek().kind;
+            return match operand {
+                Operand::Number | Operand::Call | Operand::Select | Operand::Group => self.found("sql.clause"),
+                Operand::Name if self.quoted || matches!(after, Kind::Cut | Kind::Word(Word::Clause)) => (!self.prose
+                    && matches!(after, Kind::Cut | Kind::Comma | Kind::Open | Kind::Word(Word::Clause)))
+                .then_some("sql.clause"),
+                _ => None,
+            };
+        }
+        if self.is(clause, "having") {
+            let left = self.operand(token)?;
+            let after = self.peek().kind;
+            return (matches!(after, Kind::Compare) || left == Operand::Select)
+                .then(|| self.found("sql.clause"))
+                .flatten();
+        }
+        if self.is(clause, "procedure") {
+            return self.is(token, "analyse").then_some("sql.clause");
+        }
+        if self.is(clause, "limit") {
+            let number = token.kind == Kind::Number;
+            let after = self.peek().kind;
+            return (number
+                && (self.quoted || matches!(after, Kind::Comma | Kind::Cut | Kind::Word(Word::Clause | Word::Union))))
+            .then(|| self.found("sql.clause"))
+            .flatten();
+        }
+        if self.is(clause, "except") || self.is(clause, "intersect") {
+            return (token.kind == Kind::Word(Word::Select)).then_some("sql.union");
+        }
+        None
+    }
+
+    /// A query of its own, after `select`. What lists or sources look like tells it from prose.
+    pub(super) fn select(&mut self) -> Option<&'static str> {
+        let mut exact = false;
+        let mut names = 0_usize;
+        for _ in 0..TOKENS_MAX {
+            let token = self.next();
+            match token.kind {
+                Kind::Number | Kind::Text { .. } | Kind::Variable | Kind::Open | Kind::Compare | Kind::Logic => {
+                    exact = true;
+                    names = 0;
+                }
+                Kind::Word(Word::Literal | Word::Part) => names = 0,
+                Kind::Arithmetic => {
+                    exact |= self.is(token, "*");
+                    names = 0;
+                }
+                Kind::Comma => {
+                    exact |= names == 1;
+                    names = 0;
+                }
+                Kind::Close if exact => return self.found("sql.select"),
+                Kind::End | Kind::Cut => return (exact && names <= 1).then(|| self.found("sql.select")).flatten(),
+                Kind::Word(Word::Select | Word::Union) => return self.found("sql.select"),
+                Kind::Word(Word::From) => {
+                    let table = self.next();
+                    let named = matches!(table.kind, Kind::Word(Word::Name) | Kind::Open);
+                    let after = self.peek().kind;
+                    let more = matches!(
+                        after,
+                        Kind::Word(Word::Where | Word::Union | Word::Clause)
+                            | Kind::Cut
+                            | Kind::Semicolon
+                            | Kind::Close
+                            | Kind::Comma
+                            | Kind::Arithmetic
+                    );
+                    let ends = after == Kind::End && exact;
+                    return (named && (more || exact || ends) && names <= 2)
+                        .then(|| self.found("sql.select"))
+                        .flatten();
+                }
+                Kind::Word(Word::Name) => {
+                    names += 1;
+                    if names > 2 {
+                        return None;
+                    }
+                }
+                Kind::Word(_) | Kind::Not | Kind::Bits => {}
+                Kind::Close | Kind::Semicolon | Kind::Other => return None,
+            }
+        }
+        None
+    }
+
+    /// A statement that changes something or runs code, from its first word.
+    pub(super) fn changes(&mut self, first: Token) -> Option<&'static str> {
+        let second = self.next();
+        let third = self.next();
+        let name = matches!(third.kind, Kind::Word(Word::Name | Word::Part)) || matches!(third.kind, Kind::Open);
+        let at_end = |kind: Kind| matches!(kind, Kind::End | Kind::Cut | Kind::Semicolon);
+        let is = |word: &str| self.is(first, word);
+        let object = [
+            "table",
+            "database",
+            "schema",
+            "view",
+            "index",
+            "user",
+            "role",
+            "procedure",
+            "function",
+            "trigger",
+            "login",
+            "column",
+            "or",
+        ]
+        .iter()
+        .any(|word| self.is(second, word));
+        let evil = if is("drop") || is("create") || is("alter") || is("truncate") {
+            object && name && {
+                let after = self.peek().kind;
+                at_end(after)
+                    || matches!(
+                        after,
+                        Kind::Open | Kind::Close | Kind::Comma | Kind::Word(_) | Kind::Arithmetic
+                    )
+            }
+        } else if is("insert") || is("replace") || is("merge") {
+            self.is(second, "into") && name && {
+                let after = self.peek();
+                matches!(after.kind, Kind::Open | Kind::Word(Word::Select | Word::Statement))
+                    || self.is(after, "values")
+            }
+        } else if is("update") {
+            second.kind == Kind::Word(Word::Name) && self.is(third, "set")
+        } else if is("delete") {
+            second.kind == Kind::Word(Word::From) && third.kind == Kind::Word(Word::Name) && {
+                let after = self.peek().kind;
+                at_end(after) || matches!(after, Kind::Word(Word::Where))
+            }
+        } else if is("declare") || is("set") {
+            second.kind == Kind::Variable && self.tokens.text(second).starts_with(b"@")
+        } else if is("exec") || is("execute") {
+            let after = self.peek().kind;
+            match second.kind {
+                Kind::Open => {
+                    third.kind == Kind::Variable
+                        || matches!(third.kind, Kind::Text { .. })
+                        || third.kind == Kind::Word(Word::Name) && self.quoted
+                }
+                Kind::Variable => true,
+                Kind::Word(Word::Name) => {
+                    let name = self.tokens.text(second);
+                    name.starts_with(b"xp_")
+                        || name.starts_with(b"sp_")
+                        || name.eq_ignore_ascii_case(b"master")
+                        || name.eq_ignore_ascii_case(b"immediate")
+                        || self.quoted && at_end(after)
+                }
+                _ => false,
+            }
+        } else if is("waitfor") {
+            (self.is(second, "delay") || self.is(second, "time")) && matches!(third.kind, Kind::Text { .. })
+        } else if is("shutdown") {
+            at_end(second.kind) && (self.quoted || second.kind != Kind::End) || self.is(second, "with")
+        } else if is("begin") || is("goto") {
+            self.quoted
+                && (matches!(third.kind, Kind::Word(Word::Statement | Word::Select))
+                    || second.kind == Kind::Word(Word::Statement))
+        } else if is("grant") {
+            self.is(third, "on") || self.is(third, "to")
+        } else {
+            is("copy")
+                && second.kind == Kind::Word(Word::Name)
+                && self.is(third, "from")
+                && matches!(self.peek().kind, Kind::Text { .. } | Kind::Word(Word::Name))
+        };
+        if evil { self.found("sql.stacked") } else { None }
+    }
+}
