@@ -1,5 +1,6 @@
 //! The guards: each decides one thing, purely, from its policy, the request and what the store or this worker knows.
 
+pub mod fields;
 pub mod login;
 pub mod quota;
 pub mod requests;

@@ -302,6 +302,13 @@ pub fn refund(table: &Table, host: &dyn Host, charges: &[Charge<'_>], units: u32
     }
 }
 
+/// A response field and its value.
+pub type Field = (&'static str, String);
+
+pub const POLICY: &str = "ratelimit-policy";
+pub const LIMIT: &str = "ratelimit";
+pub const REMAINING: &str = "x-ratelimit-remaining";
+
 /// Which fields tell a client where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fields {
@@ -313,7 +320,7 @@ pub struct Fields {
 
 impl Fields {
     /// The fields for what applies to a request.
-    pub fn of(self, quotas: &[Quota], standings: &[Standing]) -> Vec<(&'static str, String)> {
+    pub fn of(self, quotas: &[Quota], standings: &[Standing]) -> Vec<Field> {
         let known = standings
             .iter()
             .filter_map(|standing| Some((quotas.get(standing.quota)?, standing)));
@@ -333,14 +340,14 @@ impl Fields {
                     seconds_left(standing)
                 )
             });
-            fields.push(("ratelimit-policy", list(policy.collect())));
-            fields.push(("ratelimit", list(limit.collect())));
+            fields.push((POLICY, list(policy.collect())));
+            fields.push((LIMIT, list(limit.collect())));
         }
         if self.legacy
             && let Some((quota, standing)) = known.iter().min_by_key(|(_, standing)| standing.remaining)
         {
             fields.push(("x-ratelimit-limit", quota.limit.to_string()));
-            fields.push(("x-ratelimit-remaining", standing.remaining.to_string()));
+            fields.push((REMAINING, standing.remaining.to_string()));
             fields.push(("x-ratelimit-reset", seconds_left(standing).to_string()));
         }
         fields

@@ -14,6 +14,7 @@ mod token;
 
 use crate::client::Client;
 use crate::engine::Engine;
+use crate::guard::fields::beside;
 use crate::guard::login::Reservation;
 use crate::guard::quota::Standing;
 use crate::guard::requests::BodyPlan;
@@ -196,10 +197,10 @@ impl Pipeline {
         self.reservation.is_some() || !self.standings.is_empty()
     }
 
-    /// Takes the head of the answer; gives the fields to add to it.
+    /// Takes the head of the answer; gives the fields to set in it.
     pub fn response(&mut self, host: &dyn Host, response: &Response<'_>) -> Vec<(&'static str, String)> {
         self.settle_attempt(host, response);
-        self.rate_limit_fields()
+        beside(self.rate_limit_fields(), response.header)
     }
 
     /// Takes the end of the exchange: an attempt without an answer stays counted.

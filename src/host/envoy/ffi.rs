@@ -49,13 +49,6 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
-    fn proxy_add_header_map_value(
-        map: u32,
-        name: *const u8,
-        name_size: usize,
-        value: *const u8,
-        value_size: usize,
-    ) -> u32;
     fn proxy_replace_header_map_value(
         map: u32,
         name: *const u8,
@@ -187,11 +180,6 @@ pub fn map(map: Map) -> Result<Vec<u8>, Failed> {
 pub fn map_value(map: Map, name: &str) -> Option<Vec<u8>> {
     // SAFETY: the host reads the name and writes a pointer and a size.
     bytes(|data, size| unsafe { proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size) }).ok()?
-}
-
-pub fn add_map_value(map: Map, name: &str, value: &[u8]) -> Result<(), Failed> {
-    // SAFETY: the host reads name and value.
-    done(unsafe { proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
 }
 
 pub fn set_map_value(map: Map, name: &str, value: &[u8]) -> Result<(), Failed> {

@@ -57,13 +57,17 @@ async fn before(State(app): Shared, request: Request, next: Next) -> Response {
         Ok(Err(refusal)) => return refusal.into_response(),
         Err(_) => return Refusal(StatusCode::REQUEST_TIMEOUT, "body_timeout").into_response(),
     };
-    if let Some(scripted) = scripted {
-        sleep(scripted.delay).await;
-        if let Some(status) = scripted.status {
-            return Refusal(status, "scripted").into_response();
-        }
-    }
-    next.run(Request::from_parts(head, Body::from(body))).await
+    let request = Request::from_parts(head, Body::from(body));
+    let Some(scripted) = scripted else {
+        return next.run(request).await;
+    };
+    sleep(scripted.delay).await;
+    let mut response = match scripted.status {
+        Some(status) => Refusal(status, "scripted").into_response(),
+        None => next.run(request).await,
+    };
+    response.headers_mut().extend(scripted.headers);
+    response
 }
 
 /// The whole body, counted as it arrives.

@@ -1,10 +1,11 @@
-//! Answers that a test has ordered for a path of the public listener: a status, a delay, or both, for the next requests.
+//! Answers that a test has ordered for a path of the public listener: a status, a delay, fields, or all of it, for the next
+//! requests.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 
 use crate::lock;
@@ -24,6 +25,9 @@ pub(crate) struct Order {
     count: u32,
     #[serde(default)]
     delay_ms: u64,
+    /// Fields to add to the answer, by name.
+    #[serde(default)]
+    headers: Vec<(String, String)>,
 }
 
 fn one() -> u32 {
@@ -31,10 +35,11 @@ fn one() -> u32 {
 }
 
 /// What the next answer of a path is to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scripted {
     pub(crate) status: Option<StatusCode>,
     pub(crate) delay: Duration,
+    pub(crate) headers: HeaderMap,
 }
 
 #[derive(Default)]
@@ -52,6 +57,11 @@ impl Scripts {
         if order.delay_ms > DELAY_MS_MAX {
             return Err(Refusal::INVALID);
         }
+        let mut headers = HeaderMap::new();
+        for (name, value) in &order.headers {
+            let name = HeaderName::try_from(name).map_err(|_| Refusal::INVALID)?;
+            headers.append(name, HeaderValue::try_from(value).map_err(|_| Refusal::INVALID)?);
+        }
         let mut scripts = lock(&self.0);
         if order.count == 0 {
             scripts.remove(&order.path);
@@ -63,6 +73,7 @@ impl Scripts {
         let scripted = Scripted {
             status,
             delay: Duration::from_millis(order.delay_ms),
+            headers,
         };
         scripts.insert(order.path, (scripted, order.count));
         Ok(())
@@ -72,7 +83,7 @@ impl Scripts {
     pub(crate) fn take(&self, path: &str) -> Option<Scripted> {
         let mut scripts = lock(&self.0);
         let (scripted, left) = scripts.get_mut(path)?;
-        let scripted = *scripted;
+        let scripted = scripted.clone();
         *left -= 1;
         if *left == 0 {
             scripts.remove(path);
@@ -91,6 +102,7 @@ mod tests {
             status: Some(status),
             count,
             delay_ms: 0,
+            headers: Vec::new(),
         }
     }
 
@@ -102,10 +114,11 @@ mod tests {
         let expected = Scripted {
             status: Some(StatusCode::SERVICE_UNAVAILABLE),
             delay: Duration::ZERO,
+            headers: HeaderMap::new(),
         };
         assert_eq!(
             [scripts.take("/a"), scripts.take("/a"), scripts.take("/a")],
-            [Some(expected), Some(expected), None]
+            [Some(expected.clone()), Some(expected), None]
         );
         scripts.place(order("/a", 503, 2)).unwrap();
         scripts.place(order("/a", 503, 0)).unwrap();

@@ -66,6 +66,12 @@ impl Backend {
         self.ask(&Request::post_json("/fail", &order), 204).await.map(drop)
     }
 
+    /// The next answer to `path` has these fields too.
+    pub async fn add_fields(&self, path: &str, fields: &[(&str, &str)]) -> Outcome<()> {
+        let order = json!({ "path": path, "headers": fields });
+        self.ask(&Request::post_json("/fail", &order), 204).await.map(drop)
+    }
+
     async fn ask(&self, request: &Request, status: u16) -> Outcome<Reply> {
         let reply = self
             .0

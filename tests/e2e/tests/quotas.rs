@@ -15,6 +15,7 @@ scenarios! { Options::default();
     a_quota_counts_the_peer_whatever_it_claims,
     a_retry_after_the_stated_time_passes,
     answers_tell_what_is_left,
+    a_backend_s_own_limits_stand_beside_ours,
 }
 
 fn list(token: &str) -> Request {
@@ -203,6 +204,77 @@ async fn answers_tell_what_is_left(stack: &mut Stack) -> Outcome<()> {
     );
     // The draft: Retry-After not before t.
     same(&format!("retry-after {after} is not before t={t}"), after >= t, true)
+}
+
+async fn a_backend_s_own_limits_stand_beside_ours(stack: &mut Stack) -> Outcome<()> {
+    let mut policy = stack.policy()?;
+    policy["quotas"] = json!([{ "name": "ours", "limit": 50, "window": "1h", "by": ["client"] }]);
+    policy["replies"]["rate_limit_fields"] = json!("both");
+    same("the update", stack.set_policy(&policy).await?, Update::Accepted)?;
+    stack.wait_for_keys().await?;
+    let (client, token) = (stack.client()?, stack.backend.mint(&json!({})).await?);
+    let (list, policy) = ("ratelimit", "ratelimit-policy");
+    let (limit, left, reset) = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset");
+    let ours = |left: u32| format!("\"ours\";r={left}");
+    let rows = [
+        (vec![], vec![ours(49)], "50", "49"),
+        // One list, in one field.
+        (
+            vec![
+                (list, "\"theirs\";r=5"),
+                (policy, "\"theirs\";q=9;w=1"),
+                (limit, "9"),
+                (left, "5"),
+                (reset, "1"),
+            ],
+            vec!["\"theirs\";r=5".to_owned(), ours(48)],
+            "9",
+            "5",
+        ),
+        (
+            vec![(limit, "900"), (left, "500"), (reset, "1")],
+            vec![ours(47)],
+            "50",
+            "47",
+        ),
+        // Of an earlier draft's form, and of our own name: what the backend says stays.
+        (
+            vec![(list, "limit=9, remaining=5, reset=1")],
+            vec!["limit=9, remaining=5, reset=1".to_owned()],
+            "50",
+            "46",
+        ),
+        (
+            vec![(list, "\"ours\";r=3")],
+            vec!["\"ours\";r=3".to_owned()],
+            "50",
+            "45",
+        ),
+    ];
+    for (fields, expected, expected_limit, expected_left) in rows {
+        stack.backend.add_fields("/orders/1", &fields).await?;
+        let reply = stack.passes(&client, &one(&token), 404).await?;
+        let all = |name: &str| {
+            reply
+                .headers
+                .get_all(name)
+                .iter()
+                .filter_map(|value| value.to_str().ok())
+                .collect::<Vec<_>>()
+        };
+        let told = all(list).join(" | ");
+        // Seconds pass meanwhile.
+        let told: Vec<&str> = told.split(", ").filter_map(|item| item.split(";t=").next()).collect();
+        same(
+            &format!("{list} beside {fields:?}"),
+            told.join(", "),
+            expected.join(", "),
+        )?;
+        same(&format!("{limit} beside {fields:?}"), all(limit), vec![expected_limit])?;
+        same(&format!("{left} beside {fields:?}"), all(left), vec![expected_left])?;
+        same(&format!("{reset} beside {fields:?}"), all(reset).len(), 1)?;
+    }
+    Ok(())
 }
 
 fn names(reply: &Reply, field: &str) -> Vec<String> {
