@@ -34,6 +34,11 @@ impl Instant {
         Self::from_milliseconds(self.milliseconds())
     }
 
+    /// The first whole second at or after it.
+    pub fn next_second(self) -> Self {
+        Self::from_seconds(self.0.div_ceil(NANOS_PER_SECOND))
+    }
+
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(nanos(span)))
     }
@@ -273,6 +278,11 @@ mod tests {
                             rate.take(state, now.plus(retry_after), 1),
                             Decision::Admit { .. }
                         ));
+                        // As `Retry-After` tells it: in whole seconds.
+                        let told = Duration::from_secs(retry_after_seconds(retry_after));
+                        let admits = |at| matches!(rate.take(state, at, 1), Decision::Admit { .. });
+                        assert!(admits(now.plus(told)));
+                        assert!(!admits(now.plus(told.saturating_sub(Duration::from_secs(1)))));
                     }
                 }
             }

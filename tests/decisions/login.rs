@@ -1,7 +1,8 @@
 //! Login attempts, through the whole pipeline.
 
-use crate::scene::{Scene, get, header, post_json, request};
+use crate::scene::{Scene, Verdict, get, header, post_json, request};
 use portcullis::host::Counter;
+use std::time::Duration;
 
 const POLICY: &str = r#"{ "login": { "operations": [ { "methods": ["POST"], "path": "/login" } ], "client": { "attempts": 5, "window": "15m" }, "ban": { "for": "15m" } } }"#;
 
@@ -105,4 +106,44 @@ fn without_a_store_logins_are_refused_unless_told_otherwise() {
     let scene = Scene::new(&POLICY.replace("\"ban\"", "\"on_error\": \"allow\", \"ban\""));
     scene.host.set_broken(true);
     scene.allowed(&guess());
+}
+
+/// A retry at the second of `Retry-After` is let through, and one a second earlier is not; whatever the fraction of a second at
+/// which it was told, and whether the limit or the ban is what lasts.
+#[test]
+fn a_retry_after_a_ban_passes_at_the_second_it_was_told_and_not_before() {
+    for (window, length) in [
+        ("15m", "15m"),
+        ("15m", "1s"),
+        ("15m", "30s"),
+        ("5s", "1s"),
+        ("7s", "90s"),
+    ] {
+        let policy = format!(
+            r#"{{ "login": {{ "client": {{ "attempts": 5, "window": "{window}" }}, "ban": {{ "for": "{length}" }} }} }}"#
+        );
+        for milliseconds in [0, 1, 250, 999] {
+            let scene = Scene::new(&policy);
+            scene.host.advance(Duration::from_millis(milliseconds));
+            for bans in 1..=4 {
+                loop {
+                    let exchange = scene.send(&guess());
+                    if exchange.verdict() != Verdict::Allowed {
+                        break;
+                    }
+                    exchange.responds(401);
+                }
+                let told = |code| -> u64 {
+                    let reply = scene.denied(&guess(), code);
+                    header(&reply, "retry-after").unwrap().parse().unwrap()
+                };
+                let seconds = told("client_banned");
+                scene.pass(seconds - 1);
+                assert_eq!(told("client_banned"), 1, "{policy}");
+                scene.pass(1);
+                scene.allowed(&guess()).responds(401);
+                assert_eq!(scene.host.counted(Counter::BanStarted), bans, "{policy}");
+            }
+        }
+    }
 }

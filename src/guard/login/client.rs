@@ -8,7 +8,8 @@ use std::time::Duration;
 /// How long bans last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BanPolicy {
-    /// Bans end at whole seconds: the first is up to one second shorter than this.
+    /// Bans end at whole seconds: the first is up to one second shorter than this, and no shorter than it takes until the
+    /// client has an attempt again.
     pub first: Duration,
     /// What each further ban is multiplied by, 1 to 10.
     pub factor: u32,
@@ -123,8 +124,9 @@ impl Attempts {
                     let quiet_over = self.banned_until.plus(policy.ban.forget) <= now;
                     let earlier = if quiet_over { 0 } else { self.bans };
                     self.bans = earlier.saturating_add(1);
-                    let end = now.plus(policy.ban.length(earlier)).seconds();
-                    self.banned_until = Instant::from_seconds(end);
+                    let length = Instant::from_seconds(now.plus(policy.ban.length(earlier)).seconds());
+                    // Whoever comes when the ban is over shall have an attempt, and not the next ban for having none.
+                    self.banned_until = length.max(policy.client.refused_until(self.reserved).next_second());
                     Err(Stop::BanStarts(self.banned_until.since(now)))
                 }
                 _ => Err(Stop::Limited(retry_after)),
