@@ -17,7 +17,7 @@ use crate::verdict::Mode;
 pub struct Policy {
     pub mode: Mode,
     pub clients: Clients,
-    /// On if `requests`, `operations` or `threats` is there.
+    /// On if `requests`, `operations` or `openapi` is there.
     pub requests: Option<RequestPolicy>,
     pub operations: Vec<Operation>,
     /// From method and path to a position in `operations`.

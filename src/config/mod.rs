@@ -80,8 +80,7 @@ fn read(root: Section<'_>) -> Option<Policy> {
     let requests = root.get("requests");
     let operations = root.get("operations");
     let document = root.get("openapi");
-    let threats_field = root.get("threats");
-    let declared = requests.is_some() || operations.is_some() || document.is_some() || threats_field.is_some();
+    let declared = requests.is_some() || operations.is_some() || document.is_some();
     let (mut request_policy, request_extras) = requests::requests(requests);
     let tokens_field = root.get("tokens");
     let revocation_field = root.get("revocation");
@@ -116,7 +115,9 @@ fn read(root: Section<'_>) -> Option<Policy> {
         tokens.wants_status = revocation.as_ref().is_some_and(|policy| policy.status_list.is_some());
     }
     ask_for(&mut request_policy, tokens.as_ref(), &quotas);
-    let threats = threats_field.and_then(|field| threats::threats(&field, &operations));
+    let threats = root
+        .get("threats")
+        .and_then(|field| threats::threats(&field, &operations));
     let login = root.get("login").and_then(|field| login::login(&field));
     let (style, rate_limit_fields) = replies::replies(root.get("replies"));
     let store_bytes = replies::store(root.get("store"));

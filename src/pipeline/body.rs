@@ -2,7 +2,7 @@
 
 use super::{Body, Pipeline, Stage, Step};
 use crate::engine::Engine;
-use crate::guard::requests::BodyPlan;
+use crate::guard::requests::{BodyPlan, Parsed};
 use crate::host::Host;
 use crate::verdict::{Denial, Mode, Reason};
 use std::rc::Rc;
@@ -28,7 +28,7 @@ impl Pipeline {
         }
         let mut body = Vec::new();
         let engine = Rc::clone(&self.engine);
-        let asks = engine.policy.threats.is_some()
+        let asks = self.scans_body(&engine)
             || self.plan.as_ref().is_some_and(BodyPlan::reads_body)
             || self.names_account(&engine).is_some();
         if bytes > 0 && asks {
@@ -65,50 +65,61 @@ impl Pipeline {
             return Some(Step::Allow);
         }
         let engine = Rc::clone(&self.engine);
-        if bytes > LOGIN_BODY_BYTES_MAX
-            && let Some(policy) = self.names_account(&engine)
-            && policy.mode.unwrap_or(engine.policy.mode) == Mode::Enforce
-        {
+        let account = self
+            .names_account(&engine)
+            .is_some_and(|policy| policy.mode.unwrap_or(engine.policy.mode) == Mode::Enforce);
+        if bytes > LOGIN_BODY_BYTES_MAX && account {
             return Some(self.deny(host, Reason::BodyTooLarge.into()));
         }
-        let denial = judge(self.plan.as_ref()?).err()?;
-        let mode = self.request_mode();
-        Some(match self.refuse(host, mode, denial) {
-            Ok(()) => {
-                // Shadowed: the rest of the body is not waited for, lest Envoy's own limit refuses it.
-                self.plan = None;
-                self.body = Body::Complete(Vec::new());
-                if self.stage == Stage::Body {
-                    self.advance(host)
-                } else {
-                    Step::Hold
-                }
+        if let Some(denial) = self.plan.as_ref().and_then(|plan| judge(plan).err()) {
+            let mode = self.request_mode();
+            if let Err(denial) = self.refuse(host, mode, denial) {
+                return Some(self.deny(host, denial));
             }
+            // Shadowed: what plans for the body no longer holds, and other guards read it without.
+            self.plan = None;
+            if !account && !self.scans_body(&engine) {
+                return Some(self.give_up_body(host));
+            }
+        }
+        let mode = self.scan_exceeded(&engine, bytes)?;
+        Some(match self.refuse(host, mode, Reason::ThreatBudget.into()) {
+            Ok(()) => self.give_up_body(host),
             Err(denial) => self.deny(host, denial),
         })
     }
 
+    /// Goes on without the rest of the body, lest Envoy's own limit refuses what shadow mode lets pass.
+    fn give_up_body(&mut self, host: &dyn Host) -> Step {
+        self.body = Body::Complete(Vec::new());
+        if self.stage == Stage::Body {
+            self.advance(host)
+        } else {
+            Step::Hold
+        }
+    }
+
     /// `None` while the body is still coming and decides.
     pub(super) fn judge_body(&mut self, host: &dyn Host, engine: &Engine) -> Option<Result<(), Denial>> {
-        let judged = engine.policy.requests.as_ref().zip(self.plan.as_ref());
-        if judged.is_none() && self.names_account(engine).is_none() {
-            return Some(Ok(()));
-        }
-        let Body::Complete(body) = &mut self.body else {
-            return None;
+        let planned = engine.policy.requests.is_some() && self.plan.is_some();
+        let decides = planned || self.scans_body(engine) || self.names_account(engine).is_some();
+        let body = match &mut self.body {
+            Body::Complete(body) => std::mem::take(body),
+            Body::Coming if decides => return None,
+            Body::Coming => Vec::new(),
         };
-        let body = std::mem::take(body);
-        if let Some((policy, plan)) = judged {
-            let (parsed, verdict) = policy.judge_body(plan, self.operation(engine), &body);
+        Some(self.judge_whole(host, engine, &body))
+    }
+
+    fn judge_whole(&mut self, host: &dyn Host, engine: &Engine, body: &[u8]) -> Result<(), Denial> {
+        let mut parsed = Parsed::Opaque;
+        if let Some((policy, plan)) = engine.policy.requests.as_ref().zip(self.plan.as_ref()) {
+            let (read, verdict) = policy.judge_body(plan, self.operation(engine), body);
+            parsed = read;
             let mode = self.request_mode();
-            if let Err(denial) = verdict.or_else(|denial| self.refuse(host, mode, denial)) {
-                return Some(Err(denial));
-            }
-            let content = self.content(&parsed, &body);
-            if let Err(denial) = self.judge_threats(host, engine, content) {
-                return Some(Err(denial));
-            }
+            verdict.or_else(|denial| self.refuse(host, mode, denial))?;
         }
-        Some(self.read_accounts(host, engine, &body))
+        self.judge_threats(host, engine, parsed, body)?;
+        self.read_accounts(host, engine, body)
     }
 }

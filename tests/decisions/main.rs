@@ -26,4 +26,5 @@ mod scene;
 mod shadow;
 mod signatures;
 mod status_list;
+mod threats;
 mod tokens;

@@ -6,7 +6,7 @@ use super::media::MediaType;
 use super::multipart::{self, Part};
 use super::pairs::{Coding, Pair, PairLimits, form_pairs};
 use super::parameters::{Declared, Judged, Rules, Sent};
-use crate::json::{FaultKind, Value, parse};
+use crate::json::{DEPTH_CEILING, Duplicates, FaultKind, Limits, Value, parse};
 use crate::operation::Operation;
 use crate::request::Head;
 use crate::schema::{Outcome, Schema};
@@ -349,6 +349,35 @@ impl RequestPolicy {
             false => Err(Reason::BodyInvalid.with(Extra::Problems(judged.problems))),
         }
     }
+}
+
+/// What a reading that refuses nothing may cost; what goes beyond it stays text.
+const LENIENT: Limits = Limits {
+    depth: DEPTH_CEILING,
+    members: 100_000,
+    string_bytes: u32::MAX,
+    duplicates: Duplicates::Allow,
+};
+const LENIENT_PARTS_MAX: usize = 10_000;
+
+/// Reads a body for a guard that looks at values whatever `requests` makes of it, by what it is rather than by what it is
+/// called: many a backend does the same. What is neither JSON nor a form of parts is [`Parsed::Opaque`].
+pub fn read_leniently<'b>(head: &Head, body: &'b [u8]) -> Parsed<'b> {
+    if body.is_empty() {
+        return Parsed::Nothing;
+    }
+    if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[' | b'"'))
+        && let Ok(value) = parse(body, &LENIENT)
+    {
+        return Parsed::Json(value);
+    }
+    let boundaries = head
+        .values("content-type")
+        .filter_map(|value| MediaType::parse(value)?.boundary.filter(|b| multipart::is_boundary(b)));
+    boundaries
+        .filter_map(|boundary| multipart::parse(body, &boundary, LENIENT_PARTS_MAX).ok())
+        .next()
+        .map_or(Parsed::Opaque, Parsed::Multipart)
 }
 
 /// Whether a form's field tells the server to read the others in another charset (HTML's `_charset_`).

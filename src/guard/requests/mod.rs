@@ -10,7 +10,7 @@ pub mod pairs;
 pub mod parameters;
 pub mod shape;
 
-pub use body::{BodyPlan, BodyRule, Content, Parsed, PartRule};
+pub use body::{BodyPlan, BodyRule, Content, Parsed, PartRule, read_leniently};
 pub use inputs::Inputs;
 pub use media::MediaType;
 

@@ -5,6 +5,7 @@
 //! It is bounded by the request's own limits and by the policy's budget of bytes.
 
 use super::bytes::{between, find_byte, from, starts_with};
+use super::decode;
 use super::{Categories, Category, Finding, Kind, ThreatMode, ThreatPolicy};
 use crate::json::Value;
 use crate::request::Head;
@@ -110,6 +111,19 @@ impl ThreatPolicy {
             return ThreatMode::On(Mode::Shadow);
         }
         modes.into_iter().flatten().next().unwrap_or(ThreatMode::On(default))
+    }
+
+    /// The strictest mode of any category here; `None` if all are off.
+    pub fn strictest(&self, operation: Option<ThreatMode>, default: Mode) -> Option<Mode> {
+        let modes = Category::ALL.map(|(_, category)| self.mode_of(category, operation, default));
+        [Mode::Enforce, Mode::Shadow]
+            .into_iter()
+            .find(|mode| modes.contains(&ThreatMode::On(*mode)))
+    }
+
+    /// Bytes of a body whose size nothing else bounds: with the layers that may lie beneath them, the budget.
+    pub const fn body_bytes_max(&self) -> u64 {
+        self.budget_bytes / (decode::LAYERS_MAX as u64 + 1)
     }
 
     /// Judges a whole request; `default` is the mode where none is set nearer.
@@ -412,7 +426,7 @@ impl Walk<'_> {
     fn xml_text(&mut self, text: &[u8]) {
         let text = text.trim_ascii();
         // The references that XML itself defines.
-        let decoded = super::decode::step(text);
+        let decoded = decode::step(text);
         self.value(decoded.as_deref().unwrap_or(text), Kind::Parameter, Place::Body, &[]);
     }
 }
