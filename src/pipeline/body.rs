@@ -112,14 +112,16 @@ impl Pipeline {
     }
 
     fn judge_whole(&mut self, host: &dyn Host, engine: &Engine, body: &[u8]) -> Result<(), Denial> {
-        let mut parsed = Parsed::Opaque;
+        let (mut parsed, mut declared) = (Parsed::Opaque, None);
         if let Some((policy, plan)) = engine.policy.requests.as_ref().zip(self.plan.as_ref()) {
-            let (read, verdict) = policy.judge_body(plan, self.operation(engine), body);
+            let operation = self.operation(engine);
+            let (read, verdict) = policy.judge_body(plan, operation, body);
             parsed = read;
+            declared = plan.content(operation).filter(|_| verdict.is_ok());
             let mode = self.request_mode();
             verdict.or_else(|denial| self.refuse(host, mode, denial))?;
         }
-        self.judge_threats(host, engine, parsed, body)?;
+        self.judge_threats(host, engine, parsed, body, declared)?;
         self.read_accounts(host, engine, body)
     }
 }

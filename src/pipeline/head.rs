@@ -35,7 +35,7 @@ impl Pipeline {
             };
             let mode = self.request_mode();
             self.plan = self.judged(host, mode, verdict)?;
-            self.judged(host, mode, parameters)?;
+            self.parameters_hold = self.judged(host, mode, parameters)?.is_some();
         }
         if let Some(tokens) = &engine.policy.tokens {
             self.edits.extend(tokens.removals(&self.head));

@@ -87,6 +87,8 @@ pub struct Pipeline {
     is_login: bool,
     /// The accounts that a login names.
     accounts: Vec<String>,
+    /// Whether the operation's parameters were judged and found good.
+    parameters_hold: bool,
     plan: Option<BodyPlan>,
     body: Body,
     standings: Vec<Standing>,
@@ -132,6 +134,7 @@ impl Pipeline {
             operation: None,
             is_login: false,
             accounts: Vec::new(),
+            parameters_hold: false,
             plan: None,
             body: Body::Coming,
             standings: Vec::new(),

@@ -1,6 +1,6 @@
 //! Threats through the whole pipeline: judged whatever other guards make of the request, in the mode that holds where it is.
 
-use crate::scene::{Request, Scene, get, post_json, request};
+use crate::scene::{Request, Scene, Verdict, get, post_json, request};
 use portcullis::guard::threats::Category;
 use portcullis::host::Counter;
 use portcullis::pipeline::Step;
@@ -55,7 +55,7 @@ fn what_requests_refuse_in_shadow_is_judged_all_the_same() {
         ),
     ] {
         let verdict = scene.send(&attack).verdict();
-        assert_eq!(verdict, crate::scene::Verdict::Denied("threat_sql"), "{why}");
+        assert_eq!(verdict, Verdict::Denied("threat_sql"), "{why}");
     }
     scene.allowed(&json("a plain remark"));
     assert!(scene.host.counted(Counter::Shadowed(Reason::BodyTooLarge)) > 0);
@@ -188,8 +188,8 @@ fn a_mode_holds_for_all_for_a_category_or_for_an_operation() {
         let scene = Scene::new(&policy);
         let mut exchange = scene.send(&json(SQL));
         let became = match exchange.verdict() {
-            crate::scene::Verdict::Denied("threat_sql") => "refused",
-            crate::scene::Verdict::Allowed if exchange.pipeline.take_shadowed() == [Reason::ThreatSql] => "noted",
+            Verdict::Denied("threat_sql") => "refused",
+            Verdict::Allowed if exchange.pipeline.take_shadowed() == [Reason::ThreatSql] => "noted",
             _ => "nothing",
         };
         assert_eq!(became, expected, "{policy}");
@@ -253,4 +253,114 @@ fn every_category_has_a_reason_of_its_name() {
     for (name, category) in Category::ALL {
         assert_eq!(category.reason().code(), format!("threat_{name}"));
     }
+}
+
+#[test]
+fn a_nul_hides_nothing() {
+    let scene = Scene::new(r#"{ "requests": {}, "threats": {} }"#);
+    let wide = |text: &str| -> Vec<u8> { text.bytes().flat_map(|b| [b, 0]).collect() };
+    let xxe =
+        r#"<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>"#;
+    let xml = |body: Vec<u8>| {
+        request("POST", "/x")
+            .field("content-type", "application/xml")
+            .body(body)
+    };
+    let part = |file: &str, content: &[u8]| {
+        let head = format!("--b\r\ncontent-disposition: form-data; name=\"f\"{file}\r\n\r\n");
+        request("POST", "/x")
+            .field("content-type", "multipart/form-data; boundary=b")
+            .body([head.as_bytes(), content, b"\r\n--b--\r\n"].concat())
+    };
+    let file = "; filename=\"a.png\"";
+    for sent in [
+        plain("\0' or 1=1--"),
+        plain("q=' or 1=1--\0"),
+        plain([b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0", SQL.as_bytes(), b"\0\0"].concat()),
+        plain([&[0xFF, 0xFE][..], &wide(SQL)].concat()),
+        plain(wide(SQL)),
+        part(file, &wide(SQL)),
+    ] {
+        scene.denied(&sent, "threat_sql");
+    }
+    for encoded in [wide(xxe), [&[0xFE, 0xFF, 0][..], &wide(xxe)].concat()] {
+        scene.denied(&xml(encoded), "threat_xml");
+    }
+    // Data that is called so, whatever stands in it by chance.
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut data = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    let mut noise: Vec<u8> = (0..1 << 16).flat_map(|_| data()).collect();
+    noise[0..4].copy_from_slice(b"\x89PNG");
+    scene.allowed(&request("POST", "/x").field("content-type", "image/png").body(&noise));
+    scene.allowed(&part(file, &noise));
+}
+
+#[test]
+fn what_its_schema_pins_down_is_not_looked_at() {
+    let properties = r##""properties": {
+        "kind": { "enum": ["plain", "' or 1=1--"] }, "only": { "const": "' or 1=1--" }, "id": { "type": "string", "format": "uuid" },
+        "on": { "type": "string", "format": "date" }, "size": { "type": "integer" }, "slug": { "type": "string", "pattern": "^[a-z0-9_.-]{1,64}$" },
+        "loose": { "type": "string", "pattern": "or" }, "free": { "type": "string" }, "tags": { "type": "array", "items": { "enum": ["' or 1=1--"] } },
+        "inner": { "type": "object", "additionalProperties": { "$ref": "#/$defs/kind" } } },
+        "$defs": { "kind": { "enum": ["' or 1=1--"] } }"##;
+    let policy = |requests: &str| {
+        format!(
+            r#"{{ "requests": {requests}, "threats": {{}}, "operations": [ {{ "methods": ["POST"], "path": "/x",
+                 "query": {{ {properties} }}, "headers": {{ "properties": {{ "x-kind": {{ "enum": ["' or 1=1--"] }}, "x-free": {{}} }} }},
+                 "cookies": {{ "properties": {{ "c": {{ "enum": ["' or 1=1--"] }} }} }},
+                 "body": {{ "content": {{
+                   "application/json": {{ "schema": {{ {properties} }} }},
+                   "application/x-www-form-urlencoded": {{ "schema": {{ {properties} }} }},
+                   "multipart/form-data": {{ "schema": {{ {properties} }} }} }} }} }} ] }}"#
+        )
+    };
+    let scene = Scene::new(&policy("{}"));
+    let form = |name: &str| {
+        request("POST", "/x")
+            .field("content-type", "application/x-www-form-urlencoded")
+            .body(format!("{name}=%27+or+1=1--"))
+    };
+    let multipart = |name: &str| {
+        request("POST", "/x")
+            .field("content-type", "multipart/form-data; boundary=b")
+            .body(format!(
+                "--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n' or 1=1--\r\n--b--\r\n"
+            ))
+    };
+    let query = |name: &str| request("POST", &format!("/x?{name}=%27+or+1=1--"));
+    let body = |name: &str| post_json("/x", &format!(r#"{{"{name}":"' or 1=1--"}}"#));
+    for pinned in ["kind", "only"] {
+        for sent in [form(pinned), multipart(pinned), query(pinned), body(pinned)] {
+            scene.allowed(&sent);
+        }
+    }
+    for free in ["free", "loose", "undeclared"] {
+        for sent in [form(free), multipart(free), query(free), body(free)] {
+            scene.denied(&sent, "threat_sql");
+        }
+    }
+    scene.allowed(&post_json(
+        "/x",
+        r#"{"tags":["' or 1=1--"],"inner":{"a":"' or 1=1--"}}"#,
+    ));
+    scene.allowed(&post_json(
+        "/x",
+        r#"{"id":"0190a4c2-7f00-7abc-8def-0123456789ab","on":"2026-11-25","size":3,"slug":"a-b_c.d"}"#,
+    ));
+    scene.allowed(
+        &request("POST", "/x")
+            .field("x-kind", "' or 1=1--")
+            .field("cookie", "c=' or 1=1--"),
+    );
+    scene.denied(&request("POST", "/x").field("x-free", "' or 1=1--"), "threat_sql");
+    // What was not found valid is pinned by nothing.
+    let scene = Scene::new(&policy(r#"{ "mode": "shadow" }"#));
+    scene.allowed(&body("kind"));
+    scene.denied(&post_json("/x", r#"{"kind":"' or 1=1--","size":"x"}"#), "threat_sql");
+    scene.denied(&request("POST", "/x?kind=%27+or+1=1--&size=x"), "threat_sql");
 }

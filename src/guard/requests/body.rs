@@ -150,6 +150,12 @@ impl BodyPlan {
         self.judge_size(bytes)
     }
 
+    /// What the operation says of the type that was sent.
+    pub fn content<'o>(&self, operation: Option<&'o Operation>) -> Option<&'o Content> {
+        let rule = operation.and_then(|o| o.body.as_ref());
+        rule.zip(self.declared).and_then(|(rule, at)| rule.content.get(at))
+    }
+
     /// Whether the body's bytes decide about the request, not only their number.
     pub fn reads_body(&self) -> bool {
         !matches!(self.content, Planned::Opaque | Planned::Refused(_))
@@ -242,9 +248,9 @@ impl RequestPolicy {
             Ok(parsed) => parsed,
             Err(denial) => return (Parsed::Opaque, Err(denial)),
         };
-        let rule = operation.and_then(|o| o.body.as_ref());
-        let content = rule.zip(plan.declared).and_then(|(rule, at)| rule.content.get(at));
-        let verdict = content.map_or(Ok(()), |content| self.judge_content(content, &parsed));
+        let verdict = plan
+            .content(operation)
+            .map_or(Ok(()), |content| self.judge_content(content, &parsed));
         (parsed, verdict)
     }
 

@@ -9,7 +9,7 @@ use super::shape::{Shape, object};
 use crate::json::{Limits, Object, Value, parse};
 use crate::operation::Segment;
 use crate::reply::PROBLEMS_MAX;
-use crate::schema::{Outcome, Schema};
+use crate::schema::{Cursor, Outcome, Schema};
 use crate::verdict::Problem;
 use std::borrow::Cow;
 
@@ -173,6 +173,17 @@ pub struct Rules<'p> {
 impl Declared {
     pub fn is_empty(&self) -> bool {
         self.parameters.is_empty() && self.whole.is_none()
+    }
+
+    /// Whether the text of a parameter of this name, found valid, is harmless by its form alone. Of arrays and objects,
+    /// which come in pieces, that is not said.
+    pub fn pins_text(&self, name: &str) -> bool {
+        let pinned = |p: &Parameter| {
+            let whole = self.whole.as_ref().map(|schema| schema.cursor().member(name));
+            let own = p.schema.as_ref().map(Schema::cursor);
+            !p.json && p.shape.is_scalar() && [whole, own].iter().flatten().any(Cursor::pins_text)
+        };
+        self.parameters.iter().any(|p| p.name == name && pinned(p))
     }
 
     /// Judges what was sent. `excused` says which names that are not declared are none of this matter.

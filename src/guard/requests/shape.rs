@@ -36,6 +36,10 @@ const NESTING_MAX: u32 = 12;
 const NUMBER_BYTES_MAX: usize = 64;
 
 impl Shape {
+    pub fn is_scalar(&self) -> bool {
+        self.items.is_none() && self.members.is_none()
+    }
+
     /// Reads a schema; `root` is the document that its references point into. What can't be told is a string.
     pub fn of(schema: &Value<'_>, root: &Value<'_>) -> Self {
         let mut shape = Self::default();

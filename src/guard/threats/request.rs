@@ -7,9 +7,11 @@
 use super::bytes::{between, find_byte, from, starts_with};
 use super::decode;
 use super::{Categories, Category, Finding, Kind, ThreatMode, ThreatPolicy};
+use crate::guard::requests;
+use crate::guard::requests::parameters::{Declared, Parameters};
 use crate::json::Value;
 use crate::request::Head;
-use crate::schema::Schema;
+use crate::schema::{Cursor, Schema};
 use crate::verdict::{Denial, Extra, Mode, Problem, Reason};
 use std::borrow::Cow;
 
@@ -39,8 +41,10 @@ pub struct Part<'r> {
 pub struct Subject<'r> {
     pub head: &'r Head,
     pub content: Content<'r>,
-    /// What the JSON body was checked against: strings that it pins down are not looked at.
-    pub schema: Option<&'r Schema>,
+    /// What the operation says of its parameters and of this type of body, where they were checked and found good: texts
+    /// that it pins down are not looked at.
+    pub parameters: Option<&'r Parameters>,
+    pub declared: Option<&'r requests::Content>,
     /// The operation's id.
     pub operation: Option<&'r str>,
     /// The operation's own mode for this guard.
@@ -151,8 +155,8 @@ impl ThreatPolicy {
             done: wanted.is_empty(),
             over: false,
         };
-        walk.head(subject.head);
-        walk.content(&subject.content, subject.schema);
+        walk.head(subject.head, subject.parameters);
+        walk.content(&subject.content, subject.declared);
         let mut verdicts: Verdicts = Vec::new();
         for (finding, at) in walk.found {
             let mode = if enforced.has(finding.category) {
@@ -248,12 +252,13 @@ impl Walk<'_> {
         self.value(name, Kind::Name, place, steps);
     }
 
-    fn head(&mut self, head: &Head) {
+    fn head(&mut self, head: &Head, parameters: Option<&Parameters>) {
         for (name, value) in head.fields() {
             match name {
-                b":path" => self.target(value),
+                b":path" => self.target(value, parameters.map(|p| &p.query)),
                 [b':', ..] => {}
-                b"cookie" => self.cookies(value),
+                b"cookie" => self.cookies(value, parameters.map(|p| &p.cookies)),
+                _ if pinned(parameters.map(|p| &p.headers), name) => {}
                 b"user-agent" => self.value(value, Kind::Agent, Place::Header(name), &[]),
                 b"referer" | b"origin" => self.value(value, Kind::Referer, Place::Header(name), &[]),
                 _ => {
@@ -274,7 +279,7 @@ impl Walk<'_> {
         }
     }
 
-    fn target(&mut self, target: &[u8]) {
+    fn target(&mut self, target: &[u8], declared: Option<&Declared>) {
         let query = find_byte(target, 0, b'?');
         let path = between(target, 0, query.unwrap_or(target.len()));
         self.value(path, Kind::Path, Place::Path, &[]);
@@ -286,11 +291,11 @@ impl Walk<'_> {
             }
         }
         if let Some(query) = query {
-            self.pairs(from(target, query + 1), Place::Query);
+            self.pairs(from(target, query + 1), Place::Query, declared);
         }
     }
 
-    fn pairs<'v>(&mut self, pairs: &'v [u8], place: impl Fn(&'v [u8]) -> Place<'v>) {
+    fn pairs<'v>(&mut self, pairs: &'v [u8], place: impl Fn(&'v [u8]) -> Place<'v>, declared: Option<&Declared>) {
         for pair in pairs.split(|b| *b == b'&') {
             if self.done {
                 return;
@@ -298,7 +303,11 @@ impl Walk<'_> {
             let equals = find_byte(pair, 0, b'=');
             let name = between(pair, 0, equals.unwrap_or(pair.len()));
             let value = equals.map_or(&[][..], |at| from(pair, at + 1));
-            self.name(&form_decoded(name), place(name), &[]);
+            let decoded = form_decoded(name);
+            if pinned(declared, &decoded) {
+                continue;
+            }
+            self.name(&decoded, place(name), &[]);
             let value = form_decoded(value);
             if includes(name) && remote(&value) && self.wanted.has(Category::Path) && !self.done {
                 let finding = Finding {
@@ -313,11 +322,14 @@ impl Walk<'_> {
         }
     }
 
-    fn cookies(&mut self, field: &[u8]) {
+    fn cookies(&mut self, field: &[u8], declared: Option<&Declared>) {
         for pair in field.split(|b| *b == b';') {
             let pair = pair.trim_ascii();
             let equals = find_byte(pair, 0, b'=');
             let name = between(pair, 0, equals.unwrap_or(pair.len()));
+            if pinned(declared, name) {
+                continue;
+            }
             self.name(name, Place::Cookie(name), &[]);
             self.value(
                 equals.map_or(&[][..], |at| from(pair, at + 1)),
@@ -328,51 +340,74 @@ impl Walk<'_> {
         }
     }
 
-    fn content(&mut self, content: &Content<'_>, schema: Option<&Schema>) {
-        let _ = schema;
+    fn content(&mut self, content: &Content<'_>, declared: Option<&requests::Content>) {
+        let fields = declared.map(|content| &content.fields);
         match content {
             Content::Nothing => {}
-            Content::Json(value) => self.json(value, &mut Vec::new()),
-            Content::Form(bytes) => self.pairs(bytes, Place::Field),
+            Content::Json(value) => {
+                let schema = declared.and_then(|content| content.schema.as_ref());
+                self.json(value, &mut Vec::new(), schema.map(Schema::cursor).as_ref());
+            }
+            Content::Form(bytes) => self.pairs(bytes, Place::Field, fields),
             Content::Multipart(parts) => {
                 for part in parts {
+                    if part.file_name.is_none() && pinned(fields, part.name.as_bytes()) {
+                        continue;
+                    }
                     let place = Place::Field(part.name.as_bytes());
                     self.name(part.name.as_bytes(), place, &[]);
                     if let Some(file_name) = part.file_name {
                         self.value(file_name.as_bytes(), Kind::FileName, place, &[]);
                     }
-                    // What is no text is no text to act.
-                    if !part.content.contains(&0) {
-                        let kind = if part.file_name.is_some() {
-                            Kind::Text
-                        } else {
-                            Kind::Parameter
-                        };
-                        self.value(part.content, kind, place, &[]);
-                    }
+                    let is_file = part.file_name.is_some();
+                    let kind = if is_file { Kind::Text } else { Kind::Parameter };
+                    self.text(part.content, kind, place, is_file);
                 }
             }
-            Content::Xml(bytes) => self.xml(bytes),
+            Content::Xml(bytes) => self.xml(utf16_as_ascii(bytes).as_deref().unwrap_or(bytes)),
             Content::Text(bytes) => {
-                self.value(bytes, Kind::Text, Place::Body, &[]);
+                self.text(bytes, Kind::Text, Place::Body, false);
                 let lines = bytes.iter().take(4096).filter(|b| **b == b'\n').count();
                 if lines < 3 && bytes.len() < 4096 && bytes.contains(&b'=') {
-                    self.pairs(bytes, Place::Field);
+                    self.pairs(bytes, Place::Field, None);
                 }
             }
         }
     }
 
-    fn json<'r>(&mut self, value: &'r Value<'r>, steps: &mut Vec<Step<'r>>) {
+    /// What may be no text. A file that holds NUL is data. Elsewhere an attack may stand behind the NUL: what could be text
+    /// is judged run by run.
+    fn text(&mut self, bytes: &[u8], kind: Kind, place: Place<'_>, is_file: bool) {
+        if !bytes.contains(&0) {
+            return self.value(bytes, kind, place, &[]);
+        }
+        if let Some(text) = utf16_as_ascii(bytes) {
+            return self.value(&text, kind, place, &[]);
+        }
+        if is_file {
+            return;
+        }
+        let runs = bytes.utf8_chunks().flat_map(|chunk| {
+            let data = |c: char| c.is_ascii_control() && !c.is_ascii_whitespace();
+            chunk.valid().split(data)
+        });
+        for run in runs.filter(|run| run.len() >= RUN_BYTES_MIN) {
+            self.value(run.as_bytes(), kind, place, &[]);
+        }
+    }
+
+    /// `schema`: the place in it, where the document is valid.
+    fn json<'r>(&mut self, value: &'r Value<'r>, steps: &mut Vec<Step<'r>>, schema: Option<&Cursor<'_>>) {
         if self.done || steps.len() > DEPTH_MAX {
             return;
         }
         match value {
+            Value::String(_) if schema.is_some_and(Cursor::pins_text) => {}
             Value::String(text) => self.value(text.as_bytes(), Kind::Json, Place::Body, steps),
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
                     steps.push(Step::Element(index));
-                    self.json(item, steps);
+                    self.json(item, steps, schema.map(|schema| schema.element(index)).as_ref());
                     steps.pop();
                 }
             }
@@ -380,7 +415,7 @@ impl Walk<'_> {
                 for (name, member) in members.iter() {
                     steps.push(Step::Member(name));
                     self.name(name.as_bytes(), Place::Body, steps);
-                    self.json(member, steps);
+                    self.json(member, steps, schema.map(|schema| schema.member(name)).as_ref());
                     steps.pop();
                 }
             }
@@ -429,6 +464,28 @@ impl Walk<'_> {
         let decoded = decode::step(text);
         self.value(decoded.as_deref().unwrap_or(text), Kind::Parameter, Place::Body, &[]);
     }
+}
+
+/// Shorter runs in data are not judged: it has them by chance, and an attack takes more.
+const RUN_BYTES_MIN: usize = 8;
+
+/// A text in UTF-16 or UTF-32 without its zero bytes, which leaves what attacks are made of; told by a byte order mark or,
+/// as XML 1.0 (appendix F) does, by the first character.
+fn utf16_as_ascii(bytes: &[u8]) -> Option<Vec<u8>> {
+    let wide = match bytes {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, 0, 0xFE, 0xFF, ..] => true,
+        [0, first, ..] | [first, 0, ..] => first.is_ascii_graphic(),
+        _ => false,
+    };
+    wide.then(|| bytes.iter().copied().filter(|b| *b != 0).collect())
+}
+
+/// Whether a parameter's text, found valid, is harmless by its form alone.
+fn pinned(declared: Option<&Declared>, name: &[u8]) -> bool {
+    let name = std::str::from_utf8(name).ok();
+    declared
+        .zip(name)
+        .is_some_and(|(declared, name)| declared.pins_text(name))
 }
 
 /// A name that a document database takes for an operator: `$ne`, `user[$ne]`.
