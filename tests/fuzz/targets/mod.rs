@@ -5,11 +5,13 @@ mod feed;
 mod form;
 mod introspection;
 mod json;
+mod jwks;
 mod lookup;
 mod matching;
 mod multipart;
 mod path;
 mod status_list;
+mod token;
 
 /// Takes an input.
 pub type Run = fn(&[u8]);
@@ -19,9 +21,11 @@ pub const ALL: &[(&str, Run)] = &[
     ("form", form::run),
     ("introspection", introspection::run),
     ("json", json::run),
+    ("jwks", jwks::run),
     ("lookup", lookup::run),
     ("matching", matching::run),
     ("multipart", multipart::run),
     ("path", path::run),
     ("status-list", status_list::run),
+    ("token", token::run),
 ];
