@@ -28,3 +28,5 @@ mod signatures;
 mod status_list;
 mod threats;
 mod tokens;
+#[path = "../vectors/mod.rs"]
+mod vectors;

@@ -23,6 +23,7 @@ const BUFFER_FILTER: &str = r#"Wasm]
 /// Where the HTTPS listener of an edge behind proxies listens too, below the run's directory.
 pub(crate) const PIPE: &str = "edge.sock";
 const LISTENERS: &str = "listeners.yaml";
+const FOREIGN_FUNCTION: &str = "proxy_call_foreign_function: {}";
 const POLICY_START: &str = "value: |";
 
 /// The files of one run, below its directory.
@@ -100,6 +101,9 @@ impl Files {
             version: 1,
             listeners,
         };
+        if options.without_host_signatures {
+            files.filter = replace("portcullis.yaml", &files.filter, FOREIGN_FUNCTION, "")?;
+        }
         if let Some(policy) = &options.policy {
             files.filter = files.with_policy(&policy.to_string())?;
         }

@@ -58,6 +58,8 @@ pub struct Options {
     pub traps_at: Option<&'static str>,
     /// The listeners come as a file of their own, so that they can be replaced ([`Stack::replace_listener`]).
     pub listeners_by_discovery: bool,
+    /// The module may not call the host's function that checks signatures.
+    pub without_host_signatures: bool,
     /// Where progress is told.
     pub progress: fn(&str),
 }
@@ -73,6 +75,7 @@ impl Default for Options {
             behind_proxies: false,
             traps_at: None,
             listeners_by_discovery: false,
+            without_host_signatures: false,
             progress: |_| (),
         }
     }
