@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::envoy::{Shape, wasm};
 use crate::load::{Ask, Token};
-use crate::policies::*;
+use crate::native::*;
 use crate::tokens::{Algorithm, DISTINCT, Tokens};
+use portcullis_cost::policies::*;
 
 /// What set-ups and cases are made of.
 pub struct World {

@@ -4,7 +4,7 @@
 mod cases;
 mod envoy;
 mod load;
-mod policies;
+mod native;
 mod report;
 mod stand_in;
 mod tokens;

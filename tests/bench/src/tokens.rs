@@ -10,7 +10,7 @@ use ring::rsa::PublicKeyComponents;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 
-pub const ISSUER: &str = "https://id.example.com";
+use portcullis_cost::policies::ISSUER;
 
 /// More than the module remembers (knowledge::ENTRIES_MAX): going round, each is seen for the first time again.
 pub const DISTINCT: usize = 20_000;

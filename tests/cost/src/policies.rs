@@ -1,10 +1,12 @@
-//! The policies and native filters that are compared. Limits are far above what a run sends: what is measured is admitted.
+//! The policies that are measured. Limits are far above what a run sends: what is measured is admitted.
 
 use serde_json::{Value, json};
 
-use crate::envoy::filter;
-use crate::stand_in::REVOKED;
-use crate::tokens::ISSUER;
+/// Who issues the tokens.
+pub const ISSUER: &str = "https://id.example.com";
+
+/// A token whose id starts so is revoked.
+pub const REVOKED: &str = "out-";
 
 /// The realistic order of a shop, its size in bytes about `bytes`.
 pub fn order(bytes: usize) -> String {
@@ -132,46 +134,6 @@ pub fn strict(keys: &Value) -> Value {
 /// The id of a token that the source of revocations knows as revoked.
 pub fn revoked_id() -> String {
     format!("{REVOKED}1")
-}
-
-pub fn native_jwt(keys: &Value, cached: bool) -> Value {
-    let mut provider = json!({ "issuer": ISSUER, "audiences": ["api"], "forward": true, "local_jwks": { "inline_string": keys.to_string() } });
-    if cached {
-        provider["jwt_cache_config"] = json!({ "jwt_cache_size": 10_000 });
-    }
-    filter(
-        "jwt_authn",
-        "JwtAuthentication",
-        json!({ "providers": { "id": provider }, "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "id" } }] }),
-    )
-}
-
-/// A token bucket for each client address.
-pub fn native_rate_limit() -> Value {
-    let bucket = json!({ "max_tokens": 1_000_000_000, "tokens_per_fill": 1_000_000_000, "fill_interval": "1s" });
-    filter(
-        "local_ratelimit",
-        "LocalRateLimit",
-        json!({
-            "stat_prefix": "limit", "token_bucket": bucket, "max_dynamic_descriptors": 10_000,
-            "filter_enabled": { "default_value": { "numerator": 100 } }, "filter_enforced": { "default_value": { "numerator": 100 } },
-            "rate_limits": [{ "actions": [{ "remote_address": {} }] }],
-            "descriptors": [{ "entries": [{ "key": "remote_address" }], "token_bucket": bucket }],
-        }),
-    )
-}
-
-/// Asks a service about each request: where a revocation is looked up natively.
-pub fn native_ext_authz() -> Value {
-    filter(
-        "ext_authz",
-        "ExtAuthz",
-        json!({ "http_service": { "server_uri": { "uri": "http://127.0.0.1", "cluster": "stand_in", "timeout": "1s" } } }),
-    )
-}
-
-pub fn native_buffer() -> Value {
-    filter("buffer", "Buffer", json!({ "max_request_bytes": 2_097_152 }))
 }
 
 #[cfg(test)]

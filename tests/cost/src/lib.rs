@@ -1,0 +1,5 @@
+//! What requests cost is measured twice: here in instructions of the native core, which a busy machine does not change, and
+//! in `tests/bench` in CPU time of real Envoy. Both use these policies and requests.
+
+pub mod policies;
+pub mod scenarios;

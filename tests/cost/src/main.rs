@@ -1,0 +1,129 @@
+//! Counts the instructions of each scenario with valgrind, which a busy machine does not change, and compares them with the
+//! budgets in `budgets.txt`.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use portcullis_cost::scenarios::{ALL, Scenario};
+
+const USAGE: &str = "\
+usage: portcullis-cost [OPTION]
+
+Counts the instructions that the native core spends on a request, for each scenario, and compares them with the stored
+budgets. More than 5 % over a budget is a failure; more than 20 % under it too, since the budget then guards nothing.
+
+  --write            stores what is counted as the budgets
+  --run NAME COUNT   only judges the request of a scenario so many times: for a profiler
+  -h, --help         this text";
+
+/// A request costs the difference of two runs, divided: what starting costs falls out.
+const COUNTS: [u64; 2] = [200, 1200];
+
+fn budgets_path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("budgets.txt")
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["-h" | "--help"] => {
+            println!("{USAGE}");
+            Ok(true)
+        }
+        ["--run", name, count] => run(name, count).map(|()| true),
+        [] => compare(),
+        ["--write"] => write().map(|()| true),
+        _ => Err("unknown arguments; --help lists them".to_owned()),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(fault) => {
+            eprintln!("portcullis-cost: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(name: &str, count: &str) -> Result<(), String> {
+    let count: u64 = count.parse().map_err(|_| format!("`{count}` is no number"))?;
+    if !ALL.contains(&name) {
+        return Err(format!("there is no scenario `{name}`"));
+    }
+    let scenario = Scenario::named(name);
+    (0..count).for_each(|_| scenario.once());
+    Ok(())
+}
+
+/// Instructions of this program for so many requests.
+fn instructions(name: &str, count: u64) -> Result<u64, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--"]);
+    // An address or an environment of another length would move the stack, and with it a few instructions.
+    command
+        .arg(program)
+        .args(["--run", name, &count.to_string()])
+        .env_clear();
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    let done = command
+        .output()
+        .map_err(|error| format!("can't run valgrind: {error}"))?;
+    let text = String::from_utf8_lossy(&done.stderr);
+    let collected = text
+        .lines()
+        .find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+    collected
+        .filter(|_| done.status.success())
+        .ok_or_else(|| format!("valgrind did not count `{name}`:\n{text}"))
+}
+
+fn per_request(name: &str) -> Result<u64, String> {
+    let [few, many] = COUNTS;
+    let difference = instructions(name, many)?.saturating_sub(instructions(name, few)?);
+    Ok(difference / (many - few))
+}
+
+fn write() -> Result<(), String> {
+    let mut text = String::from(
+        "# Instructions of the native core for one request, by scenario: written by `scripts/cost --write`, checked by scripts/test.\n",
+    );
+    for name in ALL {
+        let counted = per_request(name)?;
+        println!("{counted:>9}  {name}");
+        text.push_str(&format!("{counted:>9}  {name}\n"));
+    }
+    let path = budgets_path();
+    std::fs::write(&path, text).map_err(|error| format!("can't write {}: {error}", path.display()))
+}
+
+fn compare() -> Result<bool, String> {
+    let path = budgets_path();
+    let text = std::fs::read_to_string(&path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
+    let budgets: Vec<(u64, &str)> = text
+        .lines()
+        .filter_map(|line| {
+            let (number, name) = line.trim().split_once("  ")?;
+            Some((number.parse().ok()?, name))
+        })
+        .collect();
+    let (mut passed, mut failed) = (0_u32, 0_u32);
+    for name in ALL {
+        let counted = per_request(name)?;
+        let budget = budgets
+            .iter()
+            .find(|(_, known)| known == name)
+            .map(|(budget, _)| *budget);
+        let good = budget.is_some_and(|budget| (budget * 80 / 100..=budget * 105 / 100).contains(&counted));
+        let verdict = if good { "ok" } else { "FAILED" };
+        println!("{counted:>9} of {:>9}  {name} ... {verdict}", budget.unwrap_or(0));
+        if good { passed += 1 } else { failed += 1 }
+    }
+    // As every test program ends, so that scripts/test counts these too.
+    let result = if failed == 0 { "ok" } else { "FAILED" };
+    println!("\ntest result: {result}. {passed} passed; {failed} failed; 0 ignored");
+    Ok(failed == 0)
+}
