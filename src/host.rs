@@ -23,8 +23,10 @@ pub enum Cell {
     Bucket(u32),
     /// What there is of the revocation feed.
     FeedHead,
-    /// What changes when its records do: read by every request.
+    /// Its version changes when its records do; always empty, and looked at by every request.
     FeedMark,
+    /// Its version changes when a token is found revoked; always empty, and looked at by every request.
+    RevokedMark,
     /// A page of its records.
     FeedPage(u32),
     /// Who acts for all workers on a topic.

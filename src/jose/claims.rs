@@ -1,6 +1,7 @@
 //! The claims of a token whose signature is good (RFC 7519 §4): times, audience, what must be there.
 
 use super::grants::{Condition, scopes};
+use crate::guard::revocation::clearance::Clearance;
 use crate::guard::revocation::status_list::Reference;
 use crate::json::pointer::Pointer;
 use crate::json::{Object, Value};
@@ -51,6 +52,8 @@ pub struct Verified {
     pub hash: Option<String>,
     /// Where its status stands, where revocation goes by status lists.
     pub status: Option<Reference>,
+    /// That it was not revoked, as this worker remembers.
+    pub clearance: Clearance,
 }
 
 /// A time claim: a number from 0 and below 2^53, fractions allowed (RFC 7519 §2).
@@ -164,6 +167,7 @@ impl Claims {
             kept: self.kept(claims)?,
             hash: None,
             status: None,
+            clearance: Clearance::default(),
         })
     }
 

@@ -4,6 +4,7 @@
 use super::{Pass, Pipeline};
 use crate::engine::Engine;
 use crate::guard::OnError;
+use crate::guard::revocation::clearance::Mark;
 use crate::guard::revocation::introspection::{Heard, Word, is_opaque};
 use crate::guard::revocation::status_list::{VALID, lists};
 use crate::guard::revocation::{RevocationPolicy, answers};
@@ -165,6 +166,13 @@ impl Pipeline {
         let Some(lookup) = &policy.lookup else {
             return Says::Fine;
         };
+        let mark = Mark::read(host);
+        if self.waits.revocation.is_none()
+            && mark.is_ok_and(|mark| token.clearance.by_lookup(mark, lookup.cache, host.now()))
+        {
+            host.count(Counter::RevocationHit);
+            return Says::Fine;
+        }
         let path = match lookup.path(token) {
             Ok(path) => path,
             Err(reason) => return Says::Refuse(reason.into()),
@@ -197,6 +205,9 @@ impl Pipeline {
                 if waited.is_none() {
                     host.count(Counter::RevocationHit);
                 }
+                if let Ok(mark) = mark {
+                    token.clearance.note_lookup(host.now().minus(known.age), mark);
+                }
                 Says::Fine
             }
             _ if waited.is_none() => Says::Wait(Need::Revocation(path)),
@@ -225,11 +236,17 @@ impl Pipeline {
         let Some(text) = self.token_text(engine).filter(|text| !is_opaque(text)) else {
             return Says::Fine;
         };
-        let name = introspected_name(table, text);
-        match table.peek(host, name) {
-            Ok(Some(record)) if record.idle_at > host.now() => return Says::Refuse(Reason::TokenRevoked.into()),
-            Ok(_) => {}
-            Err(_) => return Says::Nothing,
+        let name = || introspected_name(table, text);
+        let mark = Mark::read(host);
+        if !mark.is_ok_and(|mark| token.clearance.by_introspection(mark)) {
+            match table.peek(host, name()) {
+                Ok(Some(record)) if record.idle_at > host.now() => return Says::Refuse(Reason::TokenRevoked.into()),
+                Ok(_) => {}
+                Err(_) => return Says::Nothing,
+            }
+            if let Ok(mark) = mark {
+                token.clearance.note_introspection(mark);
+            }
         }
         let heard = match self.introspect(host, engine, policy, text) {
             Introspected::Heard(heard) => heard,
@@ -239,7 +256,7 @@ impl Pipeline {
         match heard.word {
             Word::Inactive => {
                 // The token is good in itself, so nobody can fill the table with tokens of his own.
-                let _ = answers::publish_revoked(table, host, name, token.ends);
+                let _ = answers::publish_revoked(table, host, name(), token.ends);
                 Says::Refuse(Reason::TokenRevoked.into())
             }
             Word::Unacceptable(reason) => Says::Refuse(reason.into()),

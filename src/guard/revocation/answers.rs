@@ -6,6 +6,7 @@
 //! down. A record may be forgotten for another, unlike a ban: the source is asked again then, and nobody can fill the
 //! table with tokens of his own.
 
+use super::clearance::Mark;
 use super::{Known, Lookup};
 use crate::host::Host;
 use crate::knowledge::Recent;
@@ -147,7 +148,9 @@ pub fn publish_revoked(
         idle_at: ends.unwrap_or_else(|| now.plus(ENDLESS)),
         held_until: Instant::EPOCH,
     };
-    table.update(host, question, now, |_| (Some(record), ()))
+    table.update(host, question, now, |_| (Some(record), ()))?;
+    Mark::advance(host);
+    Ok(())
 }
 
 impl Answers {
@@ -193,7 +196,9 @@ impl Answers {
             (Some(record), ())
         });
         // That the store fails leaves the answer with this worker; it was counted.
-        let _ = told;
+        if told.is_ok() && revoked == Some(true) {
+            Mark::advance(host);
+        }
     }
 }
 

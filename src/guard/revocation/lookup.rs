@@ -227,6 +227,7 @@ mod tests {
             kept: Vec::new(),
             hash: None,
             status: None,
+            clearance: Default::default(),
         };
         let lookup = lookup(json_rule());
         assert_eq!(lookup.path(&token(Some("a-1"))), Ok("/EXISTS/revoked:a-1".into()));

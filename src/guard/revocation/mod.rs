@@ -6,6 +6,7 @@
 
 pub mod answers;
 pub mod breaker;
+pub mod clearance;
 pub mod feed;
 pub mod introspection;
 pub mod lookup;

@@ -142,6 +142,7 @@ impl Envoy {
             Cell::Bucket(bucket) => write!(key, "{bucket}"),
             Cell::FeedHead => key.write_str("feed"),
             Cell::FeedMark => key.write_str("feedmark"),
+            Cell::RevokedMark => key.write_str("revokedmark"),
             Cell::FeedPage(page) => write!(key, "feed:{page}"),
             Cell::Lease(topic) => write!(key, "{}:lease", topic_name(topic)),
             Cell::Notice(topic) => write!(key, "{}:notice", topic_name(topic)),

@@ -55,6 +55,8 @@ pub struct Follower {
     last: (u64, u64),
     /// Generation and records as the mark has them, if this worker wrote it last.
     marked: (u64, u32),
+    /// Where the mark stood when all that was shared had been taken in.
+    level_at: Option<u32>,
     /// Age and entries as metrics have them.
     shown: Option<(u64, u64)>,
 }
@@ -90,6 +92,7 @@ impl Follower {
             problem: None,
             last: (0, 0),
             marked: (0, 0),
+            level_at: None,
             shown: None,
         }
     }
@@ -147,11 +150,10 @@ impl Follower {
         self.building.is_none() && self.generation == self.head.generation && self.taken == self.head.records
     }
 
-    /// Whether other workers have shared records that this one has not taken in: one small read.
+    /// Whether other workers have shared records that this one has not taken in: one look at a version.
     pub fn is_behind(&self, host: &dyn Host) -> bool {
         // A cell that can't be read leaves it to the next tick.
-        let mark = host.read(Cell::FeedMark).ok().flatten();
-        mark.is_some_and(|mark| mark.bytes != shared::mark(self.generation, self.taken))
+        shared::mark(host).is_ok_and(|mark| mark != self.level_at)
     }
 
     /// Takes in what other workers have shared; called at every tick, and by requests that find it behind.
@@ -160,6 +162,8 @@ impl Follower {
     /// If the cells can't be read.
     pub fn follow(&mut self, host: &dyn Host) -> Result<(), HostError> {
         self.began.get_or_insert(host.now());
+        // Before the head: what is shared between the two is then found by the next look.
+        let mark = shared::mark(host)?;
         let (head, version) = Head::read(host)?;
         self.version = version;
         if head.source != self.source {
@@ -170,20 +174,23 @@ impl Follower {
                 source: 0,
                 ..Head::default()
             };
+            self.level_at = mark;
             return Ok(());
         }
         // The set is not as young as a head whose records are still to be taken in.
         let polled = self.head.polled;
         self.head = head;
         if self.head.generation == 0 {
+            self.level_at = mark;
             return Ok(());
         }
         if self.head.generation != self.generation && self.building.is_none() {
             self.building = Some(Set::default());
             self.taken = 0;
         }
-        let taken_in = self.take_pages(host)?;
-        if !taken_in {
+        if self.take_pages(host)? {
+            self.level_at = mark;
+        } else {
             self.head.polled = polled;
         }
         Ok(())
@@ -494,9 +501,8 @@ impl Follower {
             Ok(true) if self.marked == (self.head.generation, self.head.records) => Ok(()),
             Ok(true) => {
                 self.marked = (self.head.generation, self.head.records);
-                let mark = shared::mark(self.head.generation, self.head.records);
                 // Without the mark, other workers follow by their ticks.
-                let _ = host.write(Cell::FeedMark, &mark, None);
+                let _ = host.write(Cell::FeedMark, &[], None);
                 Ok(())
             }
             // Another worker took over; what it shares will be followed.

@@ -137,6 +137,7 @@ mod tests {
             kept: Vec::new(),
             hash: Some("aa".into()),
             status: None,
+            clearance: Default::default(),
         }
     }
 

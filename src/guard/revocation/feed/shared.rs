@@ -108,9 +108,10 @@ impl Head {
     }
 }
 
-/// Which records there are, in a cell of its own that only changes with them.
-pub fn mark(generation: u64, records: u32) -> Vec<u8> {
-    [&generation.to_le_bytes()[..], &records.to_le_bytes()].concat()
+/// Where the mark stands, an empty cell whose version only changes with the records: the host hands no bytes over for it.
+/// `None`: nobody has moved it yet.
+pub fn mark(host: &dyn Host) -> Result<Option<u32>, HostError> {
+    Ok(host.read(Cell::FeedMark)?.map(|cell| cell.version))
 }
 
 /// Makes the head's cell, so that no later write is the first, which can't be compared.
