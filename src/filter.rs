@@ -274,14 +274,7 @@ impl Stream {
                 return;
             }
         }
-        let Some(pipeline) = self.pipeline.as_mut().filter(|pipeline| pipeline.asks_response()) else {
-            return;
-        };
-        let status = ffi::map_value(ffi::Map::ResponseHeaders, ":status");
-        let status = status
-            .and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok())
-            .unwrap_or(0);
-        let details = ffi::property("response\0code_details");
+        let Some(pipeline) = &mut self.pipeline else { return };
         let header = |name: &str| {
             // A field that is not there costs a tenth of the whole head, which is asked for since a field may be repeated.
             if ffi::map_value(ffi::Map::ResponseHeaders, name).is_none() {
@@ -293,12 +286,20 @@ impl Stream {
                 .unwrap_or_default();
             head.values(name).map(<[u8]>::to_vec).collect()
         };
-        let response = Response {
-            status,
-            from_backend: details.as_deref() == Some(b"via_upstream"),
-            header: &header,
-        };
-        for (name, value) in pipeline.response(&self.shared.host, &response) {
+        // Each of these would cost a request that asks for none of it about a microsecond.
+        if pipeline.asks_response() {
+            let status = ffi::map_value(ffi::Map::ResponseHeaders, ":status");
+            let details = ffi::property("response\0code_details");
+            let response = Response {
+                status: status
+                    .and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok())
+                    .unwrap_or(0),
+                from_backend: details.as_deref() == Some(b"via_upstream"),
+                header: &header,
+            };
+            pipeline.response(&self.shared.host, &response);
+        }
+        for (name, value) in pipeline.fields_beside(&header) {
             let _ = ffi::set_map_value(ffi::Map::ResponseHeaders, name, value.as_bytes());
         }
     }

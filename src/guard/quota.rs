@@ -120,13 +120,12 @@ impl Quota {
 
     /// The key of a request in the table; `part` gives the bytes of each part of `by`, `client` is the client's bucket,
     /// where all that counts by client stands.
-    pub fn fingerprint(&self, table: &Table, client: Home, part: impl Fn(&By) -> Vec<u8>) -> Fingerprint {
-        let parts: Vec<Vec<u8>> = self.by.iter().map(part).collect();
-        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-        let purpose = Use::Quota(&self.name);
+    pub fn fingerprint<B: AsRef<[u8]>>(&self, table: &Table, client: Home, part: impl Fn(&By) -> B) -> Fingerprint {
+        let begun = table.naming(Use::Quota(&self.name));
+        let naming = self.by.iter().fold(begun, |naming, by| naming.part(part(by).as_ref()));
         match self.width() {
-            0 => table.fingerprint_at(client, purpose, &parts),
-            _ => table.fingerprint(purpose, &parts),
+            0 => naming.at(client),
+            _ => naming.alone(table),
         }
     }
 }
@@ -147,7 +146,7 @@ fn take(
         let found = view.look(charge.key);
         match rate.take(state(found.and_then(|place| place.record)), now, units) {
             Decision::Admit { state, remaining } => {
-                taken.push((charge.key, record(rate, state)));
+                taken.push((charge.key, found, record(rate, state)));
                 standings.push(Standing {
                     quota: charge.at,
                     remaining,
@@ -165,9 +164,11 @@ fn take(
         }
     }
     if refused.is_none() {
-        for (key, record) in taken {
-            // Looked up again: what was put just now may have taken the last free seat.
-            if let Some(place) = view.look(key) {
+        let mut settled = true;
+        for (key, found, record) in taken {
+            // Looked up again where what was put just now may have taken its seat.
+            if let Some(place) = if settled { found } else { view.look(key) } {
+                settled &= place.is_own();
                 view.put(place, record);
             }
         }
@@ -321,36 +322,45 @@ pub struct Fields {
 impl Fields {
     /// The fields for what applies to a request.
     pub fn of(self, quotas: &[Quota], standings: &[Standing]) -> Vec<Field> {
-        let known = standings
-            .iter()
-            .filter_map(|standing| Some((quotas.get(standing.quota)?, standing)));
-        let known: Vec<(&Quota, &Standing)> = known.collect();
+        let known = || {
+            let known = standings.iter();
+            known.filter_map(|standing| Some((quotas.get(standing.quota)?, standing)))
+        };
         let mut fields = Vec::new();
-        let list = |items: Vec<String>| items.join(", ");
-        if self.draft && !known.is_empty() {
-            let policy = known.iter().map(|(quota, _)| {
+        if self.draft && known().next().is_some() {
+            let (mut policy, mut limit) = (String::with_capacity(64), String::with_capacity(64));
+            for (quota, standing) in known() {
                 let window = retry_after_seconds(quota.window);
-                format!("\"{}\";q={};w={window}", quota.name, quota.limit)
-            });
-            let limit = known.iter().map(|(quota, standing)| {
-                format!(
-                    "\"{}\";r={};t={}",
-                    quota.name,
-                    standing.remaining,
-                    seconds_left(standing)
-                )
-            });
-            fields.push((POLICY, list(policy.collect())));
-            fields.push((LIMIT, list(limit.collect())));
+                item(&mut policy, &quota.name, [(";q=", quota.limit.into()), (";w=", window)]);
+                let left = seconds_left(standing);
+                item(
+                    &mut limit,
+                    &quota.name,
+                    [(";r=", standing.remaining.into()), (";t=", left)],
+                );
+            }
+            fields.push((POLICY, policy));
+            fields.push((LIMIT, limit));
         }
         if self.legacy
-            && let Some((quota, standing)) = known.iter().min_by_key(|(_, standing)| standing.remaining)
+            && let Some((quota, standing)) = known().min_by_key(|(_, standing)| standing.remaining)
         {
             fields.push(("x-ratelimit-limit", quota.limit.to_string()));
             fields.push((REMAINING, standing.remaining.to_string()));
             fields.push(("x-ratelimit-reset", seconds_left(standing).to_string()));
         }
         fields
+    }
+}
+
+/// Adds a named item with its parameters to a list (RFC 9651 §3.1). Every answer pays for it, so without the formatting machinery.
+fn item(list: &mut String, name: &str, parameters: [(&str, u64); 2]) {
+    list.push_str(if list.is_empty() { "\"" } else { ", \"" });
+    list.push_str(name);
+    list.push('"');
+    for (key, value) in parameters {
+        list.push_str(key);
+        list.push_str(&value.to_string());
     }
 }
 

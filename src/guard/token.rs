@@ -230,11 +230,16 @@ impl TokenPolicy {
     /// The header fields that only this filter may set: incoming copies go, whatever becomes of the token.
     pub fn removals(&self, head: &Head) -> Vec<HeadEdit> {
         // Some servers take `x_user` for `x-user`.
-        let plain = |name: &str| name.replace('_', "-");
-        let mapped = self.providers.iter().flat_map(|provider| &provider.claims.to_headers);
-        let mapped: Vec<String> = mapped.map(|(header, _)| plain(header)).collect();
+        fn plain(name: &str) -> impl Iterator<Item = u8> {
+            name.bytes().map(|byte| if byte == b'_' { b'-' } else { byte })
+        }
+        let mapped = || self.providers.iter().flat_map(|provider| &provider.claims.to_headers);
+        if mapped().next().is_none() {
+            return Vec::new();
+        }
+        let is_mapped = |name: &str| mapped().any(|(header, _)| plain(header).eq(plain(name)));
         let names = head.fields().filter_map(|(name, _)| std::str::from_utf8(name).ok());
-        let mut names: Vec<&str> = names.filter(|name| mapped.contains(&plain(name))).collect();
+        let mut names: Vec<&str> = names.filter(|name| is_mapped(name)).collect();
         names.sort_unstable();
         names.dedup();
         names

@@ -137,10 +137,11 @@ impl Pipeline {
 
 /// Whether a request asks its backend to take it for another: to use another method on a declared path, or another path.
 fn overrides_target(head: &Head, declared: bool) -> bool {
-    let methods = ["x-http-method-override", "x-http-method", "x-method-override"];
-    let paths = ["x-original-url", "x-rewrite-url", "x-override-url"];
-    let has = |names: [&str; 3]| names.iter().any(|name| head.contains(name));
-    has(paths) || (declared && has(methods))
+    head.fields().any(|(name, _)| match name {
+        b"x-original-url" | b"x-rewrite-url" | b"x-override-url" => true,
+        b"x-http-method-override" | b"x-http-method" | b"x-method-override" => declared,
+        _ => false,
+    })
 }
 
 fn route_fails<T>(route: &Route<'_, T>) -> bool {

@@ -7,7 +7,7 @@ use crate::guard::OnError;
 use crate::guard::login::{BanScope, LoginPolicy, Outcome, Refusal, name};
 use crate::host::Host;
 use crate::rate::Instant;
-use crate::store::{Fingerprint, StoreError, Table, View};
+use crate::store::{Fingerprint, Home, StoreError, Table, View};
 use crate::verdict::{Denial, Mode, Reason};
 use std::time::Duration;
 
@@ -35,12 +35,18 @@ impl BanWatch<'_> {
 
 impl Pipeline {
     /// The watch on bans, if this request is a login or bans are of everything.
-    pub(super) fn ban_watch<'e>(&self, engine: &'e Engine, table: &Table, client: Client) -> Option<BanWatch<'e>> {
+    pub(super) fn ban_watch<'e>(
+        &self,
+        engine: &'e Engine,
+        table: &Table,
+        client: Client,
+        home: Home,
+    ) -> Option<BanWatch<'e>> {
         let policy = engine.policy.login.as_ref()?;
         let bears = self.is_login || policy.ban.scope == BanScope::All;
         (bears && !self.exempt).then(|| BanWatch {
             policy,
-            key: policy.key(table, client),
+            key: policy.key_at(table, client, home),
             mode: policy.mode.unwrap_or(engine.policy.mode),
         })
     }

@@ -195,15 +195,22 @@ impl Pipeline {
         std::mem::take(&mut self.shadowed)
     }
 
-    /// Whether the answer's head is of interest.
+    /// Whether what was answered decides anything: the outcome of a login.
     pub fn asks_response(&self) -> bool {
-        self.reservation.is_some() || !self.standings.is_empty()
+        self.reservation.is_some()
     }
 
-    /// Takes the head of the answer; gives the fields to set in it.
-    pub fn response(&mut self, host: &dyn Host, response: &Response<'_>) -> Vec<(&'static str, String)> {
+    /// Takes the head of the answer.
+    pub fn response(&mut self, host: &dyn Host, response: &Response<'_>) {
         self.settle_attempt(host, response);
-        beside(self.rate_limit_fields(), response.header)
+    }
+
+    /// The fields to set in an answer that has the fields that `theirs` gives the values of.
+    pub fn fields_beside(&self, theirs: &dyn Fn(&str) -> Vec<Vec<u8>>) -> Vec<(&'static str, String)> {
+        if self.standings.is_empty() {
+            return Vec::new();
+        }
+        beside(self.rate_limit_fields(), theirs)
     }
 
     /// Takes the end of the exchange: an attempt without an answer stays counted.

@@ -6,8 +6,9 @@ use crate::engine::Engine;
 use crate::guard::quota::{self, Admitted, By, Charge, Exceeded, Gate, Quota, Refusal, Standing};
 use crate::host::{Counter, Host, QuotaEvent};
 use crate::jose::Verified;
-use crate::store::Table;
+use crate::store::{Home, Table};
 use crate::verdict::{Denial, Extra, Mode, Reason};
+use std::borrow::Cow;
 use std::time::Duration;
 
 impl Pipeline {
@@ -17,14 +18,12 @@ impl Pipeline {
         let (Some(table), Some(client)) = (&engine.table, self.client) else {
             return Ok(());
         };
-        let ban = self.ban_watch(engine, table, client);
+        let home = table.home(&client.key());
+        let ban = self.ban_watch(engine, table, client, home);
         let look = |view: &crate::store::View| ban.as_ref().and_then(|watch| watch.left(view, host.now()));
         let enforced = ban.as_ref().is_some_and(|watch| watch.mode == Mode::Enforce);
-        let gate = Gate {
-            home: table.home(&client.key()),
-            look: &look,
-        };
-        let mut charges = self.charges(engine, table, client, false);
+        let gate = Gate { home, look: &look };
+        let mut charges = self.charges(engine, table, client, home, false);
         if let Some(watch) = ban.as_ref().filter(|_| !enforced || charges.is_empty()) {
             // In shadow a ban stops nothing; and where nothing is counted, a store that fails is the login's to answer.
             if let Some(denial) = watch.denial(table.view(host, gate.home, host.now()).map(|view| look(&view))) {
@@ -46,7 +45,10 @@ impl Pipeline {
         if self.verified.is_none() {
             return Ok(());
         }
-        let mut charges = self.charges(engine, table, client, true);
+        if !engine.policy.quotas.iter().any(Quota::asks_token) {
+            return Ok(());
+        }
+        let mut charges = self.charges(engine, table, client, table.home(&client.key()), true);
         self.charge(host, engine, None, &mut charges)
     }
 
@@ -110,7 +112,14 @@ impl Pipeline {
         }
     }
 
-    fn charges<'e>(&self, engine: &'e Engine, table: &Table, client: Client, token: bool) -> Vec<Charge<'e>> {
+    fn charges<'e>(
+        &self,
+        engine: &'e Engine,
+        table: &Table,
+        client: Client,
+        home: Home,
+        token: bool,
+    ) -> Vec<Charge<'e>> {
         if self.exempt {
             return Vec::new();
         }
@@ -122,17 +131,14 @@ impl Pipeline {
         // A subject or claim means what its issuer says it means.
         let of_issuer = |part: &dyn Fn(&Verified) -> Option<&str>| {
             let verified = self.verified.as_ref();
-            verified.map_or_else(Vec::new, |v| {
+            Cow::Owned(verified.map_or_else(Vec::new, |v| {
                 format!("{}\n{}", v.issuer, part(v).unwrap_or_default()).into_bytes()
-            })
+            }))
         };
         let part = |by: &By| match by {
-            By::Client => client.to_vec(),
-            By::Operation => self
-                .operation(engine)
-                .map(|o| o.id.clone().into_bytes())
-                .unwrap_or_default(),
-            By::Header(name) => self.head.values(name).collect::<Vec<_>>().join(&b','),
+            By::Client => Cow::Borrowed(&client[..]),
+            By::Operation => Cow::Borrowed(self.operation(engine).map_or(&b""[..], |o| o.id.as_bytes())),
+            By::Header(name) => Cow::Owned(self.head.values(name).collect::<Vec<_>>().join(&b',')),
             By::Subject => of_issuer(&|v| v.subject.as_deref()),
             By::Claim(name) => of_issuer(&|v| {
                 let kept = v.kept.iter().find(|(kept, _)| kept == name);
@@ -141,7 +147,6 @@ impl Pipeline {
         };
         let quotas = engine.policy.quotas.iter().enumerate();
         let applying = quotas.filter(|(_, quota)| applies(quota));
-        let home = table.home(&client);
         let charges = applying.map(|(at, quota)| Charge {
             at,
             quota,

@@ -156,18 +156,35 @@ impl Bucket {
         taken.map(|slot| (slot.get(AT_KIND).copied().unwrap_or(0), record_of(slot)))
     }
 
+    /// The record of this name, or the crowd's where it would be counted with them.
+    pub fn record_of(&self, name: &Name, now: Instant) -> Option<Record> {
+        self.find(name.fingerprint).or_else(|| {
+            let crowd = name.crowd?;
+            let counted = self.slots().iter().skip(SLOTS).any(|slot| word(slot, 0) == crowd);
+            counted.then(|| self.record(self.seat_for_another(name, now)?))?
+        })
+    }
+
     /// The seat of this name: its own, or a free one, or that of the record nearest to idle that is not held, or the
     /// crowd's. `None` if every seat is held and there is no crowd for this use.
     pub fn seat(&self, name: &Name, now: Instant) -> Option<Seat> {
+        let mut slots = self.slots().iter().take(SLOTS);
+        match slots.position(|slot| word(slot, 0) == name.fingerprint) {
+            Some(at) => Some(Seat {
+                at,
+                taking: Taking::Own,
+            }),
+            None => self.seat_for_another(name, now),
+        }
+    }
+
+    /// The seat of a name that has none.
+    fn seat_for_another(&self, name: &Name, now: Instant) -> Option<Seat> {
         let mut victim: Option<(usize, Instant)> = None;
         let mut own_kind: Option<(usize, Instant)> = None;
         let mut alike = 0_usize;
         for (at, slot) in self.slots().iter().take(SLOTS).enumerate() {
             let fingerprint = word(slot, 0);
-            if fingerprint == name.fingerprint {
-                let taking = Taking::Own;
-                return Some(Seat { at, taking });
-            }
             let (idle_at, held) = match fingerprint {
                 0 => (Instant::EPOCH, false),
                 _ => (seconds(slot, AT_IDLE), seconds(slot, AT_HELD) > now),

@@ -136,6 +136,11 @@ pub struct Place {
 }
 
 impl Place {
+    /// Whether the record was there: putting it again moves no other.
+    pub fn is_own(&self) -> bool {
+        self.seat.taking == Taking::Own
+    }
+
     /// Whether it is shared with others who found no seat of their own.
     pub fn is_crowd(&self) -> bool {
         matches!(self.seat.taking, Taking::Crowd | Taking::NewCrowd)
@@ -155,7 +160,7 @@ impl View {
 
     /// The record if there is one, the crowd's included.
     pub fn find(&self, fingerprint: Fingerprint) -> Option<Record> {
-        self.look(fingerprint)?.record
+        self.bucket.record_of(&fingerprint.name, self.now)
     }
 
     pub fn put(&mut self, place: Place, record: Record) {
@@ -195,6 +200,48 @@ pub(crate) fn checksum(key: &[u8; 16], parts: &[&[u8]]) -> u128 {
     hasher.finish128().as_u128()
 }
 
+/// A fingerprint in the making.
+#[derive(Debug)]
+pub struct Naming<'u> {
+    hasher: SipHasher13,
+    purpose: Use<'u>,
+}
+
+impl Naming<'_> {
+    /// Adds a part, kept apart from the others.
+    pub fn part(mut self, bytes: &[u8]) -> Self {
+        self.hasher.write_u64(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.hasher.write(bytes);
+        self
+    }
+
+    fn parts(self, parts: &[&[u8]]) -> Self {
+        parts.iter().fold(self, |naming, part| naming.part(part))
+    }
+
+    /// In a given bucket.
+    pub fn at(self, home: Home) -> Fingerprint {
+        Fingerprint {
+            home,
+            name: Name {
+                // Zero marks a free slot.
+                fingerprint: self.hasher.finish().max(1),
+                crowd: self.purpose.crowd(),
+                most: self.purpose.most(),
+                kind: self.purpose.kind(),
+            },
+        }
+    }
+
+    /// In a bucket of its own.
+    pub fn alone(self, table: &Table) -> Fingerprint {
+        let fingerprint = self.at(Home(0));
+        // Of a second hash, so that slots within a bucket differ in all 64 bits.
+        let home = table.home_of(table.hash(&[b"own", &fingerprint.name.fingerprint.to_le_bytes()]));
+        Fingerprint { home, ..fingerprint }
+    }
+}
+
 impl Table {
     pub fn buckets(&self) -> u32 {
         self.buckets
@@ -228,31 +275,20 @@ impl Table {
     /// The fingerprint of a use and the parts of its key, in a bucket of its own; parts are separated, so `ab,c` and
     /// `a,bc` differ.
     pub fn fingerprint(&self, purpose: Use<'_>, parts: &[&[u8]]) -> Fingerprint {
-        let fingerprint = self.fingerprint_at(Home(0), purpose, parts);
-        // Of a second hash, so that slots within a bucket differ in all 64 bits.
-        let home = self.home_of(self.hash(&[b"own", &fingerprint.name.fingerprint.to_le_bytes()]));
-        Fingerprint { home, ..fingerprint }
+        self.naming(purpose).parts(parts).alone(self)
     }
 
     /// The same in a given bucket.
     pub fn fingerprint_at(&self, home: Home, purpose: Use<'_>, parts: &[&[u8]]) -> Fingerprint {
+        self.naming(purpose).parts(parts).at(home)
+    }
+
+    /// Begins a fingerprint whose parts come one by one.
+    pub fn naming<'u>(&self, purpose: Use<'u>) -> Naming<'u> {
         let mut hasher = SipHasher13::new_with_key(&self.key);
-        let name = if let Use::Quota(name) = purpose { name } else { "" };
         hasher.write_u8(purpose.kind());
-        for bytes in std::iter::once(name.as_bytes()).chain(parts.iter().copied()) {
-            hasher.write_u64(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-            hasher.write(bytes);
-        }
-        Fingerprint {
-            home,
-            name: Name {
-                // Zero marks a free slot.
-                fingerprint: hasher.finish().max(1),
-                crowd: purpose.crowd(),
-                most: purpose.most(),
-                kind: purpose.kind(),
-            },
-        }
+        let name = if let Use::Quota(name) = purpose { name } else { "" };
+        Naming { hasher, purpose }.part(name.as_bytes())
     }
 
     /// A bucket to look at; one read, no write.

@@ -281,7 +281,8 @@ impl Exchange<'_> {
             from_backend,
             header: &|_| Vec::new(),
         };
-        let fields = self.pipeline.response(&self.scene.host, &response);
+        self.pipeline.response(&self.scene.host, &response);
+        let fields = self.pipeline.fields_beside(&|_| Vec::new());
         self.pipeline.finish(&self.scene.host);
         fields
     }

@@ -19,7 +19,7 @@ use crate::host::{Counter, Host};
 use crate::json::pointer::Pointer;
 use crate::operation::Router;
 use crate::rate::{Instant, Rate};
-use crate::store::{Fingerprint, Record, StoreError, Table, Use, View};
+use crate::store::{Fingerprint, Home, Record, StoreError, Table, Use, View};
 use crate::verdict::Mode;
 use account::{Account, From, Known};
 use accounts::Tried;
@@ -112,8 +112,12 @@ pub fn banned_until(kind: u8, record: &Record) -> Option<Instant> {
 
 impl LoginPolicy {
     pub fn key(&self, table: &Table, client: Client) -> Fingerprint {
-        let client = client.key();
-        table.fingerprint_at(table.home(&client), Use::Login, &[&client])
+        self.key_at(table, client, table.home(&client.key()))
+    }
+
+    /// The same where the client's bucket is known.
+    pub fn key_at(&self, table: &Table, client: Client, home: Home) -> Fingerprint {
+        table.fingerprint_at(home, Use::Login, &[&client.key()])
     }
 
     /// How long the client of this record is still banned, if it is.

@@ -202,7 +202,7 @@ impl Scenario {
                         };
                         pipeline.response(host, &response);
                     }
-                    pipeline.rate_limit_fields();
+                    pipeline.fields_beside(&|_| Vec::new());
                     pipeline.finish(host);
                     return None;
                 }
