@@ -55,7 +55,14 @@ impl World {
             ("bare-proxied", proxied(with(vec![]))),
             ("bare-tls", tls(with(vec![]))),
             ("empty", with(vec![wasm(&self.empty_module, "empty", "", &[])])),
+            (
+                "empty-proxied",
+                proxied(with(vec![wasm(&self.empty_module, "empty", "", &[])])),
+            ),
             ("nothing", ours(json!({}))),
+            ("nothing-proxied", proxied(ours(json!({})))),
+            ("quota-proxied", proxied(ours(json!({ "quotas": quota() })))),
+            ("jwt-proxied", proxied(ours(json!({ "tokens": tokens(keys) })))),
             ("requests", ours(declared(12))),
             ("operations-2", ours(declared(2))),
             ("operations-2000", ours(declared(2000))),
@@ -138,6 +145,10 @@ impl World {
             quick("native chain", "chain", get().token(rs()), "bare"),
             // The same with a real backend.
             quick("bare, proxied", "bare-proxied", get(), "bare, proxied"),
+            case("empty filter, proxied", "empty-proxied", get(), "bare, proxied"),
+            case("nothing configured, proxied", "nothing-proxied", get(), "bare, proxied"),
+            case("quota, proxied", "quota-proxied", get(), "bare, proxied"),
+            case("token, proxied", "jwt-proxied", get().token(rs()), "bare, proxied"),
             quick("all guards, proxied", "all-proxied", get().token(rs()), "bare, proxied"),
             case(
                 "native chain, proxied",
