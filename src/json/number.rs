@@ -38,14 +38,43 @@ impl<'a> Number<'a> {
         self.0.parse().ok().filter(|f: &f64| f.is_finite())
     }
 
+    /// Nearly every number that is sent: without an exponent, and of at most 18 digits. Those before the point and after it
+    /// as one integer, and how many stand after it.
+    fn short(&self) -> Option<(i64, u32)> {
+        let text = self.0.as_bytes();
+        let digits = text.strip_prefix(b"-").unwrap_or(text);
+        if digits.len() > 18 {
+            return None;
+        }
+        let (mut magnitude, mut after, mut point) = (0_i64, 0, false);
+        for byte in digits {
+            match byte {
+                b'0'..=b'9' => {
+                    magnitude = magnitude * 10 + i64::from(byte - b'0');
+                    after += u32::from(point);
+                }
+                b'.' => point = true,
+                _ => return None,
+            }
+        }
+        let negative = digits.len() < text.len();
+        Some((if negative { -magnitude } else { magnitude }, after))
+    }
+
     /// The value, if it is a whole number from 0 to 2^64 - 1, however written.
     pub fn as_u64(&self) -> Option<u64> {
+        if let Some((value, 0)) = self.short() {
+            return u64::try_from(value).ok();
+        }
         let decimal = self.decimal();
         decimal.whole().filter(|_| !decimal.negative)
     }
 
     /// The value, if it is a whole number from -2^63 to 2^63 - 1, however written.
     pub fn as_i64(&self) -> Option<i64> {
+        if let Some((value, 0)) = self.short() {
+            return Some(value);
+        }
         let decimal = self.decimal();
         let magnitude = decimal.whole()?;
         if decimal.negative {
@@ -57,6 +86,9 @@ impl<'a> Number<'a> {
 
     /// Whether the value is mathematically an integer (`1.0` is, JSON Schema 2020-12 validation §6.1.1).
     pub fn is_integer(&self) -> bool {
+        if let Some((_, 0)) = self.short() {
+            return true;
+        }
         let decimal = self.decimal();
         decimal.digits.is_empty() || decimal.trailing_zeros() >= 0
     }
@@ -140,6 +172,11 @@ impl<'a> Number<'a> {
 
     /// Compares by value.
     pub fn compare(&self, other: &Number<'_>) -> Ordering {
+        if let (Some((a, a_after)), Some((b, b_after))) = (self.short(), other.short()) {
+            // Both below 10^36.
+            let scaled = |value: i64, after: u32| i128::from(value) * 10_i128.pow(after);
+            return scaled(a, b_after).cmp(&scaled(b, a_after));
+        }
         let (a, b) = (self.decimal(), other.decimal());
         match (a.sign(), b.sign()) {
             (x, y) if x != y => x.cmp(&y),
@@ -236,6 +273,42 @@ mod tests {
         for text in ["18446744073709551616", "-1", "1.5", "1e99999999999"] {
             assert_eq!(number(text).as_u64(), None, "{text}");
         }
+    }
+
+    /// A short number and the same with an exponent, which is read the long way, are one.
+    #[test]
+    fn short_numbers_are_read_as_long_ones_are() {
+        let texts = [
+            "0",
+            "-0",
+            "-0.0",
+            "7",
+            "-7",
+            "100",
+            "0.10",
+            "19.99",
+            "-19.990",
+            "999999999999999999",
+            "0.0000000000000001",
+        ];
+        for a in texts {
+            let long = format!("{a}e0");
+            assert!(number(a).short().is_some() && number(&long).short().is_none());
+            assert_eq!(
+                (number(a).as_u64(), number(a).as_i64()),
+                (number(&long).as_u64(), number(&long).as_i64()),
+                "{a}"
+            );
+            assert_eq!(number(a).is_integer(), number(&long).is_integer(), "{a}");
+            for b in texts {
+                assert_eq!(
+                    number(a).compare(&number(b)),
+                    number(&long).compare(&number(b)),
+                    "{a} {b}"
+                );
+            }
+        }
+        assert!(number("1000000000000000000").short().is_none());
     }
 
     /// What sorting needs: a contradiction would panic it (numbers beyond a double's range once gave one).

@@ -136,6 +136,44 @@ impl Class {
     }
 }
 
+/// A class that is asked often: its ASCII part is one bit each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quick {
+    ascii: u128,
+    class: Class,
+}
+
+impl From<Class> for Quick {
+    fn from(class: Class) -> Self {
+        let admitted = (0..128_u8).filter(|byte| class.admits(char::from(*byte)));
+        let ascii = admitted.fold(0, |bits, byte| bits | 1_u128 << byte);
+        Self { ascii, class }
+    }
+}
+
+impl Quick {
+    pub fn admits(&self, c: char) -> bool {
+        if c.is_ascii() {
+            self.ascii >> u32::from(c) & 1 == 1
+        } else {
+            self.class.admits(c)
+        }
+    }
+
+    /// Whether no character is in both, as far as that is easily told.
+    pub fn is_disjoint(&self, other: &Self) -> bool {
+        let within_ascii = |quick: &Self| {
+            let items = &quick.class.items;
+            !quick.class.negated
+                && items
+                    .iter()
+                    .all(|item| matches!(item, Item::Range(_, last) if last.is_ascii()))
+        };
+        // Of two, one without a character beyond ASCII will do.
+        (within_ascii(self) || within_ascii(other)) && self.ascii & other.ascii == 0
+    }
+}
+
 /// Unicode's decimal digits come in runs of ten, each from one of these (Unicode 14.0.0).
 const DIGIT_ZEROS: [u32; 66] = [
     0x0030, 0x0660, 0x06F0, 0x07C0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66, 0x0DE6,

@@ -8,11 +8,11 @@ mod class;
 mod parse;
 mod program;
 mod run;
+mod sequence;
 
-use class::Class;
-use parse::Expr;
 use program::Program;
 pub use run::Exhausted;
+use sequence::Sequence;
 
 /// A compiled expression.
 #[derive(Debug)]
@@ -23,12 +23,8 @@ pub struct Regex {
 
 #[derive(Debug)]
 enum Form {
-    /// `^[class]{least,most}$`, the form of most patterns in APIs: no program is needed.
-    Run {
-        class: Class,
-        least: u32,
-        most: Option<u32>,
-    },
+    /// The form of most patterns in APIs: no program is needed.
+    Sequence(Sequence),
     Program(Program),
 }
 
@@ -40,8 +36,8 @@ impl Regex {
     pub fn new(text: &str) -> Result<Self, String> {
         let expr = parse::parse(text)?;
         let pins = expr.is_anchored() && expr.is_plain();
-        let form = match simple_run(&expr) {
-            Some((class, least, most)) => Form::Run { class, least, most },
+        let form = match Sequence::of(&expr) {
+            Some(sequence) => Form::Sequence(sequence),
             None => Form::Program(Program::new(&expr)?),
         };
         Ok(Self { form, pins })
@@ -53,16 +49,10 @@ impl Regex {
     /// `budget`, in units of about 10 ns, is used up.
     pub fn is_match(&self, text: &str, budget: &mut u64) -> Result<bool, Exhausted> {
         match &self.form {
-            Form::Run { class, least, most } => {
-                run::pay(budget, text.len())?;
-                let mut count = 0_u32;
-                for c in text.chars() {
-                    if !class.admits(c) {
-                        return Ok(false);
-                    }
-                    count = count.saturating_add(1);
-                }
-                Ok(count >= *least && most.is_none_or(|most| count <= most))
+            Form::Sequence(sequence) => {
+                // A character is asked about once for each step that it leaves behind.
+                run::pay(budget, text.len().saturating_add(sequence.len()))?;
+                Ok(sequence.is_match(text))
             }
             Form::Program(program) => run::is_match(program, text, budget),
         }
@@ -79,21 +69,6 @@ impl Regex {
     /// Whether a text that matches holds nothing but ASCII letters, digits, `_`, `-` and `.`.
     pub fn pins(&self) -> bool {
         self.pins
-    }
-}
-
-fn simple_run(expr: &Expr) -> Option<(Class, u32, Option<u32>)> {
-    let Expr::Concat(parts) = expr else { return None };
-    let [Expr::Start, middle, Expr::End] = parts.as_slice() else {
-        return None;
-    };
-    match middle {
-        Expr::Class(class) => Some((class.clone(), 1, Some(1))),
-        Expr::Repeat { inner, least, most } => match inner.as_ref() {
-            Expr::Class(class) => Some((class.clone(), *least, *most)),
-            _ => None,
-        },
-        _ => None,
     }
 }
 
