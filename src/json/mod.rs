@@ -125,7 +125,6 @@ impl<'a> Object<'a> {
         (found == name).then_some(value)
     }
 
-    /// The members in the order they came.
     /// The object with this member, unless it has one of that name.
     pub fn with_default(mut self, name: &'static str, value: Value<'a>) -> Self {
         if self.get(name).is_none() {
@@ -136,6 +135,7 @@ impl<'a> Object<'a> {
         self
     }
 
+    /// The members in the order they came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
         self.members.iter().map(|(name, value)| (name.as_ref(), value))
     }
@@ -149,10 +149,11 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Equal as JSON Schema 2020-12 §4.2.2 has it: order of members does not count.
+/// Equal as JSON Schema 2020-12 §4.2.2 has it: order of members does not count. Of a repeated one the last is what counts.
 impl PartialEq for Object<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && self.iter().all(|(name, value)| other.get(name) == Some(value))
+        self.iter().all(|(name, _)| self.get(name) == other.get(name))
+            && other.iter().all(|(name, _)| self.get(name).is_some())
     }
 }
 

@@ -30,6 +30,7 @@ pub fn order(a: &Value<'_>, b: &Value<'_>) -> Ordering {
             let sorted = |object: &Object<'_>| {
                 let mut names: Vec<String> = object.iter().map(|(name, _)| name.to_owned()).collect();
                 names.sort_unstable();
+                names.dedup();
                 names
             };
             let (names_a, names_b) = (sorted(a), sorted(b));
