@@ -3,17 +3,16 @@
 use super::field::{Field, Section};
 use super::parameters::{declared, style};
 use crate::guard::requests::parameters::{Declared, Parameter, Style};
-use crate::guard::requests::shape::Shape;
 use crate::guard::requests::{BodyRule, Content, MediaType, PartRule};
-use crate::schema;
+use crate::schema::{Options, compile};
 
-pub fn body(field: &Field<'_>, assert_formats: bool) -> Option<BodyRule> {
+pub fn body<'v>(field: &Field<'v>, options: Options<'v>) -> Option<BodyRule> {
     let section = field.section()?;
     let rule = BodyRule {
         required: section.get("required").and_then(|f| f.bool()).unwrap_or(false),
         content: section
             .get("content")
-            .map(|f| contents(&f, assert_formats))
+            .map(|f| contents(&f, options))
             .unwrap_or_default(),
         bytes_max: section.get("max").and_then(|f| f.size(1, 1 << 30)),
         encodings: section
@@ -49,7 +48,7 @@ fn range(field: &Field<'_>, text: &str) -> String {
     range
 }
 
-fn contents(field: &Field<'_>, assert_formats: bool) -> Vec<Content> {
+fn contents<'v>(field: &Field<'v>, options: Options<'v>) -> Vec<Content> {
     let members = field.members().unwrap_or_default();
     if members.is_empty() {
         field.note("expected at least one content type; leave it out to accept any");
@@ -61,13 +60,13 @@ fn contents(field: &Field<'_>, assert_formats: bool) -> Vec<Content> {
             value.note("is there already, in another case");
         }
         let Some(section) = value.section() else { continue };
-        contents.push(content(&section, range, schema::Options { assert_formats }));
+        contents.push(content(&section, range, options));
         section.finish();
     }
     contents
 }
 
-fn content(section: &Section<'_>, range: String, options: schema::Options) -> Content {
+fn content<'v>(section: &Section<'v>, range: String, options: Options<'v>) -> Content {
     let json = range.ends_with("/json") || range.ends_with("+json");
     let multipart = range == "multipart/form-data";
     let form = range == "application/x-www-form-urlencoded";
@@ -81,12 +80,16 @@ fn content(section: &Section<'_>, range: String, options: schema::Options) -> Co
     }
     let Some(schema) = schema else { return content };
     if json {
-        content.schema = schema::compile(&schema, options);
+        content.schema = compile(&schema, options);
     } else if form || multipart {
-        let shape = Shape::of(schema.value, schema.value);
-        content.fields = declared(&schema, &shape, options, (Style::Form, true));
+        let options = Options {
+            files: multipart,
+            ..options
+        };
+        content.fields = declared(&schema, options, (Style::Form, true));
         if multipart {
-            content.parts = shape.names().map(|name| part(name, shape.member(name))).collect();
+            let parameters = content.fields.parameters.iter();
+            content.parts = parameters.map(|p| PartRule::of(&p.name, &p.shape)).collect();
             for parameter in &mut content.fields.parameters {
                 parameter.json = parameter.shape.members.is_some();
             }
@@ -98,14 +101,6 @@ fn content(section: &Section<'_>, range: String, options: schema::Options) -> Co
         schema.note("is for JSON and forms: other types are judged by type and size");
     }
     content
-}
-
-fn part(name: &str, shape: &Shape) -> PartRule {
-    PartRule {
-        name: name.to_owned(),
-        file: Some(shape.file || shape.items.as_ref().is_some_and(|items| items.file)),
-        ..PartRule::default()
-    }
 }
 
 /// `encoding`: what a schema can't say of a form's fields.
@@ -130,12 +125,11 @@ fn encodings(field: &Field<'_>, fields: &mut Declared, parts: &mut [PartRule], m
         let (types, max) = (section.get("content_types"), section.get("max"));
         match parts.iter_mut().find(|part| part.name == name) {
             Some(part) => {
-                let types = types.as_ref().and_then(|f| f.list()).unwrap_or_default();
-                part.content_types = types
-                    .iter()
-                    .filter_map(|item| Some(range(item, item.text()?)))
-                    .collect();
-                part.bytes_max = max.and_then(|f| f.size(1, 1 << 30));
+                if let Some(types) = types.as_ref().and_then(|f| f.list()) {
+                    let ranges = types.iter().filter_map(|item| Some(range(item, item.text()?)));
+                    part.content_types = ranges.collect();
+                }
+                part.bytes_max = max.and_then(|f| f.size(1, 1 << 30)).or(part.bytes_max);
             }
             None => {
                 for field in types.iter().chain(&max).filter(|_| !multipart) {

@@ -3,6 +3,7 @@
 use crate::json::{Object, Value, write_string};
 use crate::path::encode_segment;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -48,18 +49,25 @@ impl Faults {
     }
 
     pub fn into_errors(self) -> Vec<ConfigError> {
-        self.errors.into_inner()
+        each_once(self.errors.into_inner())
     }
 
     /// The warnings so far, which are then forgotten here.
     pub fn take_warnings(&self) -> Vec<ConfigError> {
-        self.warnings.take()
+        each_once(self.warnings.take())
     }
 
     /// How many faults there are.
     pub fn count(&self) -> usize {
         self.errors.borrow().len()
     }
+}
+
+/// A document that many refer to is read once for each of them.
+fn each_once(mut all: Vec<ConfigError>) -> Vec<ConfigError> {
+    let mut seen = BTreeMap::new();
+    all.retain(|one| seen.insert(one.to_string(), 0_usize).is_none());
+    all
 }
 
 /// A value with its path.

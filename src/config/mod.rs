@@ -15,6 +15,7 @@ mod quotas;
 mod replies;
 mod requests;
 mod revocation;
+mod schemas;
 pub mod summary;
 mod threats;
 mod tokens;
@@ -28,6 +29,7 @@ use crate::guard::revocation::RevocationPolicy;
 use crate::guard::token::{Requirement, Source, TokenPolicy};
 use crate::json::{Limits, parse};
 use crate::policy::Policy;
+use crate::schema;
 use crate::verdict::Mode;
 use field::{Faults, Field, Section};
 
@@ -100,12 +102,17 @@ fn read(root: Section<'_>) -> Option<Policy> {
         (None, _) => operations::Tokens::Off,
         (Some(_), tokens) => operations::Tokens::On(tokens.as_ref().map_or(Requirement::Required, |t| t.default)),
     };
-    let (operations, router) = operations::all(
-        document.as_ref(),
-        operations.as_ref(),
-        request_extras.assert_formats,
-        declared_tokens,
-    );
+    let documents = root
+        .get("schemas")
+        .map(|field| schemas::documents(&field))
+        .unwrap_or_default();
+    let options = schema::Options {
+        assert_formats: request_extras.assert_formats,
+        documents: &documents,
+        files: false,
+    };
+    schemas::check(options);
+    let (operations, router) = operations::all(document.as_ref(), operations.as_ref(), options, declared_tokens);
     let quotas = root
         .get("quotas")
         .map(|field| quotas::quotas(&field, &operations, tokens_field.is_some()))

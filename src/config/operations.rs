@@ -43,18 +43,18 @@ struct Described<'v> {
 pub fn all<'v>(
     document: Option<&Field<'v>>,
     entries: Option<&Field<'v>>,
-    assert_formats: bool,
+    options: Options<'v>,
     tokens: Tokens,
 ) -> (Vec<Operation>, Router<usize>) {
     let mut declared = Declared::default();
     if let Some(document) = document {
         let known = matches!(tokens, Tokens::On(_));
-        for found in openapi::operations(document, Options { assert_formats }, known) {
+        for found in openapi::operations(document, options, known) {
             declared.describe(found);
         }
     }
     for item in entries.and_then(Field::list).unwrap_or_default() {
-        operation(&item, assert_formats, tokens, &mut declared);
+        operation(&item, options, tokens, &mut declared);
     }
     (declared.all, declared.router)
 }
@@ -117,14 +117,14 @@ impl<'v> Declared<'v> {
     }
 }
 
-fn operation<'v>(item: &Field<'v>, assert_formats: bool, tokens: Tokens, declared: &mut Declared<'v>) -> Option<()> {
+fn operation<'v>(item: &Field<'v>, options: Options<'v>, tokens: Tokens, declared: &mut Declared<'v>) -> Option<()> {
     let section = item.section()?;
     let id = section.get("id");
     let same = id.as_ref().and_then(|id| declared.ids.get(id.value.as_str()?).copied());
     if let Some(at) = same
         && let Some(described) = declared.described.remove(&at)
     {
-        return refine(&section, at, &described, assert_formats, tokens, declared);
+        return refine(&section, at, &described, options, tokens, declared);
     }
     let methods = section.required("methods").map(|f| methods(&f)).unwrap_or_default();
     let path = section.required("path");
@@ -151,9 +151,9 @@ fn operation<'v>(item: &Field<'v>, assert_formats: bool, tokens: Tokens, declare
         scopes: scopes.as_ref().map(scope_names).unwrap_or_default(),
         cost: section.get("cost").and_then(|f| f.count(1, 1_000_000)).unwrap_or(1),
         mode: mode(&section),
-        parameters: parameters(&section, template.clone(), assert_formats),
+        parameters: parameters(&section, template.clone(), options),
         threats: section.get("threats").and_then(|f| f.one_of(&super::threats::MODES)),
-        body: section.get("body").and_then(|f| body(&f, assert_formats)),
+        body: section.get("body").and_then(|f| body(&f, options)),
     };
     section.finish();
     settle_token(&operation, token.as_ref(), scopes.as_ref(), tokens);
@@ -178,7 +178,7 @@ fn refine<'v>(
     section: &Section<'v>,
     at: usize,
     described: &Described<'v>,
-    assert_formats: bool,
+    options: Options<'v>,
     tokens: Tokens,
     declared: &mut Declared<'v>,
 ) -> Option<()> {
@@ -194,8 +194,8 @@ fn refine<'v>(
     let cost = section.get("cost").and_then(|f| f.count(1, 1_000_000));
     let mode = mode(section);
     let threats = section.get("threats").and_then(|f| f.one_of(&super::threats::MODES));
-    let own = parameters(section, Some(described.template.clone()), assert_formats);
-    let body = section.get("body").map(|f| body(&f, assert_formats));
+    let own = parameters(section, Some(described.template.clone()), options);
+    let body = section.get("body").map(|f| body(&f, options));
     let has = |name: &'static str| section.get(name).is_some();
     let operation = declared.all.get_mut(at)?;
     if let Some(token) = &token {

@@ -3,15 +3,13 @@
 
 use super::field::{Field, Section, is_header_name};
 use crate::guard::requests::parameters::{Declared, Parameter, Parameters, Style};
-use crate::guard::requests::shape::Shape;
 use crate::operation::Segment;
-use crate::schema;
+use crate::schema::{Dialect, Options, compile_shaped};
 
 /// Reads what an operation says of its parameters.
-pub fn parameters(section: &Section<'_>, template: Option<Vec<Segment>>, assert_formats: bool) -> Parameters {
-    let options = schema::Options { assert_formats };
-    let read = |field: Option<Field<'_>>, default| match field {
-        Some(field) => declared(&field, &Shape::of(field.value, field.value), options, default),
+pub fn parameters<'v>(section: &Section<'v>, template: Option<Vec<Segment>>, options: Options<'v>) -> Parameters {
+    let read = |field: Option<Field<'v>>, default| match field {
+        Some(field) => declared(&field, options, default),
         None => Declared::default(),
     };
     let (path, headers) = (section.get("path_params"), section.get("headers"));
@@ -62,12 +60,8 @@ pub fn parameters(section: &Section<'_>, template: Option<Vec<Segment>>, assert_
 pub const UNKNOWN: [(&str, bool); 2] = [("allow", false), ("deny", true)];
 
 /// One parameter for each property of a schema, and the schema over all of them.
-pub fn declared(
-    field: &Field<'_>,
-    shape: &Shape,
-    options: schema::Options,
-    (style, explode): (Style, bool),
-) -> Declared {
+pub fn declared<'v>(field: &Field<'v>, options: Options<'v>, (style, explode): (Style, bool)) -> Declared {
+    let (whole, shape) = compile_shaped(field, Dialect::default(), options);
     let parameters = shape.names().map(|name| Parameter {
         name: name.to_owned(),
         style,
@@ -78,7 +72,7 @@ pub fn declared(
     Declared {
         parameters: parameters.collect(),
         others: shape.others(),
-        whole: schema::compile(field, options),
+        whole,
     }
 }
 

@@ -4,7 +4,6 @@ use super::parameters::style;
 use super::{Reader, flag, member, text};
 use crate::config::field::Field;
 use crate::guard::requests::parameters::{Declared, Parameter, Style};
-use crate::guard::requests::shape::Shape;
 use crate::guard::requests::{BodyRule, Content, MediaType, PartRule};
 
 impl<'v> Reader<'v> {
@@ -65,8 +64,9 @@ impl<'v> Reader<'v> {
     }
 
     fn fields(&mut self, media: &Field<'v>, schema: &Field<'v>, multipart: bool, content: &mut Content) {
-        let shape = Shape::of(schema.value, self.document.value);
+        let shape = self.compiler.shape(schema);
         let encoding = member(media, "encoding");
+        self.compiler.of_files(multipart);
         let mut declared = Declared {
             whole: Some(self.compiler.schema(schema)),
             others: shape.others(),
@@ -87,24 +87,16 @@ impl<'v> Reader<'v> {
                 style(self, own, &mut parameter, Style::Form, "query");
             }
             if multipart {
-                let file = shape.file || shape.items.as_ref().is_some_and(|items| items.file);
-                let types = own
-                    .as_ref()
-                    .and_then(|own| text(own, "contentType"))
-                    .unwrap_or_default();
-                content.parts.push(PartRule {
-                    name: name.to_owned(),
-                    content_types: types
-                        .split(',')
-                        .map(|range| range.trim().to_ascii_lowercase())
-                        .filter(|range| !range.is_empty())
-                        .collect(),
-                    file: Some(file),
-                    ..PartRule::default()
-                });
+                let mut part = PartRule::of(name, shape);
+                if let Some(types) = own.as_ref().and_then(|own| text(own, "contentType")) {
+                    let ranges = types.split(',').map(|range| range.trim().to_ascii_lowercase());
+                    part.content_types = ranges.filter(|range| !range.is_empty()).collect();
+                }
+                content.parts.push(part);
             }
             declared.parameters.push(parameter);
         }
+        self.compiler.of_files(false);
         content.fields = declared;
     }
 }

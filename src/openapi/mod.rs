@@ -56,7 +56,7 @@ struct Reader<'v> {
 }
 
 /// Reads a document.
-pub fn operations<'v>(document: &Field<'v>, options: Options, tokens: bool) -> Vec<Described<'v>> {
+pub fn operations<'v>(document: &Field<'v>, options: Options<'v>, tokens: bool) -> Vec<Described<'v>> {
     let Some(dialect) = dialect(document) else {
         return Vec::new();
     };

@@ -3,7 +3,6 @@
 use super::{Reader, flag, member, text};
 use crate::config::field::Field;
 use crate::guard::requests::parameters::{Declared, Parameter, Parameters, Style};
-use crate::guard::requests::shape::Shape;
 use crate::operation::Segment;
 
 /// Header fields that OpenAPI leaves to other parts of the document (§4.8.12.1).
@@ -70,7 +69,7 @@ fn place_of<'v>(reader: &mut Reader<'v>, field: &Field<'v>, name: &str, place: &
     };
     let known = style(reader, field, &mut parameter, default, place);
     if let Some(schema) = member(field, "schema").filter(|_| known) {
-        parameter.shape = Shape::of(schema.value, reader.document.value);
+        parameter.shape = reader.compiler.shape(&schema);
         parameter.schema = Some(reader.compiler.schema(&schema));
     } else if let Some(content) = member(field, "content") {
         for (range, media) in content.members().unwrap_or_default() {

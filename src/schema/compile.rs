@@ -2,44 +2,65 @@
 //! asserted is a fault or a warning, and never dropped in silence.
 
 use super::dialect::{ANNOTATIONS, Dialect};
-use super::index::{Index, ResourceId};
+use super::index::{Documents, Index, ResourceId, named};
 use super::regex::Regex;
+use super::uri::split_fragment;
 use super::{Condition, Dynamic, Node, NodeId, Rules, Schema, Set};
 use crate::config::field::{Field, suggestion};
+use crate::guard::requests::shape::{Shape, is_file};
 use crate::json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 /// How a schema is to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+#[derive(Clone, Copy, Default)]
+pub struct Options<'v> {
     /// Whether `format` is asserted; otherwise it is an annotation.
     pub assert_formats: bool,
+    /// The documents that it may refer to beside its own.
+    pub documents: Documents<'v>,
+    /// Whether it is of the parts of a form: what it says of a file, other than its type, is judged by the part.
+    pub files: bool,
 }
 
 /// Compiles a schema that is a document of its own, in 2020-12 or what its `$schema` says. `None` once any fault was noted.
-pub fn compile(root: &Field<'_>, options: Options) -> Option<Schema> {
+pub fn compile<'v>(root: &Field<'v>, options: Options<'v>) -> Option<Schema> {
     compile_as(root, Dialect::default(), options)
 }
 
 /// As [`compile`], with another dialect where `$schema` is absent.
-pub fn compile_as(root: &Field<'_>, dialect: Dialect, options: Options) -> Option<Schema> {
+pub fn compile_as<'v>(root: &Field<'v>, dialect: Dialect, options: Options<'v>) -> Option<Schema> {
+    compile_shaped(root, dialect, options).0
+}
+
+/// As [`compile_as`], with what the schema makes of texts.
+pub fn compile_shaped<'v>(root: &Field<'v>, dialect: Dialect, options: Options<'v>) -> (Option<Schema>, Shape) {
     let before = root.faults.count();
     let mut compiler = Compiler::new(root, dialect, options);
-    compiler.index.look(root.value, 0);
     let schema = compiler.schema(root);
+    let shape = compiler.shape(root);
     compiler.finish();
-    (root.faults.count() == before).then_some(schema)
+    ((root.faults.count() == before).then_some(schema), shape)
+}
+
+/// Notes the faults of a document that others may refer to.
+pub fn check_document<'v>(uri: &str, document: &Field<'v>, options: Options<'v>) {
+    let mut compiler = Compiler::new(document, Dialect::default(), options);
+    compiler.index.call(uri);
+    compiler.schema(document);
+    compiler.finish();
 }
 
 /// Compiles the schemas of one document, each once: a schema that a thousand operations refer to is there once.
 pub struct Compiler<'v> {
     document: Field<'v>,
-    pub(super) options: Options,
+    pub(super) options: Options<'v>,
     pub(super) index: Index<'v>,
     nodes: Vec<Node>,
     /// Nodes by where their text stands, so that a reference to one that is known, or still being compiled, ends.
     known: BTreeMap<*const Value<'v>, NodeId>,
+    /// The same with [`Options::files`].
+    known_with_files: BTreeMap<*const Value<'v>, NodeId>,
     set: Arc<OnceLock<Set>>,
     has_dynamic: bool,
     /// Warnings by what they say: where it was first, and how many more there are.
@@ -48,7 +69,7 @@ pub struct Compiler<'v> {
     waiting: Vec<Waiting<'v>>,
 }
 
-/// A schema that has its place among the nodes, and is not read yet.
+/// A schema that has its place among the nodes, and is not read yet. It is read before [`Options::files`] changes.
 struct Waiting<'v> {
     id: NodeId,
     field: Field<'v>,
@@ -57,20 +78,21 @@ struct Waiting<'v> {
 
 impl<'v> Compiler<'v> {
     /// A compiler for the schemas in `document`, which references point into.
-    pub fn new(document: &Field<'v>, dialect: Dialect, options: Options) -> Self {
+    pub fn new(document: &Field<'v>, dialect: Dialect, options: Options<'v>) -> Self {
         let mut compiler = Self {
-            index: Index::new(document.value, dialect),
+            index: Index::new(document.value, dialect, options.documents),
             document: document.clone(),
             options,
             nodes: Vec::new(),
             known: BTreeMap::new(),
+            known_with_files: BTreeMap::new(),
             set: Arc::default(),
             has_dynamic: false,
             warnings: BTreeMap::new(),
             waiting: Vec::new(),
         };
         if let Some(named) = compiler.dialect_of(document) {
-            compiler.index = Index::new(document.value, named);
+            compiler.index = Index::new(document.value, named, options.documents);
         }
         compiler
     }
@@ -82,8 +104,27 @@ impl<'v> Compiler<'v> {
         }
     }
 
+    /// Whether the schemas that follow are of the parts of a form.
+    pub fn of_files(&mut self, files: bool) {
+        self.options.files = files;
+    }
+
+    /// What one schema of the document makes of a text.
+    pub fn shape(&mut self, field: &Field<'v>) -> Shape {
+        self.look_once(field);
+        Shape::of(field.value, &self.index)
+    }
+
+    /// A schema may stand where [`Compiler::look`] was not called.
+    fn look_once(&mut self, field: &Field<'v>) {
+        if self.index.home(field.value).is_none() {
+            self.index.look(field.value, 0);
+        }
+    }
+
     /// Compiles one schema of the document. It can be asked once [`Compiler::finish`] was called.
     pub fn schema(&mut self, field: &Field<'v>) -> Schema {
+        self.look_once(field);
         let home = self.index.home(field.value).unwrap_or(0);
         let root = self.node(field, home);
         while let Some(Waiting { id, field, home }) = self.waiting.pop() {
@@ -113,16 +154,16 @@ impl<'v> Compiler<'v> {
     }
 
     fn dialect_of(&self, field: &Field<'v>) -> Option<Dialect> {
-        let named = field.value.as_object()?.get("$schema")?;
-        let dialect = named.as_str().and_then(Dialect::named);
+        let value = field.value.as_object()?.get("$schema")?;
+        let dialect = named(field.value, self.options.documents);
         if dialect.is_none() {
             let at = Field {
-                value: named,
+                value,
                 path: format!("{}.$schema", field.path),
                 faults: field.faults,
             };
             at.expected::<()>(
-                "\"https://json-schema.org/draft/2020-12/schema\" or \"http://json-schema.org/draft-07/schema#\"",
+                "\"https://json-schema.org/draft/2020-12/schema\", \"http://json-schema.org/draft-07/schema#\" or a meta-schema of theirs under `schemas`",
             );
         }
         dialect
@@ -166,12 +207,16 @@ impl<'v> Compiler<'v> {
     /// The node of a schema, and whether it is still to be read.
     fn place(&mut self, field: &Field<'v>) -> (NodeId, bool) {
         let text = std::ptr::from_ref(field.value);
-        if let Some(known) = self.known.get(&text) {
+        let all = match self.options.files {
+            true => &mut self.known_with_files,
+            false => &mut self.known,
+        };
+        if let Some(known) = all.get(&text) {
             return (*known, false);
         }
         let id = self.nodes.len();
         self.nodes.push(Node::Anything);
-        self.known.insert(text, id);
+        all.insert(text, id);
         (id, true)
     }
 
@@ -229,12 +274,17 @@ impl<'v> Compiler<'v> {
             return rules;
         }
         let has = |name: &str| members.iter().any(|(n, _)| *n == name);
+        let is_file = self.options.files && field.value.as_object().is_some_and(is_file);
         for (keyword, value) in &members {
             if !dialect.asserts(keyword) {
                 self.silent(keyword, value, home);
                 continue;
             }
             match *keyword {
+                "minLength" | "maxLength" | "format" if is_file => {}
+                "pattern" | "enum" | "const" if is_file => {
+                    self.warn(value, "says nothing about a file: it asserts nothing".into());
+                }
                 "$ref" => rules.reference = self.reference(value, home),
                 "$dynamicRef" => self.dynamic_reference(&mut rules, value, home),
                 "$schema" => drop(self.dialect_of(field).filter(|_| !dialect.is_openapi())),
@@ -338,10 +388,9 @@ impl<'v> Compiler<'v> {
     pub(super) fn target(&mut self, at: &Field<'v>, reference: &str, home: ResourceId) -> Option<NodeId> {
         match self.index.resolve(home, reference) {
             Ok((target, target_home)) => {
-                let path = format!("{}#{}", self.document.path, reference.trim_start_matches('#'));
                 let field = Field {
                     value: target,
-                    path,
+                    path: self.path_of(target_home, reference),
                     faults: at.faults,
                 };
                 Some(self.node_later(field, target_home))
@@ -350,6 +399,17 @@ impl<'v> Compiler<'v> {
                 at.note(problem);
                 None
             }
+        }
+    }
+
+    /// Where a reference leads to, for faults.
+    fn path_of(&self, home: ResourceId, reference: &str) -> String {
+        match self.index.resource(home).and_then(|resource| resource.path) {
+            Some(path) => match split_fragment(reference).1 {
+                "" => path.to_owned(),
+                fragment => format!("{path}#{fragment}"),
+            },
+            None => format!("{}#{}", self.document.path, reference.trim_start_matches('#')),
         }
     }
 
@@ -369,7 +429,7 @@ impl<'v> Compiler<'v> {
             for (resource, target) in self.index.dynamic_anchors(name) {
                 let field = Field {
                     value: target,
-                    path: format!("{}#{name}", self.document.path),
+                    path: self.path_of(resource, name),
                     faults: value.faults,
                 };
                 let node = self.node_later(field, resource);

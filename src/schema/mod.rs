@@ -1,7 +1,8 @@
 //! JSON Schema compiled once, checked against a parsed value with bounded work: draft 2020-12, draft 7 by its `$schema`,
 //! and OpenAPI's dialects.
 //!
-//! References stay inside the document, by pointer, anchor or `$id`; nothing is ever fetched. A keyword that looks like a
+//! References lead within the document, by pointer, anchor or `$id`, or to documents that the configuration gives beside
+//! it; nothing is ever fetched. A keyword that looks like a
 //! misspelt one is a configuration error; one that asserts nothing in its dialect is a warning. `$vocabulary` has no
 //! effect: the dialects that are known assert all that they have.
 
@@ -18,14 +19,14 @@ mod seen;
 mod uri;
 
 pub use check::Outcome;
-pub use compile::{Compiler, Options, compile, compile_as};
+pub use compile::{Compiler, Options, check_document, compile, compile_as, compile_shaped};
 pub use dialect::Dialect;
+pub use index::{Documents, Index, ResourceId};
 pub use pins::Cursor;
-pub use uri::percent_decoded;
+pub use uri::{percent_decoded, split_fragment};
 
 use crate::json::{Number, Value};
 use format::{Format, IntegerBits};
-use index::ResourceId;
 use regex::Regex;
 use std::sync::{Arc, OnceLock};
 
@@ -235,7 +236,13 @@ pub(crate) mod tests {
             path: String::new(),
             faults: &faults,
         };
-        let schema = compile(&field, Options { assert_formats: true });
+        let schema = compile(
+            &field,
+            Options {
+                assert_formats: true,
+                ..Options::default()
+            },
+        );
         schema.unwrap_or_else(|| panic!("{:?}", faults.into_errors()))
     }
 

@@ -13,7 +13,7 @@ const POLICY: &str = r#"{
             "schema": { "required": ["title", "photo"], "properties": { "title": { "type": "string", "maxLength": 10 }, "count": { "type": "integer" },
                 "meta": { "type": "object", "properties": { "a": { "type": "integer" } } },
                 "photo": { "type": "string", "contentMediaType": "image/png" },
-                "more": { "type": "array", "maxItems": 2, "items": { "type": "string", "contentMediaType": "image/png" } } }, "additionalProperties": false },
+                "more": { "type": "array", "maxItems": 2, "items": { "type": "string", "format": "binary" } } }, "additionalProperties": false },
             "encoding": { "photo": { "content_types": ["image/png", "image/jpeg"], "max": 16 } } } } } },
         { "id": "trial", "methods": ["POST"], "path": "/trial", "mode": "shadow", "body": { "content": { "application/x-www-form-urlencoded": {} } } },
         { "id": "text", "methods": ["POST"], "path": "/text", "body": { "max": 8, "content": { "text/*": {}, "application/octet-stream": {} } } }
@@ -158,6 +158,70 @@ fn parts_are_members_and_files_are_judged_by_type_and_size() {
         "is required",
     );
     scene().denied(&multipart("/upload", "--B--"), "body_invalid");
+}
+
+/// A schema's rules for texts say nothing about a file; its type and its lengths do, of the part.
+#[test]
+fn a_file_is_judged_by_what_its_schema_says_of_files() {
+    let schema = r#"{ "type": "object", "required": ["scan"], "properties": {
+        "scan": { "type": "string", "contentMediaType": "image/png", "minLength": 2, "maxLength": 4, "pattern": "^never$" },
+        "any": { "type": "string", "format": "binary", "minLength": 1 },
+        "note": { "type": "string", "minLength": 1 },
+        "free": {} } }"#;
+    let operation = format!(
+        r#"{{ "operations": [ {{ "methods": ["POST"], "path": "/scan",
+            "body": {{ "content": {{ "multipart/form-data": {{ "schema": {schema} }} }} }} }} ] }}"#
+    );
+    let document = format!(
+        r#"{{ "openapi": {{ "openapi": "3.1.0", "info": {{}}, "paths": {{ "/scan": {{ "post": {{
+            "requestBody": {{ "content": {{ "multipart/form-data": {{ "schema": {schema} }} }} }} }} }} }} }} }}"#
+    );
+    for policy in [operation, document] {
+        let scene = Scene::new(&policy);
+        let with = |scan: &str, head: &str, more: &[(&str, &str)]| {
+            let head = format!("scan; filename=a{head}");
+            multipart("/scan", &parts(&[&[(head.as_str(), scan)], more].concat()))
+        };
+        let png = "\r\nContent-Type: image/png";
+        scene.allowed(&with("12", png, &[]));
+        scene.allowed(&with(
+            "1234",
+            png,
+            &[("any; filename=b\r\nContent-Type: text/csv", "x")],
+        ));
+        // Without a type it is for the backend to say what it is; both ways are open.
+        scene.allowed(&with("12", png, &[("free", "text")]));
+        scene.allowed(&with("12", png, &[("free; filename=c", "file")]));
+        for (request, at, problem) in [
+            (with("1", png, &[]), "/scan", "must have at least 2 bytes"),
+            (with("12345", png, &[]), "/scan", "must have at most 4 bytes"),
+            (
+                with("12", "\r\nContent-Type: text/html", &[]),
+                "/scan",
+                "must be of an accepted type",
+            ),
+            (with("12", "", &[]), "/scan", "must be of an accepted type"),
+            (
+                with("12", png, &[("any; filename=b", "")]),
+                "/any",
+                "must have at least 1 bytes",
+            ),
+            (
+                with("12", png, &[("note", "")]),
+                "/note",
+                "must have at least 1 character",
+            ),
+            (
+                with("12", png, &[("note; filename=d", "x")]),
+                "/note",
+                "must not be a file",
+            ),
+        ] {
+            let reply = scene.denied(&request, "body_invalid");
+            let expected = format!(r#""errors":[{{"at":"{at}","problem":"{problem}"}}]"#);
+            assert!(reply.body.contains(&expected), "{}", reply.body);
+        }
+    }
 }
 
 #[test]

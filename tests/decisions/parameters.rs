@@ -1,6 +1,6 @@
 //! Parameters in path, query, header fields and cookies: by style and schema, each fault with its place.
 
-use crate::scene::{Request, Scene, get, request};
+use crate::scene::{Request, Scene, get, post_json, request};
 
 const POLICY: &str = r#"{
     "requests": { "undeclared": "deny" },
@@ -252,4 +252,36 @@ fn a_preflight_is_judged_by_the_method_that_it_asks_for() {
         .field("origin", "x")
         .field("access-control-request-method", "GET");
     scene.denied(&elsewhere, "operation_unknown");
+}
+
+/// `schemas`: documents that bodies and parameters refer to, and that refer to each other.
+#[test]
+fn schemas_may_refer_to_documents_that_the_configuration_gives() {
+    let scene = Scene::new(
+        r##"{
+            "schemas": {
+                "https://x.example/order.json": { "type": "object", "required": ["count"],
+                    "properties": { "count": { "$ref": "common.json#/$defs/count" }, "next": { "$ref": "#" } } },
+                "https://x.example/common.json": { "$defs": { "count": { "type": "integer", "minimum": 1 }, "tag": { "$anchor": "tag", "maxLength": 2 } } }
+            },
+            "operations": [
+                { "methods": ["POST"], "path": "/orders", "query": { "properties": { "page": { "$ref": "https://x.example/common.json#/$defs/count" } } },
+                  "body": { "content": { "application/json": { "schema": { "allOf": [ { "$ref": "https://x.example/order.json" },
+                    { "properties": { "tag": { "$ref": "https://x.example/common.json#tag" } } } ] } } } } }
+            ]
+        }"##,
+    );
+    scene.allowed(&post_json(
+        "/orders?page=2",
+        r#"{"count":1,"next":{"count":2},"tag":"ab"}"#,
+    ));
+    scene.denied(&post_json("/orders?page=0", r#"{"count":1}"#), "parameter_invalid");
+    for (body, at) in [
+        (r#"{"count":0}"#, "/count"),
+        (r#"{"count":1,"next":{"count":"2"}}"#, "/next/count"),
+        (r#"{"count":1,"tag":"abc"}"#, "/tag"),
+    ] {
+        let reply = scene.denied(&post_json("/orders", body), "body_invalid");
+        assert!(reply.body.contains(&format!(r#""at":"{at}""#)), "{}", reply.body);
+    }
 }

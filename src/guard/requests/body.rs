@@ -6,6 +6,7 @@ use super::media::MediaType;
 use super::multipart::{self, Part};
 use super::pairs::{Coding, Pair, PairLimits, form_pairs};
 use super::parameters::{Declared, Judged, Rules, Sent};
+use super::shape::Shape;
 use crate::json::{DEPTH_CEILING, Duplicates, FaultKind, Limits, Value, parse};
 use crate::operation::Operation;
 use crate::request::Head;
@@ -44,6 +45,7 @@ pub struct PartRule {
     pub name: String,
     /// Ranges as in [`Content::range`]; empty accepts any.
     pub content_types: Vec<String>,
+    pub bytes_min: Option<u64>,
     pub bytes_max: Option<u64>,
     /// Whether they must be files or must not; `None` for either.
     pub file: Option<bool>,
@@ -395,7 +397,8 @@ fn names_other_charset(name: &str, value: &str) -> bool {
 }
 
 impl Content {
-    /// Judges parts by type and size, and gives them as pairs; a file stands in its object as an empty string.
+    /// Judges parts by type and size, and gives them as pairs; a file stands in its object as an empty string, of which the
+    /// schema says nothing (see [`crate::schema::Options::files`]).
     fn judge_parts<'b>(&self, parts: &[Part<'b>], judged: &mut Judged) -> Vec<Pair<'b>> {
         let mut pairs = Vec::new();
         for part in parts {
@@ -425,6 +428,19 @@ impl Content {
 }
 
 impl PartRule {
+    /// What the shape of a member says of its parts.
+    pub fn of(name: &str, shape: &Shape) -> Self {
+        let part = shape.part();
+        let file = part.flatten();
+        Self {
+            name: name.to_owned(),
+            content_types: file.and_then(|file| file.content_type.clone()).into_iter().collect(),
+            bytes_min: file.and_then(|file| file.bytes_min),
+            bytes_max: file.and_then(|file| file.bytes_max),
+            file: part.map(|file| file.is_some()),
+        }
+    }
+
     fn judge(&self, part: &Part<'_>, judged: &mut Judged) {
         let mut refuse = |problem: &str| judged.note("", &self.name, problem);
         match (self.file, part.file_name) {
@@ -432,9 +448,11 @@ impl PartRule {
             (Some(false), Some(_)) => refuse("must not be a file"),
             _ => {}
         }
-        if let Some(most) = self.bytes_max
-            && u64::try_from(part.content.len()).unwrap_or(u64::MAX) > most
-        {
+        let bytes = u64::try_from(part.content.len()).unwrap_or(u64::MAX);
+        if let Some(least) = self.bytes_min.filter(|least| bytes < *least) {
+            refuse(&format!("must have at least {least} bytes"));
+        }
+        if let Some(most) = self.bytes_max.filter(|most| bytes > *most) {
             refuse(&format!("must have at most {most} bytes"));
         }
         // Without a type a part is text (RFC 7578 §4.4).

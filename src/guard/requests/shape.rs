@@ -3,8 +3,8 @@
 //! Only spellings with one meaning become numbers: `+1`, `01`, ` 1`, `0x1` and, for integers, `1.0` and `1e3` stay
 //! strings, which the schema then refuses. Nothing is refused here.
 
-use crate::json::pointer::Pointer;
 use crate::json::{Limits, Object, Value, parse};
+use crate::schema::{Index, ResourceId};
 use std::borrow::Cow;
 
 /// What a schema admits, as far as reading a text asks for it.
@@ -14,11 +14,42 @@ pub struct Shape {
     boolean: bool,
     integer: bool,
     number: bool,
+    string: bool,
     /// The shape of an array's items.
     pub items: Option<Box<Shape>>,
     pub members: Option<Box<Members>>,
-    /// Bytes, in a multipart body: `format: binary` or a `contentMediaType`.
-    pub file: bool,
+    /// Bytes, where a body has parts.
+    pub file: Option<File>,
+}
+
+/// What a schema says of a file: it is judged by this, and by nothing that is said of texts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct File {
+    /// Its `contentMediaType`, unless that is any bytes.
+    pub content_type: Option<String>,
+    /// Its `minLength` and `maxLength`, which count bytes (OpenAPI 3.1.1 §4.7.14.1.2.1).
+    pub bytes_min: Option<u64>,
+    pub bytes_max: Option<u64>,
+}
+
+/// Whether a schema means a file: `format: binary`, or a type of content that is not written in characters.
+pub fn is_file(schema: &Object<'_>) -> bool {
+    schema.get("format").and_then(Value::as_str) == Some("binary")
+        || (schema.get("contentMediaType").is_some() && schema.get("contentEncoding").is_none())
+}
+
+impl File {
+    fn of(schema: &Object<'_>) -> Self {
+        let length = |name: &str| schema.get(name)?.as_number()?.as_u64();
+        let content_type = schema.get("contentMediaType").and_then(Value::as_str);
+        Self {
+            content_type: content_type
+                .map(str::to_ascii_lowercase)
+                .filter(|name| name != "application/octet-stream"),
+            bytes_min: length("minLength"),
+            bytes_max: length("maxLength"),
+        }
+    }
 }
 
 /// The shapes of an object's members.
@@ -40,14 +71,15 @@ impl Shape {
         self.items.is_none() && self.members.is_none()
     }
 
-    /// Reads a schema; `root` is the document that its references point into. What can't be told is a string.
-    pub fn of(schema: &Value<'_>, root: &Value<'_>) -> Self {
+    /// Reads a schema; `index` knows what its references point at. What can't be told is a string.
+    pub fn of<'v>(schema: &'v Value<'v>, index: &Index<'v>) -> Self {
         let mut shape = Self::default();
-        shape.add(schema, root, NESTING_MAX);
+        shape.add(schema, index, 0, NESTING_MAX);
         shape
     }
 
-    fn add(&mut self, schema: &Value<'_>, root: &Value<'_>, nesting: u32) {
+    fn add<'v>(&mut self, schema: &'v Value<'v>, index: &Index<'v>, home: ResourceId, nesting: u32) {
+        let home = index.home(schema).unwrap_or(home);
         let (Some(nesting), Some(schema)) = (nesting.checked_sub(1), schema.as_object()) else {
             return;
         };
@@ -68,42 +100,40 @@ impl Shape {
         if schema.get("nullable") == Some(&Value::Bool(true)) {
             self.null = true;
         }
-        if schema.get("format").and_then(Value::as_str) == Some("binary") || schema.get("contentMediaType").is_some() {
-            self.file = true;
+        if is_file(schema) {
+            self.file = Some(File::of(schema));
         }
         if let Some(items) = schema.get("items") {
-            self.items.get_or_insert_default().add(items, root, nesting);
+            self.items.get_or_insert_default().add(items, index, home, nesting);
         }
         for item in schema.get("prefixItems").and_then(Value::as_array).unwrap_or_default() {
-            self.items.get_or_insert_default().add(item, root, nesting);
+            self.items.get_or_insert_default().add(item, index, home, nesting);
         }
         if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
             let members = self.members.get_or_insert_default();
             for (name, property) in properties.iter() {
-                members.entry(name).add(property, root, nesting);
+                members.entry(name).add(property, index, home, nesting);
             }
         }
         for keyword in ["additionalProperties", "unevaluatedProperties"] {
             if let Some(others) = schema.get(keyword).filter(|others| others.as_object().is_some()) {
-                self.members.get_or_insert_default().others.add(others, root, nesting);
+                self.members
+                    .get_or_insert_default()
+                    .others
+                    .add(others, index, home, nesting);
             }
         }
-        let reference = schema
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|text| text.strip_prefix('#'));
-        let target = reference
-            .and_then(Pointer::parse)
-            .and_then(|pointer| pointer.find(root));
-        for next in target
-            .into_iter()
-            .chain(["if", "then", "else"].into_iter().filter_map(|k| schema.get(k)))
-        {
-            self.add(next, root, nesting);
+        let reference = schema.get("$ref").and_then(Value::as_str);
+        let target = reference.and_then(|reference| index.resolve(home, reference).ok());
+        if let Some((target, home)) = target {
+            self.add(target, index, home, nesting);
+        }
+        for next in ["if", "then", "else"].into_iter().filter_map(|k| schema.get(k)) {
+            self.add(next, index, home, nesting);
         }
         for keyword in ["allOf", "anyOf", "oneOf"] {
             for branch in schema.get(keyword).and_then(Value::as_array).unwrap_or_default() {
-                self.add(branch, root, nesting);
+                self.add(branch, index, home, nesting);
             }
         }
     }
@@ -114,6 +144,7 @@ impl Shape {
             "boolean" => self.boolean = true,
             "integer" => self.integer = true,
             "number" => self.number = true,
+            "string" => self.string = true,
             "array" => drop(self.items.get_or_insert_default()),
             "object" => drop(self.members.get_or_insert_default()),
             _ => {}
@@ -125,7 +156,19 @@ impl Shape {
             Value::Null => self.null = true,
             Value::Bool(_) => self.boolean = true,
             Value::Number(_) => self.number = true,
-            Value::String(_) | Value::Array(_) | Value::Object(_) => {}
+            Value::String(_) => self.string = true,
+            Value::Array(_) | Value::Object(_) => {}
+        }
+    }
+
+    /// The file that a part of this shape is, in an array too; `None` if it may be one or not.
+    pub fn part(&self) -> Option<Option<&File>> {
+        let is_told = self.null || self.boolean || self.integer || self.number || self.string || self.members.is_some();
+        match (&self.file, &self.items) {
+            (Some(file), _) => Some(Some(file)),
+            (None, Some(items)) => items.part(),
+            (None, None) if is_told => Some(None),
+            (None, None) => None,
         }
     }
 
@@ -136,9 +179,10 @@ impl Shape {
             boolean: false,
             integer: false,
             number: false,
+            string: false,
             items: None,
             members: None,
-            file: false,
+            file: None,
         };
         self.members.as_deref().map_or(TEXT, |members| members.of(name))
     }
@@ -223,10 +267,13 @@ pub fn object<'v>(members: Vec<(Cow<'v, str>, Value<'v>)>) -> Value<'v> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::Dialect;
 
     fn shape(schema: &str) -> Shape {
         let schema = parse(schema.as_bytes(), &Limits::CONFIGURATION).unwrap();
-        Shape::of(&schema, &schema)
+        let mut index = Index::new(&schema, Dialect::default(), &[]);
+        index.look(&schema, 0);
+        Shape::of(&schema, &index)
     }
 
     #[track_caller]
