@@ -10,6 +10,7 @@ mod lookup;
 mod matching;
 mod multipart;
 mod path;
+mod schema;
 mod status_list;
 mod token;
 
@@ -26,6 +27,7 @@ pub const ALL: &[(&str, Run)] = &[
     ("matching", matching::run),
     ("multipart", multipart::run),
     ("path", path::run),
+    ("schema", schema::run),
     ("status-list", status_list::run),
     ("token", token::run),
 ];
