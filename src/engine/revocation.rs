@@ -48,11 +48,10 @@ impl Engine {
                     .revocation
                     .as_ref()
                     .and_then(|policy| policy.status_list.as_ref());
-                let mut learnt = self.revocation.borrow_mut();
-                return match (policy, &mut learnt.lists) {
-                    (Some(policy), Some(lists)) => lists.claim(host, policy, &(*provider, Rc::clone(uri))),
-                    _ => Claim::Nobody,
-                };
+                let key = (*provider, Rc::clone(uri));
+                let claim = policy
+                    .and_then(|policy| self.with_lists(host, |lists, verify| lists.claim(host, policy, &key, verify)));
+                return claim.unwrap_or(Claim::Nobody);
             }
             Need::Revocation(_) => Source::Lookup,
             Need::Introspection(_) => Source::Introspection,

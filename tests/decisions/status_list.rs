@@ -96,6 +96,24 @@ fn every_status_but_valid_is_refused_and_one_fetch_serves_all() {
 }
 
 #[test]
+fn a_worker_that_has_not_looked_yet_takes_over_what_another_has_fetched() {
+    let scene = Scene::new(POLICY);
+    let text = list(&scene, &[0, 1], |claims| claims);
+    let first = asks(&scene, &token(&scene, 0));
+    assert_eq!(first.claim(), Claim::Mine);
+    assert_eq!(first.answered(answer(&text)).verdict(), Verdict::Allowed);
+    let other = scene.worker(POLICY);
+    let mut second = scene.send_to(&other, &token(&scene, 1));
+    assert!(matches!(second.claim(), Claim::Elsewhere(_)) && second.heard());
+    assert_eq!(second.verdict(), Verdict::Denied("token_revoked"));
+    assert_eq!(scene.host.counted(Counter::StatusListAsked), 1);
+    // One that is to be fetched anew is asked for.
+    scene.pass(90);
+    let late = scene.worker(POLICY);
+    assert_eq!(scene.send_to(&late, &token(&scene, 1)).claim(), Claim::Mine);
+}
+
+#[test]
 fn a_list_is_fetched_anew_before_its_time_is_over_and_by_one_worker() {
     let scene = Scene::new(POLICY);
     let other = scene.worker(POLICY);

@@ -2,7 +2,8 @@
 //! carries credentials, so it is never shown; the answer's claims are checked as a token's are.
 //!
 //! Only 200 with a boolean `active` is a verdict. `iss` and `aud` need not be in an answer, which is given to us, but
-//! where they are they must fit. `exp` and `sub` may be absent too, whatever the provider's `require` says by default.
+//! where they are they must fit. `exp` and `sub` may be absent too, whatever the provider's `require` says by default, and
+//! so may all that a token profile demands.
 
 use super::lookup::is_json;
 use super::{Failure, Told};
@@ -194,13 +195,18 @@ impl Introspection {
         if let Some(audience) = provider.claims.audiences.first() {
             claims = claims.with_default("aud", Value::String(audience.as_str().into()));
         }
-        let optional = |name: &String| !["exp", "sub"].contains(&name.as_str());
+        // A profile is one of JWTs: an answer need not have what it demands (RFC 7662 §2.2).
+        let optional: &[_] = if provider.type_required {
+            &["exp", "sub", "client_id", "iat", "jti"]
+        } else {
+            &["exp", "sub"]
+        };
         let rules = Claims {
             require: provider
                 .claims
                 .require
                 .iter()
-                .filter(|name| optional(name))
+                .filter(|name| !optional.contains(&name.as_str()))
                 .cloned()
                 .collect(),
             ..provider.claims.clone()
@@ -345,6 +351,29 @@ mod tests {
             Ok(Err(Reason::TokenNotYetValid)),
         );
         check(200, json, r#"{"active":true,"scope":7}"#, Ok(Err(Reason::TokenClaim)));
+    }
+
+    #[test]
+    fn a_profile_of_jwts_demands_nothing_of_an_answer() {
+        let text = POLICY.replace("AUTH", "basic");
+        let profiled = text.replace(r#""algorithms""#, r#""profile": "at+jwt", "algorithms""#);
+        for text in [text, profiled] {
+            let policy = config::load(text.as_bytes()).unwrap();
+            let (tokens, revocation) = (policy.tokens.as_ref().unwrap(), policy.revocation.as_ref().unwrap());
+            let answer = Answer::of(200, &[("content-type", "application/json")], r#"{"active":true}"#);
+            let now = Instant::from_seconds(1_700_000_000);
+            let about = About {
+                token: b"t",
+                provider: None,
+                asked: now,
+            };
+            let heard = revocation
+                .introspection
+                .as_ref()
+                .unwrap()
+                .read(Some(&answer), tokens, &about, now);
+            assert!(matches!(heard.unwrap().word, Word::Active(_)), "{text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //   node server.mjs PORT DIRECTORY      the directory is where scripts/setup has put the package
 //
 // Tokens are JWT access tokens of the client `app` (client credentials); `resource` says under which algorithm and for whom.
+// A token that is no JWT can be introspected, by `app-post` too, and revoked.
 //   POST /test/rotate?keep=N   new keys sign from now on; of the ones before, the newest N generations stay in the set
 //   POST /test/mood?is=M       how the key set and the discovery document are answered: see `answerAs`
 //   GET  /test/asked           how often these two were asked for
@@ -42,13 +43,16 @@ function rotate(keep) {
   generations.length = Math.min(generations.length, keep + 1);
   provider = new Provider(issuer, {
     jwks: { keys: generations.flat() },
-    clients: [{
-      client_id: 'app', client_secret: 'a secret of the tests', grant_types: ['client_credentials'], redirect_uris: [], response_types: [],
-    }],
+    clients: [['app', 'client_secret_basic'], ['app-post', 'client_secret_post']].map(([id, method]) => ({
+      client_id: id, client_secret: 'a secret of the tests', token_endpoint_auth_method: method,
+      grant_types: ['client_credentials'], redirect_uris: [], response_types: [],
+    })),
     enabledJWA: { idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA'] },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
+      introspection: { enabled: true },
+      revocation: { enabled: true },
       resourceIndicators: { enabled: true, getResourceServerInfo: (_, indicator) => resource(indicator) },
     },
   }).callback();

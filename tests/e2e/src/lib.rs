@@ -24,6 +24,7 @@ pub mod process;
 pub mod provider;
 pub mod raw;
 pub mod raw_h2;
+pub mod source;
 pub mod stack;
 pub mod suite;
 pub mod table;

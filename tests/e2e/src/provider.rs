@@ -87,6 +87,15 @@ impl Door {
         token.ok_or_else(|| format!("the provider gave no token: {}", reply.brief()))
     }
 
+    /// Revokes a token that is no JWT (RFC 7009).
+    pub async fn revoke(self, token: &str) -> Outcome<()> {
+        let request = Request::post("/token/revocation")
+            .header("authorization", CREDENTIALS)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("token={token}").as_bytes());
+        self.ask(&request).await.map(drop)
+    }
+
     /// New keys sign from now on; so many generations of old ones stay in the set.
     pub async fn rotate(self, keep: u32) -> Outcome<()> {
         self.ask(&Request::post(&format!("/test/rotate?keep={keep}")))

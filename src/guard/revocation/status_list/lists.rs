@@ -52,6 +52,8 @@ struct Held {
     fence: Option<Fence>,
     /// What was last looked at in the list's place.
     seen: Edition,
+    /// Whether it was taken over when it was to be asked for.
+    taken: bool,
 }
 
 /// What a list says of a token.
@@ -219,9 +221,16 @@ impl Lists {
         Ok(true)
     }
 
-    /// Who is to fetch a list.
-    pub fn claim(&mut self, host: &dyn Host, policy: &StatusListPolicy, key: &Key) -> Claim {
+    /// Who is to fetch a list: nobody who can take it over from another worker, who hears of it at once.
+    pub fn claim(&mut self, host: &dyn Host, policy: &StatusListPolicy, key: &Key, verify: &Verify<'_>) -> Claim {
         let now = host.now();
+        self.want(key, now);
+        let shared = self.take_shared(host, key, verify) == Ok(true);
+        let held = self.want(key, now);
+        if shared && held.list.as_ref().is_some_and(|list| list.is_fresh(now)) {
+            held.taken = true;
+            return Claim::Elsewhere(now);
+        }
         let span = policy.timeout.saturating_add(CLAIM_SLACK);
         let taken = self
             .place(self.name(key))
@@ -238,6 +247,13 @@ impl Lists {
 
     /// Whether a list that another worker fetches is there; `None` while it may be at it, for as long as the caller waits.
     pub fn heard(&mut self, host: &dyn Host, key: &Key, verify: &Verify<'_>) -> Option<bool> {
+        if self
+            .held
+            .get_mut(key)
+            .is_some_and(|held| std::mem::take(&mut held.taken))
+        {
+            return Some(true);
+        }
         (self.take_shared(host, key, verify) == Ok(true)).then_some(true)
     }
 
@@ -280,11 +296,19 @@ impl Lists {
     }
 }
 
+impl List {
+    /// Whether it is not to be fetched anew yet: nine tenths of its time are not over, and it has not ended.
+    fn is_fresh(&self, now: Instant) -> bool {
+        let ended = self.expires.is_some_and(|expires| now >= expires);
+        !ended && age(self.asked, now) < self.ttl.saturating_mul(9) / 10
+    }
+}
+
 impl Held {
-    /// Fetched anew when nine tenths of its time are over, or a while after a fetch that failed.
+    /// Fetched anew when it is not fresh any more, or a while after a fetch that failed.
     fn is_due(&self, now: Instant) -> bool {
         let Some(list) = &self.list else { return false };
         let rested = self.failed.is_none_or(|failed| age(failed, now) >= RETRY_INTERVAL);
-        rested && self.asked.is_none() && age(list.asked, now) >= list.ttl.saturating_mul(9) / 10
+        rested && self.asked.is_none() && !list.is_fresh(now)
     }
 }
