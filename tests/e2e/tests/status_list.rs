@@ -226,7 +226,7 @@ async fn a_list_is_inflated_to_its_bound_and_no_further(stack: &mut Stack) -> Ou
     let grown = stack.edge_resident_mib()?.saturating_sub(before);
     println!("Envoy grew by {grown} MiB with two workers");
     // Each worker holds one list of the largest size; the buffer that it inflated into grew, and a VM never shrinks.
-    let most = u64::try_from(2 * 5 * INFLATED_BYTES_MAX >> 20).unwrap_or(0);
+    let most = u64::try_from((2 * 5 * INFLATED_BYTES_MAX) >> 20).unwrap_or(0);
     same(&format!("{grown} MiB are at most {most}"), grown <= most, true)
 }
 
