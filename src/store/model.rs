@@ -1,12 +1,16 @@
 //! A model check of the table: every interleaving of a few workers' reads and writes, on the real code.
 //!
 //! Each worker is a thread that stops before every access to a cell until it is chosen; a schedule is the list of choices.
-//! All schedules are run (of the longest, all with up to three delays), by trying the next choice at the last place where there
+//! All schedules are run (of the longest, all with up to three or four delays), by trying the next choice at the last place where there
 //! is one.
 
 use super::{Fingerprint, Record, Table, Use};
+use crate::client::{Client, Prefixes};
+use crate::guard::OnError;
+use crate::guard::login::{self, BanPolicy, BanScope, Failure, LoginPolicy, Outcome};
 use crate::guard::quota::{By, Charge, Quota, Refusal, charge};
 use crate::host::{Cell, Counter, Gauge, Host, HostError, Level, Versioned};
+use crate::operation::Router;
 use crate::rate::{Instant, Rate};
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
@@ -317,4 +321,155 @@ fn workers_that_open_at_once_see_one_table_and_lose_nothing() {
         assert_eq!(found.words[0], 2);
     });
     assert!(runs > 100, "{runs}");
+}
+
+fn login(attempts: u32) -> LoginPolicy {
+    let window = Duration::from_secs(900);
+    let rate = |limit| Rate::new(limit, window, limit).in_milliseconds();
+    LoginPolicy {
+        operations: Router::default(),
+        client: rate(attempts),
+        refunds: rate(100),
+        account: None,
+        accounts: None,
+        ban: BanPolicy {
+            first: window,
+            factor: 2,
+            longest: window,
+            forget: window,
+            scope: BanScope::Login,
+        },
+        failure: Failure {
+            statuses: [401].into(),
+            header: None,
+        },
+        on_error: OnError::Deny,
+        mode: None,
+    }
+}
+
+fn client() -> Client {
+    Prefixes { ipv4: 32, ipv6: 64 }.client([192, 0, 2, 1].into())
+}
+
+/// Reserves an attempt and, if it got one, settles it so.
+fn trying(table: &Table, attempts: u32, outcome: Outcome) -> Job {
+    let table = table.clone();
+    Arc::new(move |host| {
+        let policy = login(attempts);
+        match policy.reserve(&table, host, client(), &[]) {
+            Ok(reservation) => {
+                policy.settle(&table, host, &reservation, outcome);
+                1
+            }
+            Err(login::Refusal::Limited(_) | login::Refusal::Banned(_)) => 0,
+            Err(other) => panic!("{other:?}"),
+        }
+    })
+}
+
+#[test]
+fn no_interleaving_of_guesses_gets_more_than_the_attempts_or_loses_the_ban() {
+    for (guesses, attempts) in [(2, 1), (3, 1), (3, 2)] {
+        let (_, view) = table();
+        let jobs: Vec<Job> = (0..guesses).map(|_| trying(&view, attempts, Outcome::Count)).collect();
+        let runs = explore(
+            || table().0,
+            &jobs,
+            4,
+            |answers, host| {
+                assert_eq!(answers.iter().sum::<u64>(), u64::from(attempts));
+                // All have failed: whoever comes now is banned, and only now or since one of these was refused.
+                let policy = login(attempts);
+                let next = policy.reserve(&view, host, client(), &[]);
+                assert!(matches!(next, Err(login::Refusal::Banned(_))), "{next:?}");
+                let found = view.peek(host, policy.key(&view, client())).unwrap();
+                assert!(policy.ban_left(found, host.now()).is_some());
+            },
+        );
+        assert!(runs > 10, "{runs}");
+    }
+}
+
+#[test]
+fn no_interleaving_of_a_good_login_gives_a_guesser_more() {
+    let (_, view) = table();
+    let jobs = [
+        trying(&view, 2, Outcome::Count),
+        trying(&view, 2, Outcome::Success),
+        trying(&view, 2, Outcome::Count),
+    ];
+    let runs = explore(
+        || table().0,
+        &jobs,
+        3,
+        |answers, host| {
+            let policy = login(2);
+            let mut failed = answers[0] + answers[2];
+            while let Ok(reservation) = policy.reserve(&view, host, client(), &[]) {
+                policy.settle(&view, host, &reservation, Outcome::Count);
+                failed += 1;
+            }
+            assert_eq!(failed, 2);
+        },
+    );
+    assert!(runs > 10, "{runs}");
+}
+
+/// A quota of each client's own and one that all share, in buckets of their own.
+fn charging_both(table: &Table, client: &'static [u8]) -> Job {
+    let table = table.clone();
+    Arc::new(move |host| u64::from(charge_both(&table, host, client, true)))
+}
+
+fn charge_both(table: &Table, host: &dyn Host, client: &[u8], shared: bool) -> bool {
+    let own = quota(1);
+    let all = Quota {
+        name: "all".into(),
+        by: Vec::new(),
+        ..quota(1)
+    };
+    let quotas = [&own, &all];
+    let mut charges: Vec<_> = (0..=usize::from(shared))
+        .map(|at| Charge {
+            at,
+            quota: quotas[at],
+            key: quotas[at].fingerprint(table, table.home(client), |_| client.to_vec()),
+            shadow: false,
+        })
+        .collect();
+    match charge::<()>(table, host, None, &mut charges, 1) {
+        Ok(_) => true,
+        Err(Refusal::Exceeded(_)) => false,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn no_interleaving_over_two_buckets_admits_more_or_keeps_what_was_refused() {
+    // Enough buckets for these three to stand apart.
+    let open = || {
+        let host = Cells::default();
+        let table = Table::open(&host, 64 * SMALL).unwrap();
+        (host, table)
+    };
+    let (_, view) = open();
+    assert_ne!(view.home(b"a"), view.home(b"b"));
+    let jobs = [
+        charging_both(&view, b"a"),
+        charging_both(&view, b"b"),
+        charging_both(&view, b"a"),
+    ];
+    let runs = explore(
+        || open().0,
+        &jobs,
+        3,
+        |answers, host| {
+            assert_eq!(answers.iter().sum::<u64>(), 1, "the shared limit");
+            for (client, admitted) in [(&b"a"[..], answers[0] + answers[2]), (b"b", answers[1])] {
+                assert_eq!(charge_both(&view, host, client, false), admitted == 0, "{client:?}");
+            }
+        },
+    );
+    assert!(runs > 10, "{runs}");
 }
