@@ -67,6 +67,8 @@ impl World {
             ("operations-2", ours(declared(2))),
             ("operations-2000", ours(declared(2000))),
             ("operations-5000", ours(declared(5000))),
+            ("denied-2", ours(json!({ "clients": { "deny": denied(2) } }))),
+            ("denied-10000", ours(json!({ "clients": { "deny": denied(10_000) } }))),
             ("quota", ours(json!({ "quotas": quota() }))),
             ("quota-ban", ours(json!({ "quotas": quota(), "login": login(5) }))),
             ("tokens", ours(json!({ "tokens": tokens(keys) }))),
@@ -205,6 +207,8 @@ impl World {
             case("2 operations", "operations-2", get(), "bare"),
             case("2000 operations", "operations-2000", get(), "2 operations"),
             case("5000 operations", "operations-5000", get(), "2 operations"),
+            case("2 denied networks", "denied-2", get(), "bare"),
+            case("10000 denied networks", "denied-10000", get(), "2 denied networks"),
             case("2 clients", "quota", get().clients(2), "bare"),
             case("1000000 clients", "quota", get().clients(1_000_000), "2 clients"),
             case(

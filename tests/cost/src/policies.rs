@@ -55,6 +55,12 @@ pub fn requests() -> Value {
     json!({ "max_body": "1100KiB", "max_json_members": 200_000, "require_headers": ["user-agent"], "undeclared": "deny" })
 }
 
+/// So many networks, of which none can be merged with the next, and none holds who asks.
+pub fn denied(count: u32) -> Value {
+    let network = |n: u32| format!("{}/24", std::net::Ipv4Addr::from_bits((16 << 24) + (n << 9)));
+    (0..count).map(network).collect()
+}
+
 /// Twelve operations of a shop, and more of the same kind up to `count`.
 pub fn operations(count: usize, tokens: bool) -> Value {
     let body = json!({ "required": true, "content": { "application/json": { "schema": order_schema() } } });
