@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use portcullis_e2e::client::{Connection, Version};
 use portcullis_e2e::message::Request;
 use portcullis_e2e::process::Process;
+use portcullis_e2e::source::{FAULTS, Mood, Said, Source};
 use portcullis_e2e::stack::{Options, Part, Stack, Update};
 use portcullis_e2e::suite::same;
 use portcullis_e2e::trials::{bounded, first_refusal};
@@ -17,6 +18,9 @@ scenarios! { Options::with_own_revocations();
     each_kind_of_entry_is_refused_on_every_worker_within_the_period,
     from_the_first_refusal_on_no_worker_lets_the_token_pass_and_the_time_to_it_is_bounded,
     a_feed_that_is_down_serves_while_it_may_and_then_refuses,
+    with_deny_a_feed_that_fails_in_any_way_refuses_once_it_is_too_old,
+    with_allow_no_fault_refuses_anybody_but_the_revoked,
+    with_stale_no_fault_refuses_anybody_but_the_revoked,
     a_feed_that_comes_in_pages_is_loaded_whole,
     a_million_entries_are_held_within_the_stated_memory,
 }
@@ -73,19 +77,34 @@ async fn each_kind_of_entry_is_refused_on_every_worker_within_the_period(stack: 
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |d| d.as_secs());
+    let by_hash = stack.backend.mint(&json!({})).await?;
+    let signing_input = by_hash.rsplit_once('.').map_or("", |(input, _)| input);
+    let hash = hmac_sha256::Hash::hash(signing_input.as_bytes())
+        .map(|byte| format!("{byte:02x}"))
+        .concat();
+    let minted = async |order: Value| stack.backend.mint(&order).await;
     let tokens = [
-        (json!({ "jti": id }), json!({ "iss": ISSUER, "jti": id, "exp": far() })),
+        (by_hash, json!({ "token_hash": hash, "exp": far() })),
         (
-            json!({ "sub": gone }),
+            minted(json!({ "jti": id })).await?,
+            json!({ "iss": ISSUER, "jti": id, "exp": far() }),
+        ),
+        (
+            minted(json!({ "sub": gone })).await?,
             json!({ "iss": ISSUER, "sub": gone, "exp": far() }),
         ),
         (
-            json!({ "sub": early, "iat": now - 60 }),
+            minted(json!({ "sub": early, "iat": now - 60 })).await?,
             json!({ "iss": ISSUER, "sub": early, "before": now, "exp": far() }),
         ),
+        // Of nobody named so far: only the issuer's leaked key is a reason.
+        (
+            minted(json!({ "iat": now - 600 })).await?,
+            json!({ "iss": ISSUER, "before": now - 300, "exp": far() }),
+        ),
     ];
-    for (order, entry) in tokens {
-        let token = stack.backend.mint(&order).await?;
+    let untouched = stack.backend.mint(&json!({ "iat": now - 60 })).await?;
+    for (token, entry) in tokens {
         for worker in &mut workers {
             stack.passes_on(worker, &get(&token), 404).await?;
         }
@@ -101,10 +120,12 @@ async fn each_kind_of_entry_is_refused_on_every_worker_within_the_period(stack: 
             stack.refused_on(worker, &get(&token), 401, "token_revoked").await?;
         }
     }
-    // Logged in again: a later token of the same subject passes.
+    // Logged in again: a later token of the same subject passes, and whoever is not named.
     let later = stack.backend.mint(&json!({ "sub": early, "iat": now + 1 })).await?;
     for worker in &mut workers {
-        stack.passes_on(worker, &get(&later), 404).await?;
+        for token in [&later, &untouched] {
+            stack.passes_on(worker, &get(token), 404).await?;
+        }
     }
     let lookups = stack.edge.stats("portcullis.revocation.lookups").await?;
     same("callouts on a request's way", lookups.values().sum::<u64>(), 0)
@@ -193,6 +214,97 @@ async fn a_feed_that_is_down_serves_while_it_may_and_then_refuses(stack: &mut St
         Ok(())
     })
     .await
+}
+
+/// A feed from a source that can fail in each way, with one token revoked.
+async fn with_faulty_feed(stack: &mut Stack, on_error: &str, stale: &str) -> Outcome<Source> {
+    let document = json!({ "version": 1, "reset": true, "entries": [{ "iss": ISSUER, "jti": "bad", "exp": far() }] });
+    let text = document.to_string();
+    let source = Source::start(stack, move |_| Said::json(text.as_str())).await?;
+    let mut policy = stack.policy()?;
+    policy["revocation"] = json!({ "on_error": on_error, "stale": stale,
+        "feed": { "cluster": "revocations", "authority": "revocations", "path": "/faulty.json", "every": "100ms", "timeout": "200ms" } });
+    same("the update", stack.set_policy(&policy).await?, Update::Accepted)?;
+    stack.wait_for_keys().await?;
+    Ok(source)
+}
+
+/// Two tokens through every fault: the revoked one is refused as that all the time, and `judge` says what else may be
+/// said of the good one, so long after the fault began. No request waits for the source.
+async fn through_each_fault(
+    stack: &Stack,
+    source: &Source,
+    judge: impl Fn(Mood, &str, Duration) -> bool,
+) -> Outcome<()> {
+    const SPAN: Duration = Duration::from_millis(1700);
+    let mut workers = on_each_worker(stack).await?;
+    let good = stack.backend.mint(&json!({})).await?;
+    let bad = stack.backend.mint(&json!({ "jti": "bad" })).await?;
+    for fault in FAULTS {
+        source.set(Mood::Well).await?;
+        for worker in &mut workers {
+            for (token, expected) in [(&good, "404"), (&bad, "401 token_revoked")] {
+                until("the feed's recovery", EVERY * 10, async || {
+                    let brief = worker.send(&get(token)).await?.brief();
+                    if brief.starts_with(expected) {
+                        Ok(())
+                    } else {
+                        Err(brief)
+                    }
+                })
+                .await?;
+            }
+        }
+        source.set(fault).await?;
+        let (begun, mut asked, mut unasked) = (Instant::now(), Duration::ZERO, Duration::ZERO);
+        while begun.elapsed() < SPAN {
+            for worker in &mut workers {
+                let mut times = [Duration::ZERO; 3];
+                let mut briefs = Vec::new();
+                let requests = [get(&bad), get(&good), Request::get("/orders/1")];
+                for (request, time) in requests.iter().zip(&mut times) {
+                    let sent = Instant::now();
+                    briefs.push(worker.send(request).await?.brief());
+                    *time = sent.elapsed();
+                }
+                same(&format!("{fault:?}, revoked"), briefs[0].as_str(), "401 token_revoked")?;
+                let fits = judge(fault, &briefs[1], begun.elapsed());
+                same(&format!("{fault:?}: {}", briefs[1]), fits, true)?;
+                asked = asked.max(times[0]).max(times[1]);
+                unasked = unasked.max(times[2]);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        println!("{fault:?}: the longest answer after {asked:?}; without a token after {unasked:?}");
+        let most = Duration::from_millis(20) + unasked;
+        same(
+            &format!("{fault:?}: {asked:?} is at most {most:?}"),
+            asked <= most,
+            true,
+        )?;
+    }
+    Ok(())
+}
+
+async fn with_deny_a_feed_that_fails_in_any_way_refuses_once_it_is_too_old(stack: &mut Stack) -> Outcome<()> {
+    let source = with_faulty_feed(stack, "deny", "0s").await?;
+    // A poll's turn, its timeout and half a second, as documented; then half as much again for the machine.
+    let too_old = Duration::from_millis(800 + 400);
+    through_each_fault(stack, &source, |fault, brief, after| {
+        let refused = brief == "503 revocation_unavailable";
+        refused || (brief.starts_with("404") && (fault == Mood::Flapping || after < too_old))
+    })
+    .await
+}
+
+async fn with_allow_no_fault_refuses_anybody_but_the_revoked(stack: &mut Stack) -> Outcome<()> {
+    let source = with_faulty_feed(stack, "allow", "0s").await?;
+    through_each_fault(stack, &source, |_, brief, _| brief.starts_with("404")).await
+}
+
+async fn with_stale_no_fault_refuses_anybody_but_the_revoked(stack: &mut Stack) -> Outcome<()> {
+    let source = with_faulty_feed(stack, "deny", "10m").await?;
+    through_each_fault(stack, &source, |_, brief, _| brief.starts_with("404")).await
 }
 
 async fn a_feed_that_comes_in_pages_is_loaded_whole(stack: &mut Stack) -> Outcome<()> {

@@ -1,13 +1,13 @@
 //! Revocation by lookup: a token that was logged out is refused by every worker, and silence is never taken for a yes.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use portcullis_e2e::client::{Client, Connection, Version};
 use portcullis_e2e::message::{Reply, Request};
 use portcullis_e2e::stack::{Options, Part, Stack, Update};
 use portcullis_e2e::suite::same;
 use portcullis_e2e::tour::{Visitor, token_of};
-use portcullis_e2e::{Outcome, scenarios, until};
+use portcullis_e2e::{Outcome, random, scenarios, until};
 use serde_json::{Value, json};
 
 scenarios! { Options::default();
@@ -20,6 +20,7 @@ scenarios! { Options::default();
     an_answer_of_another_form_is_no_answer,
     a_source_that_does_not_answer_in_time_is_a_failure,
     an_id_of_any_characters_is_looked_up_as_it_is,
+    each_value_of_the_template_is_a_kill_switch_of_its_own,
     all_that_wait_for_one_token_wait_on_one_lookup,
     a_client_that_leaves_during_the_lookup_harms_nobody,
 }
@@ -292,6 +293,45 @@ async fn an_id_of_any_characters_is_looked_up_as_it_is(stack: &mut Stack) -> Out
         stack.set_in_redis(&format!("revoked:{revoked_id}")).await?;
         let refused = stack.refused(&client, &get(&revoked), 401, "token_revoked").await;
         refused.map_err(|fault| format!("{revoked_id:?}: {fault}"))?;
+    }
+    Ok(())
+}
+
+async fn each_value_of_the_template_is_a_kill_switch_of_its_own(stack: &mut Stack) -> Outcome<()> {
+    let shipped = stack.policy()?;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    for (path, key) in [
+        ("/EXISTS/gone:{sub}", "gone:SUB"),
+        ("/EXISTS/hash:{token_hash}", "hash:HASH"),
+        (
+            "/EXISTS/second:{iss}:{iat}",
+            "second:https://demo.portcullis.example:IAT",
+        ),
+    ] {
+        let mut policy = shipped.clone();
+        policy["revocation"]["lookup"]["path"] = json!(path);
+        same("the update", stack.set_policy(&policy).await?, Update::Accepted)?;
+        stack.wait_for_keys().await?;
+        let client = stack.client()?;
+        let (subject, issued) = (format!("ann-{:x}", random()), now - 100 - random() % 1000);
+        let token = stack.backend.mint(&json!({ "sub": subject, "iat": issued })).await?;
+        let other = stack.backend.mint(&json!({ "iat": now })).await?;
+        let signing_input = token.rsplit_once('.').map_or("", |(input, _)| input);
+        let hash = hmac_sha256::Hash::hash(signing_input.as_bytes())
+            .map(|byte| format!("{byte:02x}"))
+            .concat();
+        let key = key
+            .replace("SUB", &subject)
+            .replace("IAT", &issued.to_string())
+            .replace("HASH", &hash);
+        stack.passes(&client, &get(&token), 404).await?;
+        stack.set_in_redis(&key).await?;
+        until_revoked(&mut client.connect().await?, &token, CACHE + SLACK)
+            .await
+            .map_err(|fault| format!("{path}: {fault}"))?;
+        stack.passes(&client, &get(&other), 404).await?;
     }
     Ok(())
 }
