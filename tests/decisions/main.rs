@@ -27,6 +27,7 @@ mod shadow;
 mod signatures;
 mod status_list;
 mod threats;
+mod threats_cost;
 mod tokens;
 #[path = "../vectors/mod.rs"]
 mod vectors;

@@ -240,6 +240,8 @@ const WORDS: [&str; 20] = [
 const SEPARATORS_MAX: usize = 64;
 /// A command's name with what obscures it is not longer.
 const NAME_BYTES_MAX: usize = 48;
+/// `${…}` within a name; what is longer stands for no empty text.
+const EXPANSION_BYTES_MAX: usize = 64;
 
 pub fn judge(bytes: &[u8]) -> Option<&'static str> {
     if let Some(rule) = command_at(bytes, 0, Before::Start) {
@@ -324,7 +326,8 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
             {
                 broken = true;
                 at += if low(bytes, at + 1) == b'{' {
-                    find_byte(bytes, at, b'}').map_or(2, |end| end - at + 1)
+                    find_byte(between(bytes, at, bytes.len().min(at + EXPANSION_BYTES_MAX)), 0, b'}')
+                        .map_or(2, |end| end + 1)
                 } else {
                     2
                 };

@@ -130,9 +130,19 @@ const EVENTS_WHOLE: [&str; 24] = [
 
 pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     let mut at = 0;
+    let mut read = Reading {
+        close: 0,
+        left: bytes.len().saturating_mul(OVERLAP_MAX).saturating_add(TAG_BYTES),
+    };
     while let Some(open) = find_byte(bytes, at, b'<') {
-        if let Some(rule) = tag(bytes, open, prose) {
+        if read.close <= open {
+            read.close = find_byte(bytes, open, b'>').unwrap_or(usize::MAX);
+        }
+        if let Some(rule) = tag(bytes, open, prose, &mut read) {
             return Some(rule);
+        }
+        if read.left == 0 {
+            return Some("script.tangled");
         }
         at = open + 1;
     }
@@ -142,8 +152,23 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     url(bytes).or_else(|| attribute_context(bytes))
 }
 
+/// How often on average a byte may be read as part of one tag or another, whose attributes hold what opens the next: a
+/// dense program text has each in about thirteen. What is beyond is nothing that people or programs write.
+const OVERLAP_MAX: usize = 32;
+
+/// What a tag commonly has at most.
+const TAG_BYTES: usize = 4096;
+
+/// What is known between the tags of one value.
+struct Reading {
+    /// The next `>` from the current tag's `<` on.
+    close: usize,
+    /// Bytes of attributes that may still be read.
+    left: usize,
+}
+
 /// Judges the tag that opens at `open`.
-fn tag(bytes: &[u8], open: usize, prose: bool) -> Option<&'static str> {
+fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'static str> {
     let mut at = open + 1;
     let first = low(bytes, at);
     match first {
@@ -169,7 +194,7 @@ fn tag(bytes: &[u8], open: usize, prose: bool) -> Option<&'static str> {
         at += 1;
     }
     if !low(bytes, at).is_ascii_alphabetic() {
-        return stray(bytes, at, prose);
+        return stray(bytes, at, prose, read);
     }
     let name_len = from(bytes, at)
         .iter()
@@ -189,7 +214,7 @@ fn tag(bytes: &[u8], open: usize, prose: bool) -> Option<&'static str> {
     {
         return None;
     }
-    let closed_soon = from(bytes, at).iter().take(4096).any(|b| *b == b'>');
+    let closed_soon = read.close.saturating_sub(at) < TAG_BYTES;
     let mut attributes = Attributes {
         bytes,
         at: at + name_len,
@@ -211,6 +236,7 @@ fn tag(bytes: &[u8], open: usize, prose: bool) -> Option<&'static str> {
             break;
         }
     }
+    read.left = read.left.saturating_sub(attributes.at.saturating_sub(open));
     let element = |word: &str| local.eq_ignore_ascii_case(word.as_bytes());
     if element("script") {
         // `<script>` in a sentence about it is followed by no code; a page's is.
@@ -260,13 +286,16 @@ fn markup_declaration(bytes: &[u8], at: usize, prose: bool) -> Option<&'static s
 }
 
 /// `<` that opens no element: quotes and slashes before a handler's name, as in `<"onzoom=`.
-fn stray(bytes: &[u8], at: usize, prose: bool) -> Option<&'static str> {
+fn stray(bytes: &[u8], at: usize, prose: bool, read: &mut Reading) -> Option<&'static str> {
     if prose || !matches!(low(bytes, at), b'"' | b'\'' | b'/' | b' ' | b'&' | b'=') {
         return None;
     }
     let mut attributes = Attributes { bytes, at };
     for _ in 0..4 {
-        let (key, value) = attributes.next()?;
+        let start = attributes.at;
+        let next = attributes.next();
+        read.left = read.left.saturating_sub(attributes.at.saturating_sub(start));
+        let (key, value) = next?;
         if handler(key, true) && value.is_some() {
             return Some("script.handler");
         }

@@ -10,7 +10,7 @@ mod sql;
 mod template;
 
 use super::Category;
-use super::bytes::{find_byte, from, is_blank, is_word, low, starts_with};
+use super::bytes::{between, find_byte, from, is_blank, is_word, low, starts_with};
 
 /// What must stand around a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,16 +118,22 @@ pub fn confirmed(bytes: &[u8], around: Around, start: usize, end: usize, prose: 
 fn skip_gap(bytes: &[u8], mut at: usize) -> usize {
     /// Comments in a row that are skipped.
     const COMMENTS_MAX: usize = 8;
+    /// How far the end of one is looked for: each hit looks again, and hits may stand side by side.
+    const COMMENT_BYTES_MAX: usize = 256;
     for _ in 0..COMMENTS_MAX {
         at = super::bytes::skip_blank(bytes, at);
         let rest = from(bytes, at);
         if starts_with(rest, b"/*") {
-            let Some(end) = from(rest, 2).windows(2).take(1024).position(|pair| pair == b"*/") else {
+            let Some(end) = from(rest, 2)
+                .windows(2)
+                .take(COMMENT_BYTES_MAX)
+                .position(|pair| pair == b"*/")
+            else {
                 return at;
             };
             at += end + 4;
         } else if starts_with(rest, b"#") || starts_with(rest, b"--") {
-            let Some(end) = find_byte(rest, 0, b'\n') else {
+            let Some(end) = find_byte(between(rest, 0, rest.len().min(COMMENT_BYTES_MAX)), 0, b'\n') else {
                 return at;
             };
             at += end + 1;

@@ -1,0 +1,125 @@
+//! What the worst texts cost the threats guard beside prose of the same length, and that the cost is linear.
+
+use portcullis::guard::threats::{Categories, Category, Engine, Kind};
+use std::time::{Duration, Instant};
+
+/// What rules, tokenisers and the decoding chain look for or stop at; texts are made of one or two of them, repeated.
+const ATOMS: [&str; 44] = [
+    "'",
+    "\"",
+    "`",
+    "<",
+    ">",
+    "</",
+    "<!--",
+    "<a ",
+    "=",
+    "--",
+    "/*",
+    "*/",
+    "(",
+    ")",
+    "{{",
+    "${",
+    "#{",
+    "%",
+    "%25",
+    "%u00",
+    "&#",
+    "&#0000000",
+    "&amp;",
+    "\\",
+    "\\u005c",
+    "\\x5c",
+    "\u{ff1c}",
+    ";",
+    "|",
+    "$(",
+    "../",
+    "/",
+    "://",
+    "http://",
+    "a",
+    "0",
+    " ",
+    "\n",
+    "or ",
+    "select ",
+    "union ",
+    "on",
+    "javascript:",
+    "x=1 ",
+];
+
+const PROSE: &str = "The order came late on Monday, and the second parcel (a lamp) was broken; please send another. ";
+
+fn text(unit: &str, bytes: usize) -> Vec<u8> {
+    unit.bytes().cycle().take(bytes).collect()
+}
+
+/// The least time of a few: what else runs on the machine only adds.
+fn cost(engine: &Engine, value: &[u8], kind: Kind, rounds: u32) -> Duration {
+    let every = Category::ALL.iter().fold(Categories::NONE, |set, (_, c)| set.with(*c));
+    let once = || {
+        let start = Instant::now();
+        engine.judge(value, kind, every, &mut |_| false);
+        start.elapsed()
+    };
+    (0..rounds).map(|_| once()).min().unwrap()
+}
+
+fn units() -> Vec<String> {
+    let pairs = ATOMS.iter().flat_map(|a| ATOMS.iter().map(move |b| format!("{a}{b}")));
+    ATOMS.iter().map(|a| (*a).to_owned()).chain(pairs).collect()
+}
+
+/// Eight times the length takes at most thirty times as long, of which the noise of a busy machine has most: what is
+/// quadratic takes sixty-four times.
+#[test]
+fn no_text_costs_more_than_in_proportion_to_its_length() {
+    let engine = Engine::new();
+    let mut grown = Vec::new();
+    for unit in units() {
+        let measured = |rounds| {
+            let of = |bytes| cost(&engine, &text(&unit, bytes), Kind::Parameter, rounds);
+            (of(1 << 10).max(Duration::from_micros(20)), of(8 << 10))
+        };
+        let within = |(small, large): (Duration, Duration)| large <= small * 30;
+        // What a busy machine made slow is measured again, longer.
+        if !within(measured(2)) && !within(measured(30)) {
+            grown.push(format!("{unit:?}: {:?} for 1 KiB and for 8 KiB", measured(2)));
+        }
+    }
+    assert!(grown.is_empty(), "{} of them:\n{}", grown.len(), grown.join("\n"));
+}
+
+/// `cargo test --release -p portcullis --test decisions -- --ignored --nocapture threats_cost`
+#[test]
+#[ignore = "a measurement"]
+fn the_worst_texts_beside_prose() {
+    const BYTES: usize = 64 << 10;
+    let engine = Engine::new();
+    println!("the compiled rules take {} bytes", engine.bytes());
+    for bytes in [1 << 10, 4 << 10, 16 << 10, BYTES, 256 << 10, 1 << 20] {
+        println!(
+            "prose, {bytes} bytes: {:?}",
+            cost(&engine, &text(PROSE, bytes), Kind::Json, 20)
+        );
+    }
+    let prose = cost(&engine, &text(PROSE, BYTES), Kind::Json, 20);
+    let mut worst: Vec<_> = units()
+        .into_iter()
+        .flat_map(|unit| [Kind::Parameter, Kind::Json, Kind::Text].map(|kind| (unit.clone(), kind)))
+        .map(|(unit, kind)| (cost(&engine, &text(&unit, BYTES), kind, 2), unit, kind))
+        .collect();
+    worst.sort_by_key(|(spent, ..)| std::cmp::Reverse(*spent));
+    for (spent, unit, kind) in worst.iter().take(30) {
+        println!(
+            "{:.1} times prose: {unit:?} as {kind:?}",
+            spent.as_secs_f64() / prose.as_secs_f64()
+        );
+    }
+    let started = Instant::now();
+    let again = Engine::new();
+    println!("compiling {} bytes of rules: {:?}", again.bytes(), started.elapsed());
+}
