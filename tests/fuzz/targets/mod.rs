@@ -12,6 +12,8 @@ mod multipart;
 mod path;
 mod schema;
 mod status_list;
+mod threats;
+mod threats_decode;
 mod token;
 
 /// Takes an input.
@@ -30,4 +32,8 @@ pub const ALL: &[(&str, Run)] = &[
     ("schema", schema::run),
     ("status-list", status_list::run),
     ("token", token::run),
+    ("threats", threats::all),
+    ("threats-decode", threats_decode::run),
+    ("threats-script", threats::script),
+    ("threats-sql", threats::sql),
 ];
