@@ -165,6 +165,7 @@ impl Stream {
             let done = match edit {
                 HeadEdit::Set(name, value) => ffi::set_map_value(ffi::Map::RequestHeaders, &name, &value),
                 HeadEdit::Remove(name) => ffi::remove_map_value(ffi::Map::RequestHeaders, &name),
+                HeadEdit::State(name, value) => ffi::set_property(&name, &value),
             };
             done.is_ok()
         })

@@ -129,6 +129,8 @@ pub fn is_authority(text: &[u8]) -> bool {
 pub enum HeadEdit {
     Set(String, Vec<u8>),
     Remove(String),
+    /// No change, but something that the host keeps beside the request, for access logs and other filters.
+    State(String, Vec<u8>),
 }
 
 #[cfg(test)]

@@ -154,6 +154,7 @@ fn ask_for(requests: &mut RequestPolicy, tokens: Option<&TokenPolicy>, quotas: &
         match source {
             Source::Header { name, .. } => requests.asked_headers.push(name.clone()),
             Source::Cookie(name) => requests.asked_cookies.push(name.clone()),
+            Source::Query(name) => requests.asked_query.push(name.clone()),
         }
     }
     for by in quotas.iter().flat_map(|quota| &quota.by) {

@@ -30,6 +30,7 @@ pub fn requests(field: Option<Field<'_>>) -> (RequestPolicy, RequestExtras) {
         require_headers: Vec::new(),
         asked_headers: Vec::new(),
         asked_cookies: Vec::new(),
+        asked_query: Vec::new(),
         mode: None,
     };
     let mut extras = RequestExtras {

@@ -73,21 +73,25 @@ fn sources(field: &Field<'_>) -> Vec<Source> {
     }
     let sources = list.iter().filter_map(|item| {
         let section = item.section()?;
-        let (header, scheme, cookie) = (section.get("header"), section.get("scheme"), section.get("cookie"));
-        section.unsupported(&["query"]);
+        let (header, scheme) = (section.get("header"), section.get("scheme"));
+        let (cookie, query) = (section.get("cookie"), section.get("query"));
         section.finish();
-        match (header, cookie, scheme) {
-            (Some(header), None, None) => Some(Source::Header {
+        match (header, scheme, cookie, query) {
+            (Some(header), None, None, None) => Some(Source::Header {
                 name: header_name(&header)?,
                 scheme: None,
             }),
-            (Some(header), None, Some(scheme)) => Some(Source::Header {
+            (Some(header), Some(scheme), None, None) => Some(Source::Header {
                 name: header_name(&header)?,
                 scheme: Some(scheme_name(&scheme)?),
             }),
-            (None, Some(cookie), None) => Some(Source::Cookie(cookie_name(&cookie)?)),
+            (None, None, Some(cookie), None) => Some(Source::Cookie(token_name(&cookie, "the name of a cookie")?)),
+            (None, None, None, Some(query)) => {
+                let expected = "the name of a query parameter such as \"access_token\"";
+                Some(Source::Query(token_name(&query, expected)?))
+            }
             _ => {
-                item.note("expected either `header` with or without `scheme`, or `cookie`");
+                item.note("expected either `header` with or without `scheme`, or `cookie`, or `query`");
                 None
             }
         }
@@ -95,13 +99,12 @@ fn sources(field: &Field<'_>) -> Vec<Source> {
     sources.collect()
 }
 
-fn cookie_name(field: &Field<'_>) -> Option<String> {
+fn token_name(field: &Field<'_>, expected: &str) -> Option<String> {
     let name = field
         .value
         .as_str()
         .filter(|text| is_header_name(&text.to_ascii_lowercase()));
-    name.map(str::to_owned)
-        .or_else(|| field.expected("the name of a cookie"))
+    name.map(str::to_owned).or_else(|| field.expected(expected))
 }
 
 fn scheme_name(field: &Field<'_>) -> Option<String> {
@@ -142,6 +145,10 @@ fn provider(field: &Field<'_>) -> Option<Provider> {
         .get("claims_to_headers")
         .map(|f| claims_to_headers(&f))
         .unwrap_or_default();
+    let to_state = section
+        .get("claims_to_filter_state")
+        .map(|f| claims_to_state(&f))
+        .unwrap_or_default();
     let forward_token = section.get("forward_token").and_then(|f| f.bool()).unwrap_or(true);
     section.finish();
     Some(Provider {
@@ -160,6 +167,7 @@ fn provider(field: &Field<'_>) -> Option<Provider> {
             issued_at_required: max_age_field.is_some(),
             require: required_claims(require, profile),
             to_headers,
+            to_state,
             scopes_from,
             conditions,
             keep: Vec::new(),
@@ -257,6 +265,24 @@ fn claims_to_headers(field: &Field<'_>) -> Vec<(String, String)> {
         }
     }
     headers
+}
+
+/// Filter state is one name space with the module's own, which is why names get its prefix.
+fn claims_to_state(field: &Field<'_>) -> Vec<(String, String)> {
+    let own = ["code", "shadowed"];
+    let is_name = |name: &str| {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        !name.is_empty() && name.bytes().all(plain) && !own.contains(&name)
+    };
+    let mut state = Vec::new();
+    for (name, claim) in field.members().unwrap_or_default() {
+        if !is_name(name) {
+            claim.note("expected a name of lower case letters, digits and `_`, but for `code` and `shadowed`");
+        } else if let Some(claim) = claim.text() {
+            state.push((format!("portcullis_{name}"), claim.to_owned()));
+        }
+    }
+    state
 }
 
 fn key_source(field: &Field<'_>, algorithms: &BTreeSet<Algorithm>) -> Option<KeySource> {

@@ -2,6 +2,7 @@
 //! checks). A bad token is never skipped, and one that is required is never assumed.
 
 use crate::guard::quota::{By, Quota};
+use crate::guard::requests::pairs::{Coding, decode};
 use crate::guard::revocation::status_list::Reference;
 use crate::jose::claims;
 use crate::jose::keys::Signature;
@@ -62,6 +63,8 @@ pub enum Source {
     },
     /// A cookie of this name (RFC 6265 §4.2.1).
     Cookie(String),
+    /// A parameter of this name in the query (RFC 6750 §2.3), where logs and histories keep it: only where it must be.
+    Query(String),
 }
 
 /// An issuer whose tokens are accepted.
@@ -267,13 +270,38 @@ impl TokenPolicy {
         })
     }
 
-    /// What a good token changes in the head.
-    pub fn edits(&self, head: &Head, verified: &Verified) -> Vec<HeadEdit> {
-        let mut edits: Vec<HeadEdit> = verified
-            .headers
-            .iter()
-            .map(|(name, value)| HeadEdit::Set(name.clone(), value.clone()))
-            .collect();
+    /// The change that takes every query parameter that may be a token out; others stay as they came. The path is in
+    /// its normal form, where that is known.
+    fn without_token_parameters(&self, head: &Head, path: Option<&str>) -> Option<HeadEdit> {
+        let target = head.values(":path").next().unwrap_or_default();
+        let is_token = |piece: &&[u8]| {
+            self.from
+                .iter()
+                .any(|source| matches!(source, Source::Query(name) if parameter(piece, name).is_some()))
+        };
+        if !query_pieces(target).any(|piece| is_token(&piece)) {
+            return None;
+        }
+        let kept: Vec<&[u8]> = query_pieces(target).filter(|piece| !is_token(piece)).collect();
+        let path = path.map(str::as_bytes);
+        let mut out = path
+            .or_else(|| target.split(|b| *b == b'?').next())
+            .unwrap_or_default()
+            .to_vec();
+        if !kept.is_empty() {
+            out.push(b'?');
+            out.extend(kept.join(&b'&'));
+        }
+        Some(HeadEdit::Set(":path".into(), out))
+    }
+
+    /// What a good token changes in the head, and what it leaves for access logs and other filters.
+    pub fn edits(&self, head: &Head, path: Option<&str>, verified: &Verified) -> Vec<HeadEdit> {
+        let headers = verified.headers.iter();
+        let headers = headers.map(|(name, value)| HeadEdit::Set(name.clone(), value.clone()));
+        let state = verified.state.iter();
+        let state = state.map(|(name, value)| HeadEdit::State(name.clone(), value.clone()));
+        let mut edits: Vec<HeadEdit> = headers.chain(state).collect();
         let forwarded = self
             .providers
             .get(verified.provider)
@@ -281,9 +309,10 @@ impl TokenPolicy {
         if !forwarded {
             edits.extend(self.from.iter().filter_map(|source| match source {
                 Source::Header { name, .. } => Some(HeadEdit::Remove(name.clone())),
-                Source::Cookie(_) => None,
+                Source::Cookie(_) | Source::Query(_) => None,
             }));
             edits.extend(self.without_token_cookies(head));
+            edits.extend(self.without_token_parameters(head, path));
         }
         edits
     }
@@ -305,6 +334,11 @@ impl Source {
                 let named = |(found, value): (&'h [u8], &'h [u8])| (found == name.as_bytes()).then_some(value);
                 cookies(head).filter_map(named).collect()
             }
+            Self::Query(name) => head
+                .values(":path")
+                .flat_map(query_pieces)
+                .filter_map(|piece| parameter(piece, name))
+                .collect(),
         }
     }
 }
@@ -320,6 +354,23 @@ fn after_scheme<'v>(value: &'v [u8], scheme: &str) -> Option<&'v [u8]> {
         [b' ', ..] => Some(rest.trim_ascii()),
         _ => None,
     }
+}
+
+/// What stands between the `&` of a target's query.
+fn query_pieces(target: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let query = target
+        .iter()
+        .position(|b| *b == b'?')
+        .and_then(|at| target.get(at..)?.get(1..));
+    query.unwrap_or_default().split(|b| *b == b'&')
+}
+
+/// The value of a piece of a query, as it stands, if the piece is of this name in any spelling: no token needs encoding.
+fn parameter<'q>(piece: &'q [u8], name: &str) -> Option<&'q [u8]> {
+    let mut parts = piece.splitn(2, |b| *b == b'=');
+    let found = std::str::from_utf8(parts.next()?).ok()?;
+    let same = decode(found, Coding::Form).is_ok_and(|found| found == name);
+    same.then(|| parts.next().unwrap_or_default())
 }
 
 /// Names and values of all cookies; HTTP/2 may spread them over several fields (RFC 9113 §8.2.3).
@@ -369,6 +420,7 @@ mod tests {
                     scheme: None,
                 },
                 Source::Cookie("session".into()),
+                Source::Query("access_token".into()),
             ],
             providers: Vec::new(),
             token_bytes_max: 20,
@@ -421,6 +473,27 @@ mod tests {
         );
         check(&[("cookie", b"xsession=a; Session=b; session; =; ;")], Ok(None));
         check(&[("cookie", b"session=")], Err(Reason::TokenMalformed));
+        check(&[(":path", b"/a?x=1&access_token=abc&y")], Ok(Some(b"abc")));
+        check(&[(":path", b"/a?access%5ftoken=abc")], Ok(Some(b"abc")));
+        check(&[(":path", b"/a?access_token=a=b?c")], Ok(Some(b"a=b?c")));
+        check(&[(":path", b"/access_token=abc")], Ok(None));
+        check(
+            &[(":path", b"/a?xaccess_token=abc&Access_token=b&access_token%=c")],
+            Ok(None),
+        );
+        for empty in [&b"/a?access_token"[..], b"/a?access_token=", b"/a?x&access_token&y"] {
+            check(&[(":path", empty)], Err(Reason::TokenMalformed));
+        }
+        for twice in [
+            &b"/a?access_token=a&access_token=b"[..],
+            b"/a?access_token=a&access%5Ftoken=a",
+        ] {
+            check(&[(":path", twice)], Err(Reason::TokenRepeated));
+        }
+        check(
+            &[(":path", b"/a?access_token=a"), ("authorization", b"Bearer a")],
+            Err(Reason::TokenRepeated),
+        );
     }
 
     #[test]
@@ -434,6 +507,18 @@ mod tests {
         );
         assert_eq!(without(b"session=x"), Some(HeadEdit::Remove("cookie".into())));
         assert_eq!(without(b"a=1"), None);
+    }
+
+    #[test]
+    fn a_parameter_that_is_a_token_is_taken_out_and_others_stay_as_they_came() {
+        let without =
+            |target: &[u8], path| policy().without_token_parameters(&Head::from_fields([(":path", target)]), path);
+        let set = |target: &str| Some(HeadEdit::Set(":path".into(), target.into()));
+        assert_eq!(without(b"/a?x=%31&access_token=t&y", None), set("/a?x=%31&y"));
+        assert_eq!(without(b"/a?access%5ftoken=t", None), set("/a"));
+        assert_eq!(without(b"//a?access_token=t&x=?", Some("/a")), set("/a?x=?"));
+        assert_eq!(without(b"/a?x=1", None), None);
+        assert_eq!(without(b"/access_token=t", None), None);
     }
 
     #[test]

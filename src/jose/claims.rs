@@ -22,6 +22,8 @@ pub struct Claims {
     pub require: Vec<String>,
     /// Header field and claim: what the backend gets to see.
     pub to_headers: Vec<(String, String)>,
+    /// Name and claim: what access logs and other filters get to see.
+    pub to_state: Vec<(String, String)>,
     /// Where scopes are; none: in `scope` or `scp`.
     pub scopes_from: Vec<Pointer>,
     /// All of them must hold.
@@ -46,6 +48,8 @@ pub struct Verified {
     pub scopes: Vec<String>,
     /// Header fields to set for the backend.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// What the host is to keep beside the request.
+    pub state: Vec<(String, Vec<u8>)>,
     /// The claims that quotas count by, as text; absent and null ones are left out.
     pub kept: Vec<(String, String)>,
     /// SHA-256 of the signing input in lower-case hex, where revocation asks for it.
@@ -107,6 +111,7 @@ impl Verified {
         let headers = self
             .headers
             .iter()
+            .chain(&self.state)
             .map(|(name, value)| (name.capacity(), value.capacity()));
         let kept = self
             .kept
@@ -163,7 +168,8 @@ impl Claims {
             issued_at: issued.map(|at| format!("{:.0}", at.floor())),
             ends: ends.map(instant),
             scopes: scopes(&self.scopes_from, claims)?,
-            headers: self.headers(claims)?,
+            headers: values(&self.to_headers, claims)?,
+            state: values(&self.to_state, claims)?,
             kept: self.kept(claims)?,
             hash: None,
             status: None,
@@ -193,19 +199,20 @@ impl Claims {
             .map(|name| Ok(scalar(claims, name)?.map(|value| (name.clone(), value))));
         kept.filter_map(Result::transpose).collect()
     }
+}
 
-    fn headers(&self, claims: &Object<'_>) -> Result<Vec<(String, Vec<u8>)>, Reason> {
-        let mut headers = Vec::new();
-        for (header, claim) in &self.to_headers {
-            let Some(value) = scalar(claims, claim)? else { continue };
-            // A field's edges are trimmed by receivers, so white space there would not arrive.
-            if value.chars().any(char::is_control) || value.trim() != value {
-                return Err(Reason::TokenClaim);
-            }
-            headers.push((header.clone(), value.into_bytes()));
+/// The values of claims under their new names; absent ones are left out.
+fn values(names: &[(String, String)], claims: &Object<'_>) -> Result<Vec<(String, Vec<u8>)>, Reason> {
+    let mut values = Vec::new();
+    for (name, claim) in names {
+        let Some(value) = scalar(claims, claim)? else { continue };
+        // A field's edges are trimmed by receivers, so white space there would not arrive; and a line in a log is one line.
+        if value.chars().any(char::is_control) || value.trim() != value {
+            return Err(Reason::TokenClaim);
         }
-        Ok(headers)
+        values.push((name.clone(), value.into_bytes()));
     }
+    Ok(values)
 }
 
 /// A claim as text; `None` if it is absent or null.
@@ -234,6 +241,7 @@ mod tests {
             issued_at_required: false,
             require: vec!["sub".into(), "exp".into()],
             to_headers: vec![("x-user".into(), "sub".into())],
+            to_state: vec![("portcullis_tenant".into(), "tenant".into())],
             scopes_from: Vec::new(),
             conditions: Vec::new(),
             keep: vec!["tenant".into()],
@@ -356,6 +364,7 @@ mod tests {
         assert_eq!(verified.scopes, ["a", "b c"]);
         let verified = judge(&policy(), r#"{"sub":"s","aud":"api","exp":1700000100,"tenant":7}"#).unwrap();
         assert_eq!(verified.kept, [("tenant".to_owned(), "7".to_owned())]);
+        assert_eq!(verified.state, [("portcullis_tenant".to_owned(), b"7".to_vec())]);
         check("\"tenant\":[]", Err(Reason::TokenClaim));
         check("\"scope\":1", Err(Reason::TokenClaim));
         check("\"scp\":[1]", Err(Reason::TokenClaim));

@@ -7,6 +7,7 @@ use crate::guard::token::{Requirement, Trouble, judge_scopes};
 use crate::host::Host;
 use crate::jose::Verified;
 use crate::knowledge::{Hope, Known, Need};
+use crate::path::Target;
 use crate::rate::Instant;
 use crate::verdict::{Denial, Reason};
 use std::rc::Rc;
@@ -33,7 +34,8 @@ impl Pipeline {
         };
         match verdict {
             Ok(Ok(verified)) => {
-                self.edits.extend(policy.edits(&self.head, &verified));
+                let path = self.target.as_ref().map(Target::path);
+                self.edits.extend(policy.edits(&self.head, path, &verified));
                 self.verified = Some(verified);
                 Ok(Pass::On)
             }

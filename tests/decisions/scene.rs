@@ -293,6 +293,7 @@ impl Exchange<'_> {
         let edits = self.edits.iter().map(|edit| match edit {
             HeadEdit::Set(name, value) => (name.clone(), text(value)),
             HeadEdit::Remove(name) => (name.clone(), None),
+            HeadEdit::State(name, value) => (format!("state {name}"), text(value)),
         });
         edits.collect()
     }

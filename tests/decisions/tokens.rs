@@ -376,6 +376,44 @@ fn copies_of_mapped_headers_are_always_removed() {
 }
 
 #[test]
+fn a_token_in_the_query_is_taken_where_it_is_listed_and_stripped_where_it_is_hidden() {
+    let (from, hidden) = (
+        r#", "from": [ { "header": "authorization", "scheme": "Bearer" }, { "query": "access_token" } ]"#,
+        r#", "forward_token": false, "claims_to_filter_state": { "subject": "sub" }"#,
+    );
+    let scene = scene();
+    let token = hs256(HS256, &payload(&scene));
+    let asked = get(&format!("/orders?a=1&access_token={token}&b=%32"));
+    // Off unless it is listed.
+    scene.denied(&asked, "token_missing");
+    let with_query = |extra: &str| {
+        let policy = policy("\"HS256\"", extra);
+        Scene::new(&policy.replace(
+            "\"tokens\": {",
+            &format!("\"tokens\": {{ {},", from.trim_start_matches(',')),
+        ))
+    };
+    let shown = with_query("");
+    assert_eq!(
+        shown.allowed(&asked).edits(),
+        [("x-user".to_owned(), Some("ann".to_owned()))]
+    );
+    shown.denied(&asked.clone().bearer(&token), "token_repeated");
+    shown.denied(&get("/orders?access_token=abc"), "token_malformed");
+    let stripped = with_query(hidden).allowed(&asked).edits();
+    let set = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned()));
+    assert_eq!(
+        stripped,
+        [
+            set("x-user", "ann"),
+            set("state portcullis_subject", "ann"),
+            ("authorization".to_owned(), None),
+            set(":path", "/orders?a=1&b=%32"),
+        ]
+    );
+}
+
+#[test]
 fn a_remembered_token_ends_when_it_ends() {
     let scene = scene();
     let token = hs256(HS256, &payload(&scene));

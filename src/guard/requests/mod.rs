@@ -33,9 +33,10 @@ pub struct RequestPolicy {
     pub unknown_denied: bool,
     /// Names in lower case.
     pub require_headers: Vec<String>,
-    /// Header fields and cookies that other guards ask for: never unknown. Fields in lower case.
+    /// Header fields, cookies and query parameters that other guards ask for: never unknown. Fields in lower case.
     pub asked_headers: Vec<String>,
     pub asked_cookies: Vec<String>,
+    pub asked_query: Vec<String>,
     pub mode: Option<Mode>,
 }
 
@@ -101,9 +102,10 @@ impl RequestPolicy {
             match form_pairs(target.query().unwrap_or_default(), HEAD_PAIRS_MAX) {
                 Ok(pairs) => {
                     let sent = Sent::new(&pairs, Coding::Form);
+                    let excused = |name: &str| self.asked_query.iter().any(|asked| asked == name);
                     parameters
                         .query
-                        .judge(sent, rules("query", unknown_denied), &|_| false, &mut judged);
+                        .judge(sent, rules("query", unknown_denied), &excused, &mut judged);
                 }
                 Err(fault) => judged.note("query", "", &format!("has {}", fault.text())),
             }

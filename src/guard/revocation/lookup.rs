@@ -224,6 +224,7 @@ mod tests {
             ends: None,
             scopes: Vec::new(),
             headers: Vec::new(),
+            state: Vec::new(),
             kept: Vec::new(),
             hash: None,
             status: None,

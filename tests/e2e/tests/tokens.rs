@@ -1,11 +1,13 @@
 //! Tokens: each fault is refused with its own reason, and what passes says who it is from the token alone.
 
+use std::time::Duration;
+
 use portcullis_e2e::client::Version;
 use portcullis_e2e::message::Request;
 use portcullis_e2e::stack::{Options, Stack, Update};
 use portcullis_e2e::suite::same;
 use portcullis_e2e::tour::{forge, good_order};
-use portcullis_e2e::{Outcome, scenarios};
+use portcullis_e2e::{Outcome, scenarios, until};
 use serde_json::{Value, json};
 
 scenarios! { Options::default();
@@ -17,6 +19,7 @@ scenarios! { Options::default();
     a_token_without_the_scope_is_refused_and_told_which,
     a_token_of_too_great_an_age_is_refused,
     a_token_that_was_good_is_judged_again_when_changed,
+    a_token_is_found_in_each_place_and_hidden_from_the_backend_and_its_claims_are_noted,
 }
 
 async fn refuse_minted(stack: &Stack, rows: Vec<(Value, &str)>) -> Outcome<()> {
@@ -250,4 +253,70 @@ async fn a_token_that_was_good_is_judged_again_when_changed(stack: &mut Stack) -
             .await?;
     }
     Ok(())
+}
+
+async fn a_token_is_found_in_each_place_and_hidden_from_the_backend_and_its_claims_are_noted(
+    stack: &mut Stack,
+) -> Outcome<()> {
+    let client = stack.client()?;
+    let token = stack.backend.mint(&json!({ "sub": "dora" })).await?;
+    // Without being listed, the query is no place.
+    let asked = Request::get(&format!("/orders/1?a=%31&access_token={token}&b"));
+    stack.refused(&client, &asked, 401, "token_missing").await?;
+    let mut policy = stack.policy()?;
+    policy["requests"]["unknown_parameters"] = json!("allow");
+    policy["tokens"]["from"] = json!([
+        { "header": "authorization", "scheme": "Bearer" }, { "header": "x-token" }, { "cookie": "session" }, { "query": "access_token" },
+    ]);
+    let provider = &mut policy["tokens"]["providers"][0];
+    provider["forward_token"] = json!(false);
+    provider["claims_to_filter_state"] = json!({ "subject": "sub" });
+    same("the update", stack.set_policy(&policy).await?, Update::Accepted)?;
+    stack.wait_for_keys().await?;
+    for (place, request) in [
+        ("header", Request::get("/orders/1?a=%31&b").bearer(&token)),
+        (
+            "bare header",
+            Request::get("/orders/1?a=%31&b").header("x-token", &token),
+        ),
+        (
+            "cookie",
+            Request::get("/orders/1?a=%31&b").header("cookie", format!("a=1; session={token}; b=2")),
+        ),
+        ("query", asked.clone()),
+        (
+            "query, respelt",
+            Request::get(&format!("/orders/1?access%5Ftoken={token}&a=%31&b")),
+        ),
+    ] {
+        // What only this filter may set comes along, as clients would have it.
+        let (request, mark) = request.header("x-user", "admin").mark();
+        let passed = stack.passes(&client, &request, 404).await;
+        passed.map_err(|fault| format!("{place}: {fault}"))?;
+        let seen = stack.seen_once(&mark).await?;
+        let shown = seen.to_string();
+        same(&format!("{place}: the token in {shown}"), shown.contains(&token), false)?;
+        same(place, seen["headers"]["x-user"].clone(), json!(["dora"]))?;
+        same(place, seen["path"].clone(), json!("/orders/1?a=%31&b"))?;
+        if place == "cookie" {
+            same(place, seen["headers"]["cookie"].clone(), json!(["a=1; b=2"]))?;
+        }
+    }
+    for twice in [
+        asked.clone().bearer(&token),
+        Request::get("/orders/1").bearer(&token).header("x-token", &token),
+        Request::get(&format!("/orders/1?access_token={token}&access_token={token}")),
+    ] {
+        stack.refused(&client, &twice, 400, "token_repeated").await?;
+    }
+    until("the subject in the access log", Duration::from_secs(5), async || {
+        let log = stack.access_log();
+        let of = |status: u64| log.iter().rev().find(|entry| entry["status"] == status);
+        let subjects = (
+            of(404).map(|entry| entry["subject"].clone()),
+            of(400).map(|entry| entry["subject"].clone()),
+        );
+        same("the subjects", subjects, (Some(json!("dora")), Some(Value::Null)))
+    })
+    .await
 }

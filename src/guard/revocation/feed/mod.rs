@@ -134,6 +134,7 @@ mod tests {
             ends: None,
             scopes: Vec::new(),
             headers: Vec::new(),
+            state: Vec::new(),
             kept: Vec::new(),
             hash: Some("aa".into()),
             status: None,
