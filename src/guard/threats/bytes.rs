@@ -29,6 +29,12 @@ pub fn skip_blank(bytes: &[u8], at: usize) -> usize {
     at.saturating_add(blanks)
 }
 
+/// The first position from `at` on that is no space or tab.
+pub fn skip_spaces(bytes: &[u8], at: usize) -> usize {
+    let spaces = from(bytes, at).iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    at.saturating_add(spaces)
+}
+
 /// Whether `bytes` begins with `word`, which is in lower case, in any case.
 pub fn starts_with(bytes: &[u8], word: &[u8]) -> bool {
     bytes

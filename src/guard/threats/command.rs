@@ -243,8 +243,10 @@ const NAME_BYTES_MAX: usize = 48;
 /// `${…}` within a name; what is longer stands for no empty text.
 const EXPANSION_BYTES_MAX: usize = 64;
 
-pub fn judge(bytes: &[u8]) -> Option<&'static str> {
-    if let Some(rule) = command_at(bytes, 0, Before::Start) {
+/// In `prose` only what acts in the midst of it counts: a separator or a substitution on a line of text, and behind it a
+/// command with an argument as command lines have them.
+pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
+    if !prose && let Some(rule) = command_at(bytes, 0, Before::Start).or_else(|| windows_at(bytes, 0)) {
         return Some(rule);
     }
     let mut at = 0;
@@ -265,6 +267,12 @@ pub fn judge(bytes: &[u8]) -> Option<&'static str> {
                     continue;
                 }
             }
+            // A span of Markdown's stands apart from the words in front of it.
+            b'`' if matches!(before, b' ' | b'\n' | b'[' | b'(')
+                && bytes.iter().take(position).any(u8::is_ascii_alphabetic) =>
+            {
+                continue;
+            }
             b'`' => Before::BackQuote,
             b'&' if low(bytes, at) == b'&' => {
                 at += 1;
@@ -281,7 +289,19 @@ pub fn judge(bytes: &[u8]) -> Option<&'static str> {
         if kind == Before::Substitution && byte == b'{' {
             at += 1;
         }
-        if let Some(rule) = command_at(bytes, at, kind) {
+        if prose {
+            // Tables have bars, and a statement's end is no shell's where a line ends with it.
+            let table = byte == b'|' && before == b' ' && low(bytes, at) == b' ';
+            let spoken = !matches!(kind, Before::Separator | Before::Substitution) || table;
+            if spoken || matches!(low(bytes, super::bytes::skip_spaces(bytes, at)), b'\n' | b'\r') {
+                continue;
+            }
+            if command_at(bytes, at, Before::Prose).is_some() {
+                return Some("command.chained");
+            }
+            continue;
+        }
+        if let Some(rule) = command_at(bytes, at, kind).or_else(|| windows_at(bytes, at)) {
             return Some(rule);
         }
     }
@@ -296,6 +316,8 @@ enum Before {
     Line,
     BackQuote,
     Substitution,
+    /// Any separator in prose.
+    Prose,
 }
 
 fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
@@ -314,6 +336,8 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
     let mut pathed = false;
     while let Some(byte) = bytes.get(at).copied() {
         match byte {
+            // An escaped end of line that was never unescaped, at the value's end.
+            b'\\' if len > 0 && at + 2 == bytes.len() && matches!(low(bytes, at + 1), b'n' | b'r') => break,
             b'\'' | b'"' | b'\\' | b'^' => {
                 broken |= len > 0;
                 at += 1;
@@ -356,7 +380,10 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
     let exe = name.strip_suffix(b".exe").unwrap_or(name);
     let known = listed(&COMMANDS, exe);
     let word = listed(&WORDS, exe);
-    let wild = pathed && name.iter().any(|b| matches!(b, b'?' | b'*' | b'[')) && before != Before::Start;
+    let wild = pathed
+        && name.iter().any(|b| matches!(b, b'?' | b'*' | b'['))
+        && name.first() != Some(&b'*')
+        && before != Before::Start;
     if wild && matches!(before, Before::Separator | Before::BackQuote | Before::Substitution) {
         return Some("command.chained");
     }
@@ -373,12 +400,15 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
     let strong = spaced && strong_argument(argument)
         || matches!(next, b'<' | b'>' | b'$' | b'{')
         || from(rest, 0).starts_with(b"+/");
+    let waits = spaced && matches!(exe, b"sleep" | b"timeout" | b"ping") && low(argument, 0).is_ascii_digit();
     let ends = argument.is_empty()
         || matches!(
             low(argument, 0),
             b'|' | b';' | b'&' | b'`' | b')' | b'#' | b'"' | b'\'' | b'\\' | b'>' | b'<'
         );
     let found = match before {
+        Before::Prose => known && spaced && strong && exe.len() > 1,
+        _ if waits => before != Before::Start || argument.iter().all(u8::is_ascii_digit),
         Before::Start => {
             strong
                 && known
@@ -404,6 +434,43 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
     found.then_some("command.chained")
 }
 
+/// The loops and conditions of Windows' command interpreter: `for %a in (…) do`, `if [/i] [not] exist …`, `if a==b …`.
+fn windows_at(bytes: &[u8], at: usize) -> Option<&'static str> {
+    /// What is looked at behind the first word.
+    const REACH: usize = 160;
+    let rest = from(bytes, at);
+    let rest = rest.get(..rest.len().min(REACH)).unwrap_or(rest);
+    let mut words = rest
+        .split(|b| is_blank(*b) || matches!(b, b'(' | b'"'))
+        .filter(|word| !word.is_empty());
+    let is = |word: &[u8], other: &str| word.eq_ignore_ascii_case(other.as_bytes());
+    let first = words.next()?;
+    if is(first, "for") {
+        let variable = words.next()?;
+        let each = low(variable, 0) == b'%' && words.next().is_some_and(|word| is(word, "in"));
+        return each.then_some("command.windows");
+    }
+    if !is(first, "if") {
+        return None;
+    }
+    let mut word = words.next()?;
+    while is(word, "/i") || is(word, "not") {
+        word = words.next()?;
+    }
+    let known = ["exist", "defined", "errorlevel", "cmdextversion"];
+    let compares = ["equ", "neq", "lss", "leq", "gtr", "geq"];
+    let shell = rest.iter().any(|b| matches!(b, b'%' | b'(' | b'\\' | b'['))
+        || words.clone().any(|word| {
+            ["echo", "cmd", "goto", "set", "del", "exit"]
+                .iter()
+                .any(|c| is(word, c))
+        });
+    let condition = known.iter().any(|k| is(word, k))
+        || rest.windows(2).any(|pair| pair == b"==") && !rest.contains(&b'{')
+        || words.any(|word| compares.iter().any(|c| is(word, c)));
+    (shell && condition).then_some("command.windows")
+}
+
 /// Whether a word is an argument as command lines have it: an option, a path, a variable, an address.
 fn strong_argument(argument: &[u8]) -> bool {
     let word = between(
@@ -418,6 +485,7 @@ fn strong_argument(argument: &[u8]) -> bool {
         b'.' => low(word, 1) == b'/' || low(word, 1) == b'.',
         b'\\' => low(word, 1) == b'\\',
         b'0'..=b'9' => word.iter().filter(|b| **b == b'.').count() == 3,
+        first if first.is_ascii_alphabetic() && low(word, 1) == b':' => matches!(low(word, 2), b'\\' | b'/'),
         _ => word.windows(3).any(|w| w == b"://"),
     }
 }

@@ -59,6 +59,8 @@ fn ascii(point: u32) -> Option<u8> {
         0xFE64 | 0x2039 | 0x3008 => 0x3C,
         0xFE65 | 0x203A | 0x3009 => 0x3E,
         0x2215 | 0x2044 => 0x2F,
+        // What code pages of Windows map to a backslash.
+        0x2216 | 0xEFC8 => 0x5C,
         0x3002 | 0xFF61 => 0x2E,
         // Circled digits and letters.
         0x2460..=0x2468 => point.checked_sub(0x2460)?.checked_add(0x31)?,
@@ -132,11 +134,26 @@ fn decode_at(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
             }
             _ => None,
         },
-        // Overlong forms of ASCII, which lenient decoders take: C0 and C1 lead no valid sequence.
+        // Overlong forms of ASCII, which lenient decoders take: C0 and C1 lead no valid sequence, and some of those
+        // decoders look at six bits of whatever byte follows.
         lead @ (0xC0 | 0xC1) => {
-            let tail = rest.get(1).filter(|b| (0x80..0xC0).contains(*b))?;
-            out.push((lead & 1) << 6 | (tail & 0x3F));
+            let tail = rest.get(1)?;
+            let folded = (lead & 1) << 6 | (tail & 0x3F);
+            if !(0x80..0xC0).contains(tail) && !matches!(folded, b'.' | b'/' | b'\\') {
+                return None;
+            }
+            out.push(folded);
             Some(2)
+        }
+        lead @ (0xE0 | 0xF0 | 0xF8 | 0xFC) => {
+            let len = usize::try_from(lead.leading_ones()).ok()?;
+            let (zeros, tail) = rest.get(1..len)?.split_at_checked(len.checked_sub(3)?)?;
+            let [high @ 0x80..0x82, low @ 0x80..0xC0] = tail else {
+                return None;
+            };
+            zeros.iter().all(|b| *b == 0x80).then_some(())?;
+            out.push((high & 1) << 6 | (low & 0x3F));
+            Some(len)
         }
         0xC2 | 0xCA | 0xE2 | 0xE3 | 0xEF => {
             let len = if low(rest, 0) < 0xE0 { 2 } else { 3 };
@@ -180,7 +197,7 @@ pub fn step(bytes: &[u8]) -> Option<Vec<u8>> {
 pub const fn is_lead(byte: u8) -> bool {
     matches!(
         byte,
-        b'%' | b'&' | b'\\' | 0xC0 | 0xC1 | 0xC2 | 0xCA | 0xE2 | 0xE3 | 0xEF
+        b'%' | b'&' | b'\\' | 0xC0 | 0xC1 | 0xC2 | 0xCA | 0xE0 | 0xE2 | 0xE3 | 0xEF | 0xF0 | 0xF8 | 0xFC
     )
 }
 
@@ -222,6 +239,9 @@ mod tests {
             check(text.as_bytes(), expected.as_bytes());
         }
         check(b"\xc0\xae\xc0\xaf", b"./");
+        check(b"..\xc0\x2f..\xc1\x1cx\xc0A", b"../..\\x\xc0A");
+        check(b"\xe0\x80\xaf\xf0\x80\x80\xae\xfc\x80\x80\x80\x80\xae", b"/..");
+        check("\u{1F600} \u{0928}".as_bytes(), "\u{1F600} \u{0928}".as_bytes());
         check(b"%c0%ae", b"\xc0\xae");
         assert_eq!(step(b"no change % & \\"), None);
     }

@@ -263,7 +263,7 @@ impl Engine {
         }
         let prose = bits & class::BLANK != 0
             && matches!(kind, Kind::Json | Kind::Parameter | Kind::Text)
-            && profile::is_prose(layer);
+            && (profile::is_prose(layer) || profile::is_document(layer));
         let bare = if prose { profile::without_code(layer) } else { None };
         let layer = bare.as_deref().unwrap_or(layer);
         let mut verdict = Verdict {
@@ -295,17 +295,17 @@ impl Engine {
             bits & (class::ANGLE | class::COLON | class::OPERATOR) != 0,
             || script::judge(layer, prose),
         );
-        if prose {
-            return verdict.stop;
-        }
         // A product with its version (RFC 9110 §10.1.5) begins what is an agent: its comments have separators and words.
         let product = kind == Kind::Agent
             && layer
                 .split(|b| bytes::is_blank(*b))
                 .next()
                 .is_some_and(|word| word.contains(&b'/') && word.first() != Some(&b'/'));
-        let shell = bits & (class::SHELL | class::BLANK) != 0 && !product;
-        verdict.ask(Category::Command, shell, || command::judge(layer));
+        let shell = bits & (class::SHELL | class::BLANK | class::QUOTE) != 0 && !product;
+        verdict.ask(Category::Command, shell, || command::judge(layer, prose));
+        if prose {
+            return verdict.stop;
+        }
         verdict.ask(
             Category::Command,
             bits & class::GLOB != 0 && bits & class::SLASH != 0,

@@ -1,7 +1,7 @@
 //! What kind of text a value is, found in one pass: whether there is anything in it that could act at all, and whether it
 //! is prose, in which mentions of code are common and only what acts where it stands counts.
 
-use super::bytes::is_blank;
+use super::bytes::{between, find_byte, from, is_blank, low};
 
 /// Bytes by what they may begin; a value's bits are those of all its bytes.
 pub mod class {
@@ -54,7 +54,7 @@ const fn classes() -> [u16; 256] {
             b'.' => class::DOT,
             b'0'..=b'9' => class::DIGIT,
             b'_' => class::UNDERSCORE,
-            0xC0..=0xC2 | 0xCA | 0xE2 | 0xE3 | 0xEF => class::ENCODED,
+            0xC0..=0xC2 | 0xCA | 0xE0 | 0xE2 | 0xE3 | 0xEF | 0xF0 | 0xF8 | 0xFC => class::ENCODED,
             _ => 0,
         };
         #[allow(clippy::indexing_slicing)]
@@ -115,41 +115,82 @@ pub fn is_prose(bytes: &[u8]) -> bool {
     false
 }
 
-/// Prose without its code, as Markdown marks it (fences, spans between back-quotes): blanks in their place. `None` if
-/// there is none.
-pub fn without_code(bytes: &[u8]) -> Option<Vec<u8>> {
-    bytes.contains(&b'`').then_some(())?;
-    let mut out = bytes.to_vec();
-    let mut at = 0;
-    while let Some(start) = super::bytes::find_byte(bytes, at, b'`') {
-        let run = super::bytes::from(bytes, start)
+/// Lines and bytes from which a text counts as a document: what a person wrote or pasted, not a value that is put
+/// somewhere.
+const DOCUMENT_LINES_MIN: usize = 5;
+const DOCUMENT_BYTES_MIN: usize = 160;
+
+/// Whether a text has the lines of a document, in whatever language.
+pub fn is_document(bytes: &[u8]) -> bool {
+    bytes.len() >= DOCUMENT_BYTES_MIN
+        && bytes
             .iter()
-            .take_while(|b| **b == b'`')
-            .count();
+            .filter(|b| **b == b'\n')
+            .nth(DOCUMENT_LINES_MIN - 2)
+            .is_some()
+}
+
+/// Marks that are opened and never closed beyond this many end the search for code: it stays linear.
+const UNCLOSED_MAX: u32 = 8;
+
+/// Prose without its code, as Markdown marks it (fences on lines of their own, spans between back-quotes): blanks in
+/// their place. `None` if there is none. What is opened and never closed is no code.
+pub fn without_code(bytes: &[u8]) -> Option<Vec<u8>> {
+    bytes.iter().any(|b| matches!(b, b'`' | b'~')).then_some(())?;
+    let mut out = bytes.to_vec();
+    let (mut at, mut unclosed) = (0, 0);
+    while let Some(found) = from(bytes, at).iter().position(|b| matches!(b, b'`' | b'~')) {
+        let start = at + found;
+        let mark = low(bytes, start);
+        let run = from(bytes, start).iter().take_while(|b| **b == mark).count();
         let inner = start + run;
-        let rest = super::bytes::from(bytes, inner);
-        // A fence runs to a fence, a span to as many back-quotes in the same paragraph.
-        let limit = if run >= 3 {
-            rest.len()
-        } else {
-            rest.windows(2).position(|w| w == b"\n\n").unwrap_or(rest.len())
-        };
-        let close = rest
-            .get(..limit)
-            .unwrap_or(rest)
-            .windows(run)
-            .position(|w| w.iter().all(|b| *b == b'`'));
-        let end = match close {
-            Some(close) => inner + close + run,
-            None if run >= 3 => bytes.len(),
-            None => inner,
-        };
-        if let Some(code) = out.get_mut(start..end) {
-            code.fill(b' ');
+        at = inner;
+        let fence = run >= 3 && begins_line(bytes, start);
+        if !fence && mark != b'`' {
+            continue;
         }
-        at = end;
+        match closing(bytes, inner, mark, run, fence) {
+            Some(end) => {
+                if let Some(code) = out.get_mut(start..end) {
+                    code.fill(b' ');
+                }
+                at = end;
+            }
+            // Each has been looked for to the end.
+            None if unclosed == UNCLOSED_MAX => break,
+            None => unclosed += 1,
+        }
     }
     Some(out)
+}
+
+/// Whether only blanks stand between a position and the beginning of its line.
+fn begins_line(bytes: &[u8], at: usize) -> bool {
+    let front = bytes.get(..at).unwrap_or_default();
+    front
+        .iter()
+        .rev()
+        .find(|b| !matches!(b, b' ' | b'\t'))
+        .is_none_or(|b| *b == b'\n')
+}
+
+/// Where the run of marks that closes a fence or, within its paragraph, a span ends.
+fn closing(bytes: &[u8], mut at: usize, mark: u8, run: usize, fence: bool) -> Option<usize> {
+    loop {
+        let start = find_byte(bytes, at, mark)?;
+        if !fence && between(bytes, at, start).windows(2).any(|pair| pair == b"\n\n") {
+            return None;
+        }
+        let len = from(bytes, start).iter().take_while(|b| **b == mark).count();
+        at = start + len;
+        if if fence {
+            len >= run && begins_line(bytes, start)
+        } else {
+            len == run
+        } {
+            return Some(at);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -161,5 +202,26 @@ mod tests {
         let mut sorted = JOINTS;
         sorted.sort_unstable();
         assert_eq!(JOINTS, sorted);
+    }
+
+    #[test]
+    fn code_is_what_is_marked_and_closed() {
+        for (text, expected) in [
+            ("a `b` c", Some("a     c")),
+            ("a `b\n\nc` d", Some("a `b\n\nc` d")),
+            ("a `b c", Some("a `b c")),
+            ("```\nx ``` y\n```\nz", Some("               \nz")),
+            ("a\n~~~\nx\n~~~\nz", Some("a\n         \nz")),
+            ("a\n```\nx", Some("a\n```\nx")),
+            ("a ~ b", Some("a ~ b")),
+            ("plain", None),
+        ] {
+            let bare = without_code(text.as_bytes());
+            assert_eq!(
+                bare.map(|b| String::from_utf8(b).unwrap()).as_deref(),
+                expected,
+                "{text}"
+            );
+        }
     }
 }

@@ -10,7 +10,7 @@ mod sql;
 mod template;
 
 use super::Category;
-use super::bytes::{between, find_byte, from, is_blank, is_word, low, starts_with};
+use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low, starts_with};
 
 /// What must stand around a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +31,16 @@ pub enum Around {
     Then(&'static str),
     /// A path's ending: the value's end, or what ends a path, behind it.
     Ending,
+    /// Where a shell would read a command: at the value's beginning or behind what separates commands.
+    Command,
+    /// A member of an object: `.` or `[` or a quote in front, or `._` or `[` behind it.
+    Member,
+    /// A step upwards of a path: in a value without blanks, at its beginning, or the first of two.
+    Climb,
+    /// In a value that is markup as a whole; counts in prose too.
+    Markup,
 }
-use Around::{Anywhere, Call, Ending, Part, Start, Then, Value, Whole};
+use Around::{Anywhere, Call, Climb, Command, Ending, Markup, Member, Part, Start, Then, Value, Whole};
 
 /// Literals of one category and rule that need the same around them.
 #[derive(Debug)]
@@ -69,7 +77,7 @@ pub fn groups() -> impl Iterator<Item = &'static Group> {
 
 /// Whether a hit that ends at `end` has around it what its group needs.
 pub fn confirmed(bytes: &[u8], around: Around, start: usize, end: usize, prose: bool) -> bool {
-    if prose && around != Anywhere {
+    if prose && !matches!(around, Anywhere | Markup) {
         return false;
     }
     let previous = start.checked_sub(1).map(|at| low(bytes, at));
@@ -77,7 +85,30 @@ pub fn confirmed(bytes: &[u8], around: Around, start: usize, end: usize, prose: 
     let apart = |byte: Option<u8>| byte.is_none_or(|b| !is_word(b) && b < 0x80);
     match around {
         Anywhere | Value => true,
-        Call => apart(previous) && previous != Some(b'-') && low(bytes, skip_gap(bytes, end)) == b'(',
+        Call => {
+            let open = skip_gap(bytes, end);
+            apart(previous) && previous != Some(b'-') && low(bytes, open) == b'(' && !mentioned(bytes, start, open)
+        }
+        Command => {
+            let front = bytes.get(..start).unwrap_or_default().trim_ascii_end();
+            let separated = match front.last() {
+                None => true,
+                Some(b'(') => front.ends_with(b"$("),
+                Some(last) => matches!(last, b';' | b'|' | b'&' | b'=' | b'\'' | b'"'),
+            };
+            separated && !matches!(next, Some(b':' | b','))
+        }
+        Member => {
+            matches!(previous, Some(b'.' | b'[' | b'\'' | b'"' | b'('))
+                || next == Some(b'[')
+                || starts_with(from(bytes, end), b"._")
+        }
+        Climb => {
+            start == 0
+                || matches!(bytes.get(end..end.saturating_add(2)), Some(b".."))
+                || !bytes.iter().any(|b| is_blank(*b))
+        }
+        Markup => bytes.trim_ascii_start().first() == Some(&b'<'),
         Start => {
             bytes
                 .iter()
@@ -112,6 +143,28 @@ pub fn confirmed(bytes: &[u8], around: Around, start: usize, end: usize, prose: 
                 .all(|b| is_blank(*b) || matches!(b, b'.' | b'0'..=b'9' | b'/' | b'\0' | b'"' | b':' | b';' | b'%'))
         }
     }
+}
+
+/// Words that a call may follow in code; behind any other word, it is only spoken of.
+const BEFORE_CALLS: [&str; 40] = [
+    "and", "as", "assert", "await", "begin", "between", "by", "call", "case", "delay", "do", "echo", "else", "end",
+    "exec", "from", "having", "if", "in", "into", "is", "like", "limit", "new", "not", "or", "print", "regexp",
+    "return", "rlike", "select", "set", "then", "throw", "union", "values", "void", "when", "where", "xor",
+];
+
+/// Whether the call of a function, by its name's start and its parenthesis, is only spoken of: after a word that nothing
+/// is called behind, or without arguments between Markdown's back-quotes.
+fn mentioned(bytes: &[u8], start: usize, open: usize) -> bool {
+    let front = bytes.get(..start).unwrap_or_default();
+    if front.last() == Some(&b'`') && starts_with(from(bytes, open), b"()`") {
+        return true;
+    }
+    let trimmed = front.trim_ascii_end();
+    let len = trimmed.iter().rev().take_while(|b| b.is_ascii_alphabetic()).count();
+    let word = from(trimmed, trimmed.len().saturating_sub(len));
+    let before = trimmed.len().checked_sub(len + 1).map(|at| low(trimmed, at));
+    // A word of a sentence: nothing but a blank or a comma stands around it.
+    trimmed.len() < front.len() && len > 0 && before.is_none_or(is_blank) && !listed(&BEFORE_CALLS, word)
 }
 
 /// The first position that is neither blank nor in a comment of SQL's or PHP's.

@@ -1,6 +1,6 @@
 //! Entities of XML, targets of request forgery, and lines that split headers.
 
-use super::Around::{Start, Value, Whole};
+use super::Around::{Markup, Start, Value, Whole};
 use super::{Group, group};
 use crate::guard::threats::Category::{Header, RequestForgery, Xml};
 
@@ -9,6 +9,12 @@ pub const GROUPS: &[Group] = &[
         Xml,
         "xml.entity",
         Value,
+        &["<!entity", "<!doctype", "xi:include", "&xxe;", "<![cdata["],
+    ),
+    group(
+        Xml,
+        "xml.entity",
+        Markup,
         &[
             "<!entity",
             "<!doctype",

@@ -1,6 +1,6 @@
 //! Steps upwards, files that no client asks for, and wrappers of streams.
 
-use super::Around::{Ending, Part, Value};
+use super::Around::{Climb, Ending, Part, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Path;
 
@@ -8,8 +8,8 @@ pub const GROUPS: &[Group] = &[
     group(
         Path,
         "path.traversal",
-        Value,
-        &["../", "..\\", "..;/", ".../", "....//"],
+        Climb,
+        &["../", "..\\", "..;/", ".../...", "....//", "....\\"],
     ),
     group(
         Path,
@@ -59,7 +59,10 @@ pub const GROUPS: &[Group] = &[
             "\\windows\\",
             "c:\\windows",
             "c:/windows",
-            "/windows/",
+            "/windows/system",
+            "/windows/win",
+            "/windows/repair",
+            "/windows/panther",
             "win.ini",
             "boot.ini",
             "system32",
@@ -177,6 +180,8 @@ pub const GROUPS: &[Group] = &[
         Value,
         &[
             "php://",
+            "convert.iconv.",
+            "convert.base64",
             "zip://",
             "phar://",
             "glob://",

@@ -1,10 +1,24 @@
 //! Expressions of server-side templates, and what climbs out of their sandboxes.
 
-use super::Around::Value;
+use super::Around::{Member, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Template;
 
 pub const GROUPS: &[Group] = &[
+    group(
+        Template,
+        "template.expression",
+        Member,
+        &[
+            "__class__",
+            "__mro__",
+            "__subclasses__",
+            "__globals__",
+            "__builtins__",
+            "__init__",
+            "__import__",
+        ],
+    ),
     group(
         Template,
         "template.expression",
@@ -31,13 +45,6 @@ pub const GROUPS: &[Group] = &[
             "<%=",
             "<%",
             "[[${",
-            "__class__",
-            "__mro__",
-            "__subclasses__",
-            "__globals__",
-            "__builtins__",
-            "__init__",
-            "__import__",
             "freemarker.template",
             "<#assign",
             "#set(",
