@@ -21,7 +21,8 @@ scenarios! { Options::default();
 }
 
 fn policy() -> Value {
-    let form = json!({ "required": ["name"], "properties": { "name": { "type": "string", "maxLength": 8 }, "admin": false } });
+    let form =
+        json!({ "required": ["name"], "properties": { "name": { "type": "string", "maxLength": 8 }, "admin": false } });
     json!({
         "requests": { "undeclared": "deny", "max_body": "64KiB" },
         "operations": [
