@@ -43,15 +43,12 @@ impl Instant {
         Self(self.0.saturating_add(nanos(span)))
     }
 
-    /// The time since `earlier`; zero if `earlier` lies ahead.
     /// Stops at the epoch.
     pub fn minus(self, span: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_sub(nanos(span)))
     }
 
+    /// The time since `earlier`; zero if `earlier` lies ahead.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }

@@ -3,7 +3,7 @@
 use crate::json::{Object, Value, write_string};
 use crate::path::encode_segment;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -65,8 +65,8 @@ impl Faults {
 
 /// A document that many refer to is read once for each of them.
 fn each_once(mut all: Vec<ConfigError>) -> Vec<ConfigError> {
-    let mut seen = BTreeMap::new();
-    all.retain(|one| seen.insert(one.to_string(), 0_usize).is_none());
+    let mut seen = BTreeSet::new();
+    all.retain(|one| seen.insert(one.to_string()));
     all
 }
 

@@ -165,6 +165,7 @@ fn provider(field: &Field<'_>) -> Option<Provider> {
             clock_skew,
             max_age: Some(max_age.unwrap_or(DAY)),
             issued_at_required: max_age_field.is_some(),
+            require_written: require.clone().unwrap_or_default(),
             require: required_claims(require, profile),
             to_headers,
             to_state,

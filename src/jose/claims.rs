@@ -20,6 +20,8 @@ pub struct Claims {
     pub issued_at_required: bool,
     /// Claims that must be there and not null.
     pub require: Vec<String>,
+    /// Those of them that the configuration names itself; the others are defaults, or a profile's.
+    pub require_written: Vec<String>,
     /// Header field and claim: what the backend gets to see.
     pub to_headers: Vec<(String, String)>,
     /// Name and claim: what access logs and other filters get to see.
@@ -240,6 +242,7 @@ mod tests {
             max_age: Some(Duration::from_secs(3600)),
             issued_at_required: false,
             require: vec!["sub".into(), "exp".into()],
+            require_written: Vec::new(),
             to_headers: vec![("x-user".into(), "sub".into())],
             to_state: vec![("portcullis_tenant".into(), "tenant".into())],
             scopes_from: Vec::new(),

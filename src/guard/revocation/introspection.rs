@@ -2,8 +2,8 @@
 //! carries credentials, so it is never shown; the answer's claims are checked as a token's are.
 //!
 //! Only 200 with a boolean `active` is a verdict. `iss` and `aud` need not be in an answer, which is given to us, but
-//! where they are they must fit. `exp` and `sub` may be absent too, whatever the provider's `require` says by default, and
-//! so may all that a token profile demands.
+//! where they are they must fit. What a provider's `require` has by default or by a token profile may be absent too; what
+//! the configuration itself writes there must be in an answer as in a token.
 
 use super::lookup::is_json;
 use super::{Failure, Told};
@@ -196,19 +196,8 @@ impl Introspection {
             claims = claims.with_default("aud", Value::String(audience.as_str().into()));
         }
         // A profile is one of JWTs: an answer need not have what it demands (RFC 7662 §2.2).
-        let optional: &[_] = if provider.type_required {
-            &["exp", "sub", "client_id", "iat", "jti"]
-        } else {
-            &["exp", "sub"]
-        };
         let rules = Claims {
-            require: provider
-                .claims
-                .require
-                .iter()
-                .filter(|name| !optional.contains(&name.as_str()))
-                .cloned()
-                .collect(),
+            require: provider.claims.require_written.clone(),
             ..provider.claims.clone()
         };
         rules.judge(position, &claims, now)
@@ -373,6 +362,33 @@ mod tests {
                 .unwrap()
                 .read(Some(&answer), tokens, &about, now);
             assert!(matches!(heard.unwrap().word, Word::Active(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_required_in_so_many_words_is_required_of_an_answer() {
+        let text = POLICY.replace("AUTH", "basic");
+        for name in ["exp", "sub", "jti", "client_id", "tenant"] {
+            let text = text.replace(
+                r#""algorithms""#,
+                &format!(r#""profile": "at+jwt", "require": ["{name}"], "algorithms""#),
+            );
+            let policy = config::load(text.as_bytes()).unwrap();
+            let (tokens, revocation) = (policy.tokens.as_ref().unwrap(), policy.revocation.as_ref().unwrap());
+            let now = Instant::from_seconds(1_700_000_000);
+            let about = About {
+                token: b"t",
+                provider: None,
+                asked: now,
+            };
+            let answer = Answer::of(200, &[("content-type", "application/json")], r#"{"active":true}"#);
+            let introspection = revocation.introspection.as_ref().unwrap();
+            let heard = introspection.read(Some(&answer), tokens, &about, now).unwrap();
+            assert!(
+                matches!(heard.word, Word::Unacceptable(Reason::TokenClaim)),
+                "{name}: {:?}",
+                heard.word
+            );
         }
     }
 
