@@ -4,6 +4,10 @@
 //! Splitting is lenient on purpose: what validation would refuse is judged all the same, in case it is off or in shadow.
 //! It is bounded by the request's own limits and by the policy's budget of bytes.
 
+mod place;
+mod text;
+mod xml;
+
 use super::bytes::{between, find_byte, from, starts_with};
 use super::decode;
 use super::{Categories, Category, Finding, Kind, ThreatMode, ThreatPolicy};
@@ -13,7 +17,8 @@ use crate::json::Value;
 use crate::request::Head;
 use crate::schema::{Cursor, Schema};
 use crate::verdict::{Denial, Extra, Mode, Problem, Reason};
-use std::borrow::Cow;
+use place::{DEPTH_MAX, Place, Step, covers, render};
+use text::{form_decoded, includes, operator_name, remote, utf16_as_ascii};
 
 /// A body as it was read.
 #[derive(Debug)]
@@ -50,27 +55,6 @@ pub struct Subject<'r> {
     /// The operation's own mode for this guard.
     pub operation_mode: Option<ThreatMode>,
 }
-
-/// A step to a value within a JSON body.
-#[derive(Debug, Clone, Copy)]
-enum Step<'r> {
-    Member(&'r str),
-    Element(usize),
-}
-
-/// Where a value stands.
-#[derive(Debug, Clone, Copy)]
-enum Place<'r> {
-    Path,
-    Query(&'r [u8]),
-    Header(&'r [u8]),
-    Cookie(&'r [u8]),
-    Body,
-    Field(&'r [u8]),
-}
-
-/// Levels of JSON that a place tells; the reader allows no more.
-const DEPTH_MAX: usize = crate::json::DEPTH_CEILING as usize;
 
 /// Header fields with a grammar of their own in which quotes, semicolons and patterns are common, or that hold no text.
 const STRUCTURED: [&str; 24] = [
@@ -422,63 +406,10 @@ impl Walk<'_> {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
-
-    /// Attribute values and text of XML, and declarations as a whole.
-    fn xml(&mut self, bytes: &[u8]) {
-        let mut at = 0;
-        while let Some(open) = find_byte(bytes, at, b'<') {
-            self.xml_text(between(bytes, at, open));
-            let declares = starts_with(from(bytes, open), b"<!");
-            let close = if starts_with(from(bytes, open), b"<![cdata[") {
-                from(bytes, open)
-                    .windows(3)
-                    .position(|w| w == b"]]>")
-                    .map(|end| open + end)
-            } else {
-                find_byte(bytes, open, b'>')
-            };
-            let end = close.unwrap_or(bytes.len());
-            let tag = between(bytes, open, end);
-            if declares {
-                self.value(tag, Kind::Text, Place::Body, &[]);
-            } else {
-                let mut at = 0;
-                while let Some(equals) = find_byte(tag, at, b'=') {
-                    let quote = tag.get(equals + 1).copied().unwrap_or(0);
-                    let end = match quote {
-                        b'"' | b'\'' => find_byte(tag, equals + 2, quote).unwrap_or(tag.len()),
-                        _ => equals + 1,
-                    };
-                    self.xml_text(between(tag, equals + 2, end));
-                    at = end.max(equals + 1);
-                }
-            }
-            at = end + 1;
-        }
-        self.xml_text(from(bytes, at));
-    }
-
-    fn xml_text(&mut self, text: &[u8]) {
-        let text = text.trim_ascii();
-        // The references that XML itself defines.
-        let decoded = decode::step(text);
-        self.value(decoded.as_deref().unwrap_or(text), Kind::Parameter, Place::Body, &[]);
-    }
 }
 
 /// Shorter runs in data are not judged: it has them by chance, and an attack takes more.
 const RUN_BYTES_MIN: usize = 8;
-
-/// A text in UTF-16 or UTF-32 without its zero bytes, which leaves what attacks are made of; told by a byte order mark or,
-/// as XML 1.0 (appendix F) does, by the first character.
-fn utf16_as_ascii(bytes: &[u8]) -> Option<Vec<u8>> {
-    let wide = match bytes {
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, 0, 0xFE, 0xFF, ..] => true,
-        [0, first, ..] | [first, 0, ..] => first.is_ascii_graphic(),
-        _ => false,
-    };
-    wide.then(|| bytes.iter().copied().filter(|b| *b != 0).collect())
-}
 
 /// Whether a parameter's text, found valid, is harmless by its form alone.
 fn pinned(declared: Option<&Declared>, name: &[u8]) -> bool {
@@ -488,202 +419,14 @@ fn pinned(declared: Option<&Declared>, name: &[u8]) -> bool {
         .is_some_and(|(declared, name)| declared.pins_text(name))
 }
 
-/// A name that a document database takes for an operator: `$ne`, `user[$ne]`.
-fn operator_name(name: &[u8]) -> bool {
-    const OPERATORS: [&str; 28] = [
-        "accumulator",
-        "all",
-        "and",
-        "comment",
-        "elemmatch",
-        "eq",
-        "exists",
-        "expr",
-        "function",
-        "gt",
-        "gte",
-        "in",
-        "jsonschema",
-        "like",
-        "lookup",
-        "lt",
-        "lte",
-        "mod",
-        "ne",
-        "nin",
-        "nor",
-        "not",
-        "or",
-        "regex",
-        "regexp",
-        "size",
-        "text",
-        "where",
-    ];
-    let Some(dollar) = find_byte(name, 0, b'$') else {
-        return false;
-    };
-    let before = dollar.checked_sub(1).and_then(|at| name.get(at));
-    let word = between(name, dollar + 1, dollar + 1 + super::bytes::word_len(name, dollar + 1));
-    matches!(before, None | Some(b'[' | b'.' | b'"' | b'\'')) && super::bytes::listed(&OPERATORS, word)
-}
-
-/// Whether a parameter's name says that a file is to be included.
-fn includes(name: &[u8]) -> bool {
-    const NAMES: [&str; 24] = [
-        "absolute_path",
-        "conf",
-        "config",
-        "dir",
-        "doc",
-        "document",
-        "file",
-        "filename",
-        "folder",
-        "inc",
-        "include",
-        "layout",
-        "mod",
-        "module",
-        "page",
-        "pagina",
-        "path",
-        "root",
-        "show",
-        "site_path",
-        "style",
-        "template",
-        "theme",
-        "tpl",
-    ];
-    let ends = |suffix: &[u8]| {
-        name.len() >= suffix.len() && from(name, name.len() - suffix.len()).eq_ignore_ascii_case(suffix)
-    };
-    super::bytes::listed(&NAMES, name)
-        || ends(b"_path")
-        || ends(b"_root")
-        || ends(b"basedir")
-        || ends(b"_dir")
-        || starts_with(name, b"_server[")
-        || starts_with(name, b"globals[")
-}
-
-/// Whether a value is a URL of another machine, as far as can be told.
-fn remote(value: &[u8]) -> bool {
-    [&b"http://"[..], b"https://", b"ftp://", b"ftps://", b"//"]
-        .iter()
-        .any(|scheme| starts_with(value, scheme))
-        && value.len() > 9
-}
-
-/// A name or value of a query or form: `+` is a space, percent-encoding undone once. Borrowed where there is nothing to do.
-fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.iter().any(|b| matches!(b, b'+' | b'%')) {
-        return Cow::Borrowed(text);
-    }
-    let hex = |at: usize| {
-        text.get(at)
-            .and_then(|b| char::from(*b).to_digit(16))
-            .and_then(|d| u8::try_from(d).ok())
-    };
-    let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        at += 1;
-        out.push(match byte {
-            b'+' => b' ',
-            b'%' => match (hex(at), hex(at + 1)) {
-                (Some(high), Some(low)) => {
-                    at += 2;
-                    high << 4 | low
-                }
-                _ => b'%',
-            },
-            byte => *byte,
-        });
-    }
-    Cow::Owned(out)
-}
-
-/// The place as a pointer, such as `/query/q` or `/body/items/0/text`. Names are a client's: only plain ones are shown.
-fn render(place: Place<'_>, steps: &[Step<'_>]) -> String {
-    let (kind, name) = match place {
-        Place::Path => ("/path", None),
-        Place::Query(name) => ("/query", Some(name)),
-        Place::Header(name) => ("/headers", Some(name)),
-        Place::Cookie(name) => ("/cookies", Some(name)),
-        Place::Body => ("/body", None),
-        Place::Field(name) => ("/body", Some(name)),
-    };
-    let mut out = kind.to_owned();
-    let mut push = |name: &[u8]| {
-        let plain = name.len() <= NAME_BYTES_MAX
-            && name
-                .iter()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
-        out.push('/');
-        out.push_str(std::str::from_utf8(name).ok().filter(|_| plain).unwrap_or("?"));
-    };
-    if let Some(name) = name {
-        push(name);
-    }
-    for step in steps {
-        match step {
-            Step::Member(name) => push(name.as_bytes()),
-            Step::Element(index) => push(index.to_string().as_bytes()),
-        }
-    }
-    out
-}
-
-/// Names longer than this, or with other characters than identifiers have, are not shown: they may be the attack.
-const NAME_BYTES_MAX: usize = 64;
-
-/// Whether an exemption's pointer is a place or above it; `*` stands for any one name or index.
-fn covers(exempt: &str, at: &str) -> bool {
-    let mut at = at.split('/');
-    exempt
-        .split('/')
-        .all(|part| at.next().is_some_and(|found| part == "*" || part == found))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn exemptions_cover_what_is_below() {
-        for (exempt, at, expected) in [
-            ("/body/text", "/body/text", true),
-            ("/body/text", "/body/text/0", true),
-            ("/body/text", "/body/texts", false),
-            ("/body/items/*/note", "/body/items/3/note", true),
-            ("/body", "/body/x", true),
-            ("/query/q", "/body/q", false),
-        ] {
-            assert_eq!(covers(exempt, at), expected, "{exempt} {at}");
-        }
-    }
 
     #[test]
     fn lists_are_sorted() {
         let mut sorted = STRUCTURED;
         sorted.sort_unstable();
         assert_eq!(STRUCTURED, sorted);
-    }
-
-    #[test]
-    fn names_that_are_operators() {
-        for (name, expected) in [
-            ("$ne", true),
-            ("user[$gt]", true),
-            ("a.$where", true),
-            ("$ref", false),
-            ("$filter", false),
-            ("price$in", false),
-            ("ne", false),
-        ] {
-            assert_eq!(operator_name(name.as_bytes()), expected, "{name}");
-        }
     }
 }

@@ -1,0 +1,152 @@
+//! What names and texts of a request are: decoded as forms are, and told apart where their form alone says what is meant.
+
+use crate::guard::threats::bytes::{between, find_byte, from, listed, starts_with, word_len};
+use std::borrow::Cow;
+
+/// A name that a document database takes for an operator: `$ne`, `user[$ne]`.
+pub(super) fn operator_name(name: &[u8]) -> bool {
+    const OPERATORS: [&str; 28] = [
+        "accumulator",
+        "all",
+        "and",
+        "comment",
+        "elemmatch",
+        "eq",
+        "exists",
+        "expr",
+        "function",
+        "gt",
+        "gte",
+        "in",
+        "jsonschema",
+        "like",
+        "lookup",
+        "lt",
+        "lte",
+        "mod",
+        "ne",
+        "nin",
+        "nor",
+        "not",
+        "or",
+        "regex",
+        "regexp",
+        "size",
+        "text",
+        "where",
+    ];
+    let Some(dollar) = find_byte(name, 0, b'$') else {
+        return false;
+    };
+    let before = dollar.checked_sub(1).and_then(|at| name.get(at));
+    let word = between(name, dollar + 1, dollar + 1 + word_len(name, dollar + 1));
+    matches!(before, None | Some(b'[' | b'.' | b'"' | b'\'')) && listed(&OPERATORS, word)
+}
+
+/// Whether a parameter's name says that a file is to be included.
+pub(super) fn includes(name: &[u8]) -> bool {
+    const NAMES: [&str; 24] = [
+        "absolute_path",
+        "conf",
+        "config",
+        "dir",
+        "doc",
+        "document",
+        "file",
+        "filename",
+        "folder",
+        "inc",
+        "include",
+        "layout",
+        "mod",
+        "module",
+        "page",
+        "pagina",
+        "path",
+        "root",
+        "show",
+        "site_path",
+        "style",
+        "template",
+        "theme",
+        "tpl",
+    ];
+    let ends = |suffix: &[u8]| {
+        name.len() >= suffix.len() && from(name, name.len() - suffix.len()).eq_ignore_ascii_case(suffix)
+    };
+    listed(&NAMES, name)
+        || ends(b"_path")
+        || ends(b"_root")
+        || ends(b"basedir")
+        || ends(b"_dir")
+        || starts_with(name, b"_server[")
+        || starts_with(name, b"globals[")
+}
+
+/// Whether a value is a URL of another machine, as far as can be told.
+pub(super) fn remote(value: &[u8]) -> bool {
+    [&b"http://"[..], b"https://", b"ftp://", b"ftps://", b"//"]
+        .iter()
+        .any(|scheme| starts_with(value, scheme))
+        && value.len() > 9
+}
+
+/// A name or value of a query or form: `+` is a space, percent-encoding undone once. Borrowed where there is nothing to do.
+pub(super) fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|b| matches!(b, b'+' | b'%')) {
+        return Cow::Borrowed(text);
+    }
+    let hex = |at: usize| {
+        text.get(at)
+            .and_then(|b| char::from(*b).to_digit(16))
+            .and_then(|d| u8::try_from(d).ok())
+    };
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        at += 1;
+        out.push(match byte {
+            b'+' => b' ',
+            b'%' => match (hex(at), hex(at + 1)) {
+                (Some(high), Some(low)) => {
+                    at += 2;
+                    high << 4 | low
+                }
+                _ => b'%',
+            },
+            byte => *byte,
+        });
+    }
+    Cow::Owned(out)
+}
+
+/// A text in UTF-16 or UTF-32 without its zero bytes, which leaves what attacks are made of; told by a byte order mark or,
+/// as XML 1.0 (appendix F) does, by the first character.
+pub(super) fn utf16_as_ascii(bytes: &[u8]) -> Option<Vec<u8>> {
+    let wide = match bytes {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, 0, 0xFE, 0xFF, ..] => true,
+        [0, first, ..] | [first, 0, ..] => first.is_ascii_graphic(),
+        _ => false,
+    };
+    wide.then(|| bytes.iter().copied().filter(|b| *b != 0).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_operators() {
+        for (name, expected) in [
+            ("$ne", true),
+            ("user[$gt]", true),
+            ("a.$where", true),
+            ("$ref", false),
+            ("$filter", false),
+            ("price$in", false),
+            ("ne", false),
+        ] {
+            assert_eq!(operator_name(name.as_bytes()), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! XML as a body: what is judged of it. A lenient reader: what no parser would take is judged all the same.
+
+use super::place::Place;
+use super::{Kind, Walk};
+use crate::guard::threats::bytes::{between, find_byte, from, starts_with};
+use crate::guard::threats::decode;
+
+impl Walk<'_> {
+    /// Attribute values and text of XML, and declarations as a whole.
+    pub(super) fn xml(&mut self, bytes: &[u8]) {
+        let mut at = 0;
+        while let Some(open) = find_byte(bytes, at, b'<') {
+            self.xml_text(between(bytes, at, open));
+            let declares = starts_with(from(bytes, open), b"<!");
+            let close = if starts_with(from(bytes, open), b"<![cdata[") {
+                from(bytes, open)
+                    .windows(3)
+                    .position(|w| w == b"]]>")
+                    .map(|end| open + end)
+            } else {
+                find_byte(bytes, open, b'>')
+            };
+            let end = close.unwrap_or(bytes.len());
+            let tag = between(bytes, open, end);
+            if declares {
+                self.value(tag, Kind::Text, Place::Body, &[]);
+            } else {
+                let mut at = 0;
+                while let Some(equals) = find_byte(tag, at, b'=') {
+                    let quote = tag.get(equals + 1).copied().unwrap_or(0);
+                    let end = match quote {
+                        b'"' | b'\'' => find_byte(tag, equals + 2, quote).unwrap_or(tag.len()),
+                        _ => equals + 1,
+                    };
+                    self.xml_text(between(tag, equals + 2, end));
+                    at = end.max(equals + 1);
+                }
+            }
+            at = end + 1;
+        }
+        self.xml_text(from(bytes, at));
+    }
+
+    fn xml_text(&mut self, text: &[u8]) {
+        let text = text.trim_ascii();
+        // The references that XML itself defines.
+        let decoded = decode::step(text);
+        self.value(decoded.as_deref().unwrap_or(text), Kind::Parameter, Place::Body, &[]);
+    }
+}
