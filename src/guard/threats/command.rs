@@ -493,8 +493,14 @@ fn strong_argument(argument: &[u8]) -> bool {
 /// Whether a path is written with a shell's patterns where no web address has them: `/???/c?t`, `/et[c]/pa*wd`.
 pub fn globbed_path(bytes: &[u8]) -> bool {
     bytes
-        .split(|b| is_blank(*b) || matches!(b, b';' | b'|' | b'&' | b'=' | b'"' | b'('))
+        .split(|b| is_blank(*b) || matches!(b, b';' | b'|' | b'&' | b'"' | b'('))
         .take(64)
+        .map(|word| match find_byte(word, 0, b'=') {
+            // A path with a query.
+            Some(equals) if find_byte(word, 0, b'?').is_some_and(|mark| mark < equals) => &[][..],
+            Some(equals) => from(word, equals + 1),
+            None => word,
+        })
         .any(|word| {
             let starts = word.first() == Some(&b'/');
             let slashes = word.iter().filter(|b| **b == b'/').count();

@@ -9,8 +9,12 @@ mod address;
 mod bytes;
 mod command;
 pub mod decode;
+mod file;
 mod literals;
+mod mail;
+mod php;
 pub mod profile;
+mod query;
 pub mod request;
 mod script;
 mod sql;
@@ -178,7 +182,7 @@ impl Default for Engine {
 
 /// Names of Java classes that deserialisation attacks are built from; looked for in base64 too, in which serialised
 /// objects travel.
-const GADGETS: [&str; 14] = [
+const GADGETS: [&str; 15] = [
     "clonetransformer",
     "forclosure",
     "instantiatefactory",
@@ -188,6 +192,7 @@ const GADGETS: [&str; 14] = [
     "prototypeserializationfactory",
     "whileclosure",
     "processbuilder",
+    "runtime",
     "java.lang.Runtime",
     "getRuntime",
     "InvokerTransformer",
@@ -310,6 +315,31 @@ impl Engine {
             Category::Command,
             bits & class::GLOB != 0 && bits & class::SLASH != 0,
             || command::globbed_path(layer).then_some("command.glob"),
+        );
+        let field = matches!(kind, Kind::Parameter | Kind::Cookie | Kind::Name);
+        verdict.ask(
+            Category::Command,
+            field && bits & (class::PAREN | class::BRACE) != 0,
+            || php::judge(layer),
+        );
+        verdict.ask(
+            Category::Path,
+            bits & (class::SLASH | class::DOT | class::ENCODED) != 0,
+            || file::judge(layer, kind),
+        );
+        let query = matches!(
+            kind,
+            Kind::Parameter | Kind::Cookie | Kind::Json | Kind::Text | Kind::Name
+        );
+        verdict.ask(
+            Category::Nosql,
+            query && bits & (class::BRACE | class::PAREN | class::SHELL) != 0,
+            || query::judge(layer),
+        );
+        verdict.ask(
+            Category::Header,
+            bits & class::CONTROL != 0 && kind != Kind::Json,
+            || mail::judge(layer),
         );
         let addresses =
             bits & class::COLON != 0 && matches!(kind, Kind::Parameter | Kind::Json | Kind::Cookie | Kind::Text);

@@ -107,7 +107,7 @@ pub const GROUPS: &[Group] = &[
         &[
             "ro0ab",
             "aced0005",
-            "kztaav",
+            "kztaau",
             "cs7qaf",
             "\u{fffd}\u{fffd}\0\u{5}",
             "_$$nd_func",

@@ -37,10 +37,12 @@ pub enum Around {
     Member,
     /// A step upwards of a path: in a value without blanks, at its beginning, or the first of two.
     Climb,
+    /// A database and its schema: the name of a table behind it.
+    Owner,
     /// In a value that is markup as a whole; counts in prose too.
     Markup,
 }
-use Around::{Anywhere, Call, Climb, Command, Ending, Markup, Member, Part, Start, Then, Value, Whole};
+use Around::{Anywhere, Call, Climb, Command, Ending, Markup, Member, Owner, Part, Start, Then, Value, Whole};
 
 /// Literals of one category and rule that need the same around them.
 #[derive(Debug)]
@@ -108,6 +110,7 @@ pub fn confirmed(bytes: &[u8], around: Around, start: usize, end: usize, prose: 
                 || matches!(bytes.get(end..end.saturating_add(2)), Some(b".."))
                 || !bytes.iter().any(|b| is_blank(*b))
         }
+        Owner => apart(previous) && next.is_some_and(is_word),
         Markup => bytes.trim_ascii_start().first() == Some(&b'<'),
         Start => {
             bytes

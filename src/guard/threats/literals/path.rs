@@ -9,7 +9,9 @@ pub const GROUPS: &[Group] = &[
         Path,
         "path.traversal",
         Climb,
-        &["../", "..\\", "..;/", ".../...", "....//", "....\\"],
+        &[
+            "../", "..\\", "..;/", ".../...", "....//", "....\\", "\\.\\./", "\\.\\.\\", "li4vli4v",
+        ],
     ),
     group(
         Path,
@@ -170,8 +172,8 @@ pub const GROUPS: &[Group] = &[
         "path.upload",
         Ending,
         &[
-            ".php", ".php3", ".php4", ".php5", ".php7", ".php8", ".phtml", ".phar", ".pht", ".phps", ".jsp", ".jspx",
-            ".asp", ".aspx", ".ashx", ".asmx", ".cer", ".cfm", ".shtml", ".cgi",
+            ".phpt", ".php", ".php3", ".php4", ".php5", ".php7", ".php8", ".phtml", ".phar", ".pht", ".phps", ".jsp",
+            ".jspx", ".asp", ".aspx", ".ashx", ".asmx", ".cer", ".cfm", ".shtml", ".cgi",
         ],
     ),
     group(

@@ -1,6 +1,6 @@
 //! SQL: functions that only an injection calls, catalogues, and pairs of words.
 
-use super::Around::{Call, Then, Value};
+use super::Around::{Call, Owner, Then, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Sql;
 
@@ -151,8 +151,6 @@ pub const GROUPS: &[Group] = &[
             "sys.objects",
             "sys.databases",
             "v$version",
-            "tempdb..",
-            "master..",
             "all_users",
             "dba_users",
             "openrowset",
@@ -176,6 +174,7 @@ pub const GROUPS: &[Group] = &[
             "exists",
         ],
     ),
+    group(Sql, "sql.catalogue", Owner, &["tempdb..", "master..", "msdb.."]),
     group(Sql, "sql.delay", Then("delay"), &["waitfor"]),
     group(Sql, "sql.file", Then("outfile"), &["into"]),
     group(Sql, "sql.file", Then("dumpfile"), &["into"]),

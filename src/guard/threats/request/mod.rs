@@ -8,7 +8,7 @@ mod place;
 mod text;
 mod xml;
 
-use super::bytes::{between, find_byte, from, starts_with};
+use super::bytes::{between, find_byte, from};
 use super::decode;
 use super::{Categories, Category, Finding, Kind, ThreatMode, ThreatPolicy};
 use crate::guard::requests;
@@ -234,6 +234,10 @@ impl Walk<'_> {
             self.done |= self.enforced.has(Category::Nosql);
         }
         self.value(name, Kind::Name, place, steps);
+        // A pair that was encoded as a whole: to what decodes once more, a name and a value.
+        if let Some(equals) = find_byte(name, 0, b'=') {
+            self.value(from(name, equals + 1), Kind::Parameter, place, steps);
+        }
     }
 
     fn head(&mut self, head: &Head, parameters: Option<&Parameters>) {

@@ -1,40 +1,11 @@
 //! What names and texts of a request are: decoded as forms are, and told apart where their form alone says what is meant.
 
 use crate::guard::threats::bytes::{between, find_byte, from, listed, starts_with, word_len};
+use crate::guard::threats::query::OPERATORS;
 use std::borrow::Cow;
 
 /// A name that a document database takes for an operator: `$ne`, `user[$ne]`.
 pub(super) fn operator_name(name: &[u8]) -> bool {
-    const OPERATORS: [&str; 28] = [
-        "accumulator",
-        "all",
-        "and",
-        "comment",
-        "elemmatch",
-        "eq",
-        "exists",
-        "expr",
-        "function",
-        "gt",
-        "gte",
-        "in",
-        "jsonschema",
-        "like",
-        "lookup",
-        "lt",
-        "lte",
-        "mod",
-        "ne",
-        "nin",
-        "nor",
-        "not",
-        "or",
-        "regex",
-        "regexp",
-        "size",
-        "text",
-        "where",
-    ];
     let Some(dollar) = find_byte(name, 0, b'$') else {
         return false;
     };
@@ -71,6 +42,12 @@ pub(super) fn includes(name: &[u8]) -> bool {
         "theme",
         "tpl",
     ];
+    // `_CONF[path]` names a path by its index.
+    let name = name
+        .strip_suffix(b"]")
+        .and_then(|inner| inner.rsplit(|b| *b == b'[').next())
+        .filter(|inner| !inner.is_empty() && inner.len() + 1 < name.len())
+        .unwrap_or(name);
     let ends = |suffix: &[u8]| {
         name.len() >= suffix.len() && from(name, name.len() - suffix.len()).eq_ignore_ascii_case(suffix)
     };

@@ -261,6 +261,11 @@ impl<'v> Reader<'v> {
             }
             _ => return None,
         };
+        // PostgreSQL's casts.
+        while self.peek().kind == Kind::Arithmetic && self.is(self.peek(), "::") && self.left > 0 {
+            self.next();
+            self.next();
+        }
         if depth == 0 {
             return Some(operand);
         }

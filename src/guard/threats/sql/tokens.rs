@@ -231,6 +231,9 @@ impl<'v> Tokens<'v> {
                     _ => self.token(Kind::Variable, start, marks + len),
                 }
             }
+            // PostgreSQL asks so whether a document has a member.
+            b'?' if matches!(second, b'|' | b'&') => self.token(Kind::Compare, start, 2),
+            b'?' if second == b' ' && matches!(low(rest, 2), b'\'') => self.token(Kind::Compare, start, 1),
             b'|' | b'&' if second == first => self.token(Kind::Logic, start, 2),
             b'|' | b'&' => self.token(Kind::Bits, start, 1),
             b'=' | b'<' | b'>' | b'!' => {

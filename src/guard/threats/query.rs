@@ -1,0 +1,189 @@
+//! Queries that are no SQL: filters of directories (RFC 4515), and operators and scripts of document databases in a text.
+
+use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low, skip_blank, starts_with, word_len};
+
+/// Longer values are no filter.
+const FILTER_BYTES_MAX: usize = 512;
+
+/// Names that document databases take for operators, without their `$`, sorted.
+pub const OPERATORS: [&str; 28] = [
+    "accumulator",
+    "all",
+    "and",
+    "comment",
+    "elemmatch",
+    "eq",
+    "exists",
+    "expr",
+    "function",
+    "gt",
+    "gte",
+    "in",
+    "jsonschema",
+    "like",
+    "lookup",
+    "lt",
+    "lte",
+    "mod",
+    "ne",
+    "nin",
+    "nor",
+    "not",
+    "or",
+    "regex",
+    "regexp",
+    "size",
+    "text",
+    "where",
+];
+
+const METHODS: [&str; 17] = [
+    "aggregate",
+    "count",
+    "createcollection",
+    "drop",
+    "dropdatabase",
+    "eval",
+    "find",
+    "findone",
+    "getcollection",
+    "getcollectionnames",
+    "insert",
+    "insertone",
+    "mapreduce",
+    "remove",
+    "save",
+    "update",
+    "version",
+];
+
+pub fn judge(bytes: &[u8]) -> Option<&'static str> {
+    operator(bytes).or_else(|| script(bytes)).or_else(|| filter(bytes))
+}
+
+/// `{"$ne": 1}`, `', $or: [`, `[$gt]`: an operator where an object has a name, or a parameter an index.
+fn operator(bytes: &[u8]) -> Option<&'static str> {
+    let mut at = 0;
+    while let Some(dollar) = find_byte(bytes, at, b'$') {
+        at = dollar + 1;
+        let len = word_len(bytes, at);
+        let word = between(bytes, at, at + len);
+        if !listed(&OPERATORS, word) {
+            continue;
+        }
+        let front = between(bytes, 0, dollar);
+        let before = front.iter().rev().take(8).find(|b| !is_blank(**b)).copied();
+        let mut end = at + len;
+        end += usize::from(matches!(low(bytes, end), b'"' | b'\''));
+        let next = low(bytes, skip_blank_near(bytes, end));
+        let named = matches!(before, Some(b'{' | b',' | b'"' | b'\'')) && next == b':';
+        if named || before == Some(b'[') && next == b']' {
+            return Some("nosql.operator");
+        }
+        at = end;
+    }
+    None
+}
+
+/// A few blanks at most: runs of them stand behind every operator of a hostile text.
+fn skip_blank_near(bytes: &[u8], at: usize) -> usize {
+    let near = between(bytes, 0, bytes.len().min(at.saturating_add(16)));
+    skip_blank(near, at)
+}
+
+/// `db.users.find(`, and what leaves a function's string: `';return true`.
+fn script(bytes: &[u8]) -> Option<&'static str> {
+    let mut at = 0;
+    while let Some(dot) = find_byte(bytes, at, b'.') {
+        at = dot + 1;
+        let database = dot >= 2
+            && from(bytes, dot - 2)
+                .get(..2)
+                .is_some_and(|w| w.eq_ignore_ascii_case(b"db"))
+            && dot.checked_sub(3).is_none_or(|i| !is_word(low(bytes, i)));
+        if !database {
+            continue;
+        }
+        let first = between(bytes, at, at + word_len(bytes, at));
+        let end = at + first.len();
+        let (method, end) = if low(bytes, end) == b'.' {
+            let len = word_len(bytes, end + 1);
+            (between(bytes, end + 1, end + 1 + len), end + 1 + len)
+        } else {
+            (first, end)
+        };
+        if low(bytes, end) == b'(' && listed(&METHODS, method) {
+            return Some("nosql.script");
+        }
+        at = end.max(at);
+    }
+    let mut at = 0;
+    while let Some(end) = find_byte(bytes, at, b';') {
+        at = end + 1;
+        let quoted = end
+            .checked_sub(1)
+            .is_some_and(|i| matches!(low(bytes, i), b'\'' | b'"'));
+        let next = skip_blank_near(bytes, at);
+        if quoted && starts_with(from(bytes, next), b"return") && !is_word(low(bytes, next + 6)) {
+            return Some("nosql.script");
+        }
+    }
+    None
+}
+
+/// A filter that is closed, opened or widened: `*)(uid=*`, `(&(a=1)(b=2))`.
+fn filter(bytes: &[u8]) -> Option<&'static str> {
+    let text = bytes.trim_ascii();
+    if text.len() > FILTER_BYTES_MAX || text.iter().any(|b| is_blank(*b)) {
+        return None;
+    }
+    let has = |needle: &[u8]| text.windows(needle.len()).any(|w| w == needle);
+    let breaks = has(b"*)(")
+        || has(b"*))")
+        || has(b")(|")
+        || has(b")(&(")
+        || has(b"*)*")
+        || text.starts_with(b"*)")
+        || has(b"*(|(");
+    let whole =
+        text.contains(&b'=') && (has(b"(|(") || has(b"(&(") || has(b")(!(") || has(b"((|")) && text.starts_with(b"(");
+    let all = text.starts_with(b"*")
+        && text.len() > 2
+        && text
+            .iter()
+            .all(|b| matches!(b, b'*' | b'(' | b')' | b'|' | b'&' | b'\''));
+    (breaks || whole || all && text.contains(&b'(')).then_some("nosql.filter")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_widens_a_query_is_found() {
+        for (text, expected) in [
+            ("{\"$gt\": \"\"}", Some("nosql.operator")),
+            ("', $or: [ {}, { 'a':'a", Some("nosql.operator")),
+            ("u[$ne]", Some("nosql.operator")),
+            ("db.users.find()", Some("nosql.script")),
+            ("db.dropDatabase()", Some("nosql.script")),
+            ("'; return true; var a='", Some("nosql.script")),
+            ("*)(uid=*))(|(uid=*", Some("nosql.filter")),
+            ("(&(uid=admin)(!(&(1=0)(userPassword=q))))", Some("nosql.filter")),
+            ("*()|&'", Some("nosql.filter")),
+            ("price: $in stock", None),
+            ("costs $all: 5", None),
+            ("my db.x is down", None),
+            ("f(a)(b)", None),
+            ("*", None),
+            ("a && (b || c)", None),
+        ] {
+            assert_eq!(judge(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_are_sorted() {
+        assert!(OPERATORS.is_sorted() && METHODS.is_sorted());
+    }
+}
