@@ -86,6 +86,8 @@ pub enum Counter {
     StoreEviction,
     KeysFetched,
     KeysFailed,
+    /// A request that waits for a key that its provider's set lacks.
+    KeyAwaited,
     /// Signatures that the host checked, and that the module did itself.
     SignatureByHost,
     SignatureByModule,

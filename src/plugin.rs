@@ -25,7 +25,7 @@ const CALLOUTS_MAX: usize = 1024;
 /// Of those, introspections: whoever makes up opaque tokens leaves room for what is asked about good ones.
 const INTROSPECTIONS_MAX: usize = CALLOUTS_MAX / 2;
 
-/// Requests that wait for one answer in one worker: a flood of tokens under keys that nobody has holds no more.
+/// Requests that wait for one answer in one worker. (For keys that nobody has, far fewer do: `knowledge::waiting`.)
 const WAITERS_MAX: usize = 4096;
 
 /// Room beyond that for what no request asks for: keys of all providers, feeds, lists.

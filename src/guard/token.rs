@@ -110,14 +110,24 @@ pub struct Endpoint {
 }
 
 /// Why a token is not good, or not yet known to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
     Bad(Reason),
     /// The provider at this position has no keys yet.
     NoKeys(usize),
-    /// The provider's keys know none of the token's name: it may be newer than they are. With the token's own word, not
-    /// verified, on when it was issued.
-    UnknownKey(usize, Option<Instant>),
+    /// The provider's keys know none of the token's name: it may be newer than they are.
+    UnknownKey(Wanted),
+}
+
+/// A key that a token names and its provider's set lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The provider's position.
+    pub provider: usize,
+    /// The `kid`.
+    pub key_id: Option<String>,
+    /// The token's own word, not verified, on when it was issued.
+    pub issued: Option<Instant>,
 }
 
 impl From<Reason> for Trouble {
@@ -198,7 +208,13 @@ impl TokenPolicy {
         ) {
             Signature::Good => {}
             Signature::Bad => return Err(Reason::TokenSignature.into()),
-            Signature::UnknownKey => return Err(Trouble::UnknownKey(position, claims::issued(members))),
+            Signature::UnknownKey => {
+                return Err(Trouble::UnknownKey(Wanted {
+                    provider: position,
+                    key_id: header.key_id,
+                    issued: claims::issued(members),
+                }));
+            }
         }
         let mut verified = provider.claims.judge(position, members, now)?;
         if self.wants_hash {

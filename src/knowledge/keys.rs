@@ -3,6 +3,7 @@
 //! One worker fetches for all, under a lease that also spaces the fetches, and publishes the document; the others take
 //! it over. A failed fetch changes nothing but the time of the next; keys that were not confirmed for `stale` end.
 
+use super::waiting::{Place, Waiting};
 use crate::callout::{ANSWER_BYTES_MAX, Answer, Callout};
 use crate::guard::revocation::answers::Claim;
 use crate::guard::token::{KeyEndpoint, Provider};
@@ -68,6 +69,7 @@ pub struct Keys {
     discovered: Option<String>,
     /// From 0 to 255: this worker's place in the jitter.
     jitter: u8,
+    waiting: Waiting,
 }
 
 /// What came of an answer or of another worker's document.
@@ -115,6 +117,7 @@ impl Keys {
             news: false,
             discovered: None,
             jitter,
+            waiting: Waiting::default(),
         })
     }
 
@@ -132,6 +135,21 @@ impl Keys {
     /// Whether a token that was issued then, as it says itself, came before the keys were fetched, clocks considered.
     pub fn know_of(&self, issued: Instant, skew: Duration) -> bool {
         self.set.is_some() && issued.plus(skew) < self.asked
+    }
+
+    /// A place for a request that waits for the key of this name; `None` if too many wait.
+    pub(super) fn admit(&mut self, name: u128) -> Option<Place> {
+        self.waiting.admit(name)
+    }
+
+    /// Notes that the keys lack the one of this name, although a request waited for a fetch to bring it.
+    pub fn note_missing(&mut self, name: u128) {
+        self.waiting.note_missing(name, self.asked);
+    }
+
+    /// Whether the keys are known to lack the one of this name, and it is too soon to fetch them for its sake.
+    pub fn are_known_to_lack(&self, name: u128, now: Instant) -> bool {
+        self.set.is_some() && self.waiting.is_missing(name, self.asked, FETCH_INTERVAL, now)
     }
 
     /// Whether it is time for a fetch.

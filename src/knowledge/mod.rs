@@ -6,12 +6,13 @@
 mod keys;
 mod recent;
 mod tokens;
+mod waiting;
 
 pub(crate) use recent::Recent;
 
 use crate::callout::{Answer, Callout};
 use crate::guard::revocation::answers::Claim;
-use crate::guard::token::{KeyEndpoint, KeySource, Provider, TokenPolicy};
+use crate::guard::token::{KeyEndpoint, KeySource, Provider, TokenPolicy, Wanted};
 use crate::host::{Host, HostError};
 use crate::jose::{KeySet, Verified};
 use crate::rate::Instant;
@@ -22,6 +23,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 use tokens::Tokens;
+pub(crate) use waiting::Place;
 
 /// Something a request waits for that a callout can tell. Requests with equal needs share one callout.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -233,33 +235,57 @@ impl Knowledge {
         Ok(())
     }
 
-    /// What can be hoped at `now` for a token that came at `since`, was issued at `issued` by its own word, and is under
-    /// a key that its provider's set lacks, or has no set for.
-    pub fn hope(
-        &self,
-        policy: &TokenPolicy,
-        provider: usize,
-        since: Instant,
-        issued: Option<Instant>,
-        now: Instant,
-    ) -> Hope {
-        let (Some(rules), Some(Some(keys))) = (policy.providers.get(provider), self.keys.get(provider)) else {
+    /// What can be hoped at `now` for a token that came at `since`, whose provider has no set of keys.
+    pub fn hope_for_keys(&self, policy: &TokenPolicy, provider: usize, since: Instant, now: Instant) -> Hope {
+        let rules = policy.providers.get(provider).map(|provider| &provider.keys);
+        let (Some(KeySource::Remote(endpoint)), Some(Some(keys))) = (rules, self.keys.get(provider)) else {
             return Hope::None;
         };
-        let KeySource::Remote(endpoint) = &rules.keys else {
+        hope(keys, endpoint, since, now)
+    }
+
+    /// What can be hoped at `now` for a token that came at `since`, and is under a key that its provider's set lacks.
+    pub fn hope_for_key(&mut self, policy: &TokenPolicy, wanted: &Wanted, since: Instant, now: Instant) -> Hope {
+        let name = self.name(wanted);
+        let Some((rules, endpoint, keys)) = remote(policy, &mut self.keys, wanted.provider) else {
             return Hope::None;
         };
         // The word of a token that is not verified: it can only make its refusal come sooner.
-        let known = issued.is_some_and(|issued| keys.know_of(issued, rules.claims.clock_skew));
-        let longest = FETCH_INTERVAL
-            .saturating_add(endpoint.service.timeout)
-            .saturating_add(WAIT_SLACK);
-        if keys.are_newer_than(since) || (known && keys.set(endpoint, now).is_some()) {
+        let known = wanted
+            .issued
+            .is_some_and(|issued| keys.know_of(issued, rules.claims.clock_skew));
+        if keys.are_newer_than(since) {
+            keys.note_missing(name);
             Hope::None
-        } else if keys.failed_since(since) || now >= since.plus(longest) {
-            Hope::Unavailable
+        } else if (known && keys.set(endpoint, now).is_some()) || keys.are_known_to_lack(name, now) {
+            Hope::None
         } else {
-            Hope::Wait
+            hope(keys, endpoint, since, now)
         }
+    }
+
+    /// A place for a request that waits for a key; `None` if too many wait.
+    pub(crate) fn admit(&mut self, wanted: &Wanted) -> Option<Place> {
+        let name = self.name(wanted);
+        self.keys.get_mut(wanted.provider)?.as_mut()?.admit(name)
+    }
+
+    fn name(&self, wanted: &Wanted) -> u128 {
+        // Keys without a name are as one.
+        self.hash(wanted.key_id.as_deref().unwrap_or_default().as_bytes())
+    }
+}
+
+/// What can be hoped for whoever came at `since` and needs other keys than there are.
+fn hope(keys: &Keys, endpoint: &KeyEndpoint, since: Instant, now: Instant) -> Hope {
+    let longest = FETCH_INTERVAL
+        .saturating_add(endpoint.service.timeout)
+        .saturating_add(WAIT_SLACK);
+    if keys.are_newer_than(since) {
+        Hope::None
+    } else if keys.failed_since(since) || now >= since.plus(longest) {
+        Hope::Unavailable
+    } else {
+        Hope::Wait
     }
 }

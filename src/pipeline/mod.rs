@@ -20,7 +20,7 @@ use crate::guard::quota::Standing;
 use crate::guard::requests::BodyPlan;
 use crate::host::{Counter, Host};
 use crate::jose::Verified;
-use crate::knowledge::Need;
+use crate::knowledge::{Need, Place};
 use crate::operation::Operation;
 use crate::path::Target;
 use crate::rate::Instant;
@@ -28,6 +28,7 @@ use crate::reply::{Reply, render};
 use crate::request::{Head, HeadEdit};
 use crate::store::Fingerprint;
 use crate::verdict::{Denial, Mode, Reason};
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// What the host is to do now.
@@ -102,12 +103,14 @@ pub struct Pipeline {
 }
 
 /// How the waits of this request ended, each at most once: `true` if what was needed was told.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Waits {
     keys: Option<bool>,
     /// When this request began to wait for keys, and how often it has.
     keys_since: Option<Instant>,
     keys_rounds: u8,
+    /// Among those that wait for a key, as long as this request does.
+    place: Cell<Option<Place>>,
     revocation: Option<bool>,
     introspection: Option<bool>,
     feed: Option<bool>,

@@ -4,7 +4,7 @@ use super::{Pass, Pipeline};
 use crate::engine::Engine;
 use crate::guard::revocation::introspection::is_opaque;
 use crate::guard::token::{Requirement, Trouble, judge_scopes};
-use crate::host::Host;
+use crate::host::{Counter, Host};
 use crate::jose::Verified;
 use crate::knowledge::{Hope, Known, Need};
 use crate::path::Target;
@@ -70,6 +70,8 @@ impl Pipeline {
             }
             return Ok(judged);
         }
+        // Kept only by who goes on waiting.
+        let place = self.waits.place.take();
         let now = host.now();
         let known = engine.knowledge.borrow().token(token, now);
         let verified = match known {
@@ -95,13 +97,23 @@ impl Pipeline {
                     Err(Trouble::NoKeys(provider)) => {
                         let hope = match self.waits.keys {
                             Some(false) => Hope::Unavailable,
-                            _ => knowledge.hope(policy, provider, self.keys_since(now), None, now),
+                            _ => knowledge.hope_for_keys(policy, provider, self.keys_since(now), now),
                         };
                         return self.wait_for_keys(provider, hope);
                     }
-                    Err(Trouble::UnknownKey(provider, issued)) => {
-                        let hope = knowledge.hope(policy, provider, self.keys_since(now), issued, now);
-                        return self.wait_for_keys(provider, hope);
+                    Err(Trouble::UnknownKey(wanted)) => {
+                        let hope = knowledge.hope_for_key(policy, &wanted, self.keys_since(now), now);
+                        let waits = self.wait_for_keys(wanted.provider, hope)?;
+                        let place = match place {
+                            Some(place) => place,
+                            None => {
+                                let place = knowledge.admit(&wanted).ok_or(Reason::TokenKeyUnknown)?;
+                                host.count(Counter::KeyAwaited);
+                                place
+                            }
+                        };
+                        self.waits.place.set(Some(place));
+                        return Ok(waits);
                     }
                 }
             }

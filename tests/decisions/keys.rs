@@ -1,7 +1,7 @@
 //! Key sets by callout: who fetches them and when, what a rotation costs, and what a bad answer does not.
 
 use crate::scene::{Scene, Verdict};
-use crate::tokens::{now, with};
+use crate::tokens::{encode, now, with};
 use jwt_simple::algorithms::{ECDSAP256KeyPairLike, ES256KeyPair};
 use jwt_simple::claims::Claims;
 use jwt_simple::prelude::Duration as Span;
@@ -219,9 +219,11 @@ fn a_key_that_nobody_has_is_unknown_after_a_fetch_that_was_begun_later() {
     let waiting = scene.send(&with(&es256(&scene, &other)));
     let waiting = waiting.answered(Some((200, JSON, &jwks(&key))));
     assert_eq!(waiting.verdict(), Verdict::Denied("token_key_unknown"));
-    // The next one waits for its turn, but not for ever.
+    // Until the next fetch may be made, nobody waits for this key again; for yet another one, but not for ever.
     scene.pass(1);
-    let waiting = scene.send(&with(&es256(&scene, &other)));
+    scene.denied(&with(&es256(&scene, &other)), "token_key_unknown");
+    let third = ES256KeyPair::generate().with_key_id("3");
+    let waiting = scene.send(&with(&es256(&scene, &third)));
     assert!(matches!(waiting.claim(), Claim::Elsewhere(_)));
     scene.pass(7);
     assert_eq!(waiting.unasked().verdict(), Verdict::Denied("token_keys_unavailable"));
@@ -231,6 +233,70 @@ fn a_key_that_nobody_has_is_unknown_after_a_fetch_that_was_begun_later() {
     fresh.answered(Some((200, JSON, &jwks(&key))));
     scene.pass(1);
     scene.denied(&with(&before), "token_key_unknown");
+}
+
+#[test]
+fn a_flood_of_keys_that_nobody_has_holds_few_requests_and_leaves_room_for_a_new_one() {
+    let scene = Scene::new(REMOTE);
+    let (old, new) = (
+        ES256KeyPair::generate().with_key_id("1"),
+        ES256KeyPair::generate().with_key_id("2"),
+    );
+    let forged = |name: &str| {
+        let token = es256(&scene, &old);
+        let (_, rest) = token.split_once('.').unwrap();
+        format!("{}.{rest}", encode(format!(r#"{{"alg":"ES256","kid":"{name}"}}"#)))
+    };
+    scene
+        .send(&with(&es256(&scene, &old)))
+        .answered(Some((200, JSON, &jwks(&old))));
+    scene.pass(1);
+    let awaited = || scene.host.counted(Counter::KeyAwaited);
+    // One name, as often as one likes: a bound for it alone.
+    let mut held: Vec<_> = (0..600).map(|_| scene.send(&with(&forged("x")))).collect();
+    held.retain(|exchange| exchange.verdict() == Verdict::Waits(Need::Keys(0)));
+    assert_eq!((held.len(), awaited()), (512, 512));
+    // It takes no place from a key that was just rotated in; a hundred further names take none either.
+    let rotated = scene.send(&with(&es256(&scene, &new)));
+    assert_eq!(rotated.verdict(), Verdict::Waits(Need::Keys(0)));
+    for number in 0..100 {
+        let exchange = scene.send(&with(&forged(&number.to_string())));
+        if matches!(exchange.verdict(), Verdict::Waits(_)) {
+            held.push(exchange);
+        } else {
+            assert_eq!(exchange.verdict(), Verdict::Denied("token_key_unknown"));
+        }
+    }
+    assert_eq!(held.len(), 512 + 6);
+    // Known keys are not concerned.
+    scene.allowed(&with(&es256(&scene, &old)));
+    let both = format!(
+        r#"{{"keys":[{},{}]}}"#,
+        old.public_key().to_jwk(),
+        new.public_key().to_jwk()
+    );
+    scene.pass(4);
+    let rotated = rotated.unasked();
+    assert_eq!(rotated.verdict(), Verdict::Waits(Need::Keys(0)));
+    assert_eq!(rotated.answered(Some((200, JSON, &both))).verdict(), Verdict::Allowed);
+    // All of the others come to know, and their places are free.
+    for exchange in held {
+        assert_eq!(exchange.unasked().verdict(), Verdict::Denied("token_key_unknown"));
+    }
+    // What was waited for in vain is refused at once until the next fetch may be made, and then triggers no more than that.
+    let before = awaited();
+    for _ in 0..600 {
+        scene.denied(&with(&forged("x")), "token_key_unknown");
+    }
+    assert_eq!(awaited(), before);
+    scene.pass(5);
+    let next = scene.send(&with(&forged("x")));
+    assert_eq!(next.claim(), Claim::Mine);
+    let next = next.answered(Some((200, JSON, &both)));
+    assert_eq!(next.verdict(), Verdict::Denied("token_key_unknown"));
+    scene.denied(&with(&forged("x")), "token_key_unknown");
+    let other = scene.send(&with(&forged("y")));
+    assert!(matches!(other.claim(), Claim::Elsewhere(_)));
 }
 
 #[test]
