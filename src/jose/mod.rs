@@ -173,6 +173,43 @@ mod tests {
     }
 
     #[test]
+    fn base64url_has_one_spelling_for_all_bytes() {
+        const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        const OTHERS: &[u8] = b"+/=. \n\0%\xff";
+        let value = |byte: u8| LETTERS.iter().position(|letter| *letter == byte);
+        let all: Vec<u8> = [LETTERS, OTHERS].concat();
+        let check = |text: &[u8]| {
+            let last = text.last().and_then(|byte| value(*byte));
+            // What is left over of the last letter's bits is zero.
+            let ends_well = match text.len() % 4 {
+                0 => true,
+                2 => last.is_some_and(|bits| bits % 16 == 0),
+                3 => last.is_some_and(|bits| bits % 4 == 0),
+                _ => false,
+            };
+            let good = ends_well && text.iter().all(|byte| value(*byte).is_some());
+            let decoded = decode_base64url(text);
+            assert_eq!(decoded.is_some(), good, "{}", text.escape_ascii());
+            if let Some(bytes) = decoded {
+                let spelt = Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap();
+                assert_eq!(spelt.as_bytes(), text);
+            }
+        };
+        check(b"");
+        for a in &all {
+            check(&[*a]);
+            for b in &all {
+                check(&[*a, *b]);
+                check(&[b'A', *a, b'_', *b]);
+                check(&[b'A', b'-', b'0', b'z', *a, *b]);
+                for c in &all {
+                    check(&[*a, *b, *c]);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn headers_are_judged_in_order() {
         header(r#"{"alg":"RS256"}"#, Ok(Algorithm::Rs256));
         header(

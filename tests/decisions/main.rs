@@ -10,6 +10,7 @@
 
 mod accounts;
 mod attacks;
+mod claims;
 mod clients;
 mod cost;
 mod feed;
