@@ -18,7 +18,7 @@ impl Random {
     }
 
     /// Bytes cut and pasted from fragments that matter to some parser, with a few bytes at random.
-    fn bytes(&mut self, fragments: &[&[u8]]) -> Vec<u8> {
+    pub fn bytes(&mut self, fragments: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::new();
         for _ in 0..self.below(12) {
             match self.below(8) {
