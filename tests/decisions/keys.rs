@@ -260,7 +260,7 @@ fn a_flood_of_keys_that_nobody_has_holds_few_requests_and_leaves_room_for_a_new_
     let rotated = scene.send(&with(&es256(&scene, &new)));
     assert_eq!(rotated.verdict(), Verdict::Waits(Need::Keys(0)));
     for number in 0..100 {
-        let exchange = scene.send(&with(&forged(&number.to_string())));
+        let exchange = scene.send(&with(&forged(&format!("made-up-{number}"))));
         if matches!(exchange.verdict(), Verdict::Waits(_)) {
             held.push(exchange);
         } else {
