@@ -294,6 +294,7 @@ fn a_flood_of_keys_that_nobody_has_holds_few_requests_and_leaves_room_for_a_new_
     assert_eq!(next.claim(), Claim::Mine);
     let next = next.answered(Some((200, JSON, &both)));
     assert_eq!(next.verdict(), Verdict::Denied("token_key_unknown"));
+    scene.pass(1);
     scene.denied(&with(&forged("x")), "token_key_unknown");
     let other = scene.send(&with(&forged("y")));
     assert!(matches!(other.claim(), Claim::Elsewhere(_)));
