@@ -34,7 +34,6 @@ const CONNECTIONS: usize = 8;
 const LANES: usize = 128;
 const SECRET: &[u8; 32] = b"0123456789abcdef0123456789abcdef";
 const EXPIRES: u64 = 4_102_444_800;
-const KEYS_PATH: &str = "/.well-known/jwks.json";
 
 fn encode(bytes: impl AsRef<[u8]>) -> String {
     Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap_or_default()
@@ -184,25 +183,18 @@ async fn good_tokens(stack: &mut Stack, distinct: u32) -> Outcome<()> {
 
 async fn a_flood_of_made_up_keys_holds_few_requests_and_no_good_token_up(stack: &mut Stack) -> Outcome<()> {
     const TOKENS: u32 = 5_000;
-    let fetches = async |stack: &Stack| {
-        let seen = stack.backend.seen_all().await?;
-        Outcome::Ok(seen.iter().filter(|request| request["path"] == KEYS_PATH).count())
-    };
     let connections = connections(stack).await?;
     let token = stack.backend.mint(&json!({})).await?;
-    let (fetched, awaited, memories) = (
-        fetches(stack).await?,
-        count(stack, "keys.awaited").await?,
-        vm_memories(stack)?,
-    );
+    let (fetched, awaited) = (count(stack, "keys.fetched").await?, count(stack, "keys.awaited").await?);
+    let (allowed, memories) = (count(stack, "allowed").await?, vm_memories(stack)?);
     let begun = Instant::now();
     let flood = connections.iter().filter_map(Connection::share).collect::<Vec<_>>();
     let flood =
         tokio::spawn(
-            async move { send_all(&flood, "/orders/1", under_made_up_key, TOKENS, "token_key_unknown").await },
+            async move { send_all(&flood, "/orders/2", under_made_up_key, TOKENS, "token_key_unknown").await },
         );
     // On both workers, from the first moment to the last.
-    let (mut passed, mut longest) = (0_usize, Duration::ZERO);
+    let (mut passed, mut longest) = (0_u64, Duration::ZERO);
     let mut good = connections
         .iter()
         .filter_map(Connection::share)
@@ -217,28 +209,31 @@ async fn a_flood_of_made_up_keys_holds_few_requests_and_no_good_token_up(stack: 
             longest = longest.max(sent.elapsed());
             passed += 1;
         }
+        // The backend remembers a thousand requests; what is under test is the flood.
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     flood.await.map_err(|error| error.to_string())??;
     let took = begun.elapsed();
-    let fetched = fetches(stack).await? - fetched;
+    let fetched = count(stack, "keys.fetched").await? - fetched;
     let awaited = count(stack, "keys.awaited").await? - awaited;
     let after = vm_memories(stack)?;
     println!(
         "{TOKENS} made-up keys in {:.1} s: {awaited} requests waited, {fetched} fetches; {passed} good tokens passed meanwhile, the longest in {longest:?}; memories {memories:?}, then {after:?}",
         took.as_secs_f64()
     );
-    let intervals = usize::try_from(took.as_secs() / FETCH_INTERVAL.as_secs()).unwrap_or(usize::MAX) + 1;
+    let intervals = took.as_secs() / FETCH_INTERVAL.as_secs() + 1;
     same(
         &format!("{fetched} fetches in {intervals} intervals"),
         fetched <= intervals,
         true,
     )?;
     // So many at once on each worker, anew after each fetch and for one that may be under way.
-    let most = WORKERS * NAMES_MAX * (u64::try_from(fetched).unwrap_or(u64::MAX) + 1);
+    let most = WORKERS * NAMES_MAX * (fetched + 1);
     same(&format!("{awaited} of {most} waited"), awaited <= most, true)?;
+    same("requests let go", count(stack, "allowed").await? - allowed, passed)?;
     let seen = stack.backend.seen_all().await?;
-    let seen = seen.iter().filter(|request| request["path"] == "/orders/1").count();
-    same("what the backend saw", seen, passed)?;
+    let made_up = seen.iter().filter(|request| request["path"] == "/orders/2").count();
+    same("made-up keys at the backend", made_up, 0)?;
     let most = memories.last().copied().unwrap_or(0) + TOKENS_BYTES_MAX;
     for size in largest(&after) {
         same(&format!("{size} bytes are at most {most}"), size <= most, true)?;
