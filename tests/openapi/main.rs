@@ -1,5 +1,6 @@
-//! OpenAPI documents: small ones beside what becomes of them, and public ones of real size (`scripts/corpora` fetches them;
-//! without them the test says so) with bodies generated from their schemas, valid ones and ones with one fault.
+//! OpenAPI documents: small ones beside what becomes of them; one of our own with every place, style and content type, and
+//! public ones of real size (`scripts/corpora` fetches them; without them the test says so), with whole requests generated
+//! from them, valid ones and ones with one fault, through the whole pipeline.
 // A test that can't go on says so by panicking.
 #![allow(
     clippy::unwrap_used,
@@ -9,68 +10,62 @@
     clippy::string_slice
 )]
 
+mod bodies;
 mod generate;
+mod operations;
+#[path = "../decisions/scene.rs"]
+#[allow(dead_code)]
+mod scene;
 mod small;
+mod tree;
+mod whole;
 
-use generate::{Generator, faulty};
-use portcullis::config::load;
-use portcullis::json::{Limits, Value, parse};
-use portcullis::schema::Outcome;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+/// Names, and the operations that there are at least.
 const DOCUMENTS: [(&str, usize); 4] = [("github", 1200), ("directus", 130), ("blockfrost", 120), ("figma", 50)];
 
+fn judge(name: &str, document: &str, least: usize) -> whole::Tally {
+    let start = Instant::now();
+    let tally = whole::run(document);
+    let faults: usize = tally.faults.values().sum();
+    println!(
+        "{name}: {} operations, {} valid requests, {faults} with one fault, {} wrong, {} operations or bodies not generated, {:?}",
+        tally.operations,
+        tally.valid,
+        tally.wrong.len(),
+        tally.skipped,
+        start.elapsed()
+    );
+    for (kind, count) in &tally.faults {
+        println!("  {count:6} {kind}");
+    }
+    assert!(tally.operations >= least, "{name}");
+    assert!(
+        tally.wrong.is_empty(),
+        "{name}: {} wrong:\n{}",
+        tally.wrong.len(),
+        tally.wrong[..tally.wrong.len().min(40)].join("\n")
+    );
+    tally
+}
+
 #[test]
-fn public_documents_load_and_judge_generated_bodies() {
+fn requests_of_every_style_get_the_right_verdict() {
+    let tally = judge("every style", include_str!("every-style.json"), 7);
+    assert_eq!(tally.skipped, 0);
+    assert!(tally.faults.len() >= 30, "{:?}", tally.faults.keys());
+}
+
+#[test]
+fn requests_of_public_documents_get_the_right_verdict() {
     for (name, least) in DOCUMENTS {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(".cache/corpora/openapi/{name}.json"));
-        let Ok(document) = fs::read_to_string(file) else {
-            println!("{name}: skipped: no document (scripts/corpora fetches it)");
-            continue;
-        };
-        let config = format!(
-            r#"{{"requests":{{"undeclared":"deny"}},"tokens":{{"default":"none","providers":[{{"issuer":"https://id.example","audiences":["a"],
-            "algorithms":["RS256"],"jwks":{{"cluster":"c","authority":"a","path":"/k"}}}}]}},"openapi":{document}}}"#
-        );
-        let start = Instant::now();
-        let policy = load(config.as_bytes()).unwrap_or_else(|faults| panic!("{name}: {faults:#?}"));
-        println!(
-            "{name}: {} operations in {:?}",
-            policy.operations.len(),
-            start.elapsed()
-        );
-        assert!(policy.operations.len() >= least, "{name}");
-        let limits = Limits::CONFIGURATION;
-        let value = parse(document.as_bytes(), &limits).unwrap();
-        let generator = Generator::new(&value);
-        let (mut valid, mut invalid, mut skipped) = (0, 0, 0);
-        for (id, schema) in generator.json_bodies() {
-            let Some(operation) = policy.operations.iter().find(|o| o.id == id) else {
-                panic!("{name}: {id} is not there");
-            };
-            let content = &operation.body.as_ref().unwrap().content;
-            let rule = content.iter().find(|c| c.range == "application/json").unwrap();
-            let Some(body) = generator.sample(schema) else {
-                skipped += 1;
-                continue;
-            };
-            let check = |text: &str| {
-                let value: Value<'_> = parse(text.as_bytes(), &limits).unwrap();
-                rule.schema.as_ref().unwrap().check(&value)
-            };
-            assert_eq!(check(&body), Outcome::Valid, "{name}: {id}: {body}");
-            valid += 1;
-            for (what, text) in faulty(&generator, schema, &body) {
-                let outcome = check(&text);
-                assert!(
-                    matches!(outcome, Outcome::Invalid(_)),
-                    "{name}: {id}: {what}: {outcome:?}: {text}"
-                );
-                invalid += 1;
-            }
+        match fs::read_to_string(file) {
+            Ok(document) => drop(judge(name, &document, least)),
+            Err(_) => println!("{name}: skipped: no document (scripts/corpora fetches it)"),
         }
-        println!("{name}: {valid} valid bodies, {invalid} with one fault, {skipped} not generated");
     }
 }

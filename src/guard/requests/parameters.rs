@@ -275,6 +275,17 @@ impl Parameter {
             None
         };
         let items = self.shape.items.as_deref().filter(|_| !self.json);
+        // `oneOf: [string, array]`: what came once is one value if the schema takes it as one.
+        if items.is_some() && found.len() == 1 && self.shape.takes_scalar() {
+            let alone = self.shape.coerce(Cow::Borrowed(first.value.as_ref()));
+            if self
+                .schema
+                .as_ref()
+                .is_some_and(|schema| schema.check(&alone) == Outcome::Valid)
+            {
+                return Some(Read::Value(alone));
+            }
+        }
         if let (Some(items), Style::Form, true) = (items, self.style, self.explode) {
             let values = found
                 .iter()

@@ -71,6 +71,11 @@ impl Shape {
         self.items.is_none() && self.members.is_none()
     }
 
+    /// Whether a text may stand for itself; beside `items`, it may be one value or a list of one.
+    pub fn takes_scalar(&self) -> bool {
+        self.null || self.boolean || self.integer || self.number || self.string
+    }
+
     /// Reads a schema; `index` knows what its references point at. What can't be told is a string.
     pub fn of<'v>(schema: &'v Value<'v>, index: &Index<'v>) -> Self {
         let mut shape = Self::default();
@@ -163,7 +168,7 @@ impl Shape {
 
     /// The file that a part of this shape is, in an array too; `None` if it may be one or not.
     pub fn part(&self) -> Option<Option<&File>> {
-        let is_told = self.null || self.boolean || self.integer || self.number || self.string || self.members.is_some();
+        let is_told = self.takes_scalar() || self.members.is_some();
         match (&self.file, &self.items) {
             (Some(file), _) => Some(Some(file)),
             (None, Some(items)) => items.part(),
