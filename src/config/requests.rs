@@ -26,6 +26,7 @@ pub fn requests(field: Option<Field<'_>>) -> (RequestPolicy, RequestExtras) {
             duplicates: Duplicates::Deny,
         },
         undeclared_denied: false,
+        preflights_allowed: true,
         unknown_denied: false,
         require_headers: Vec::new(),
         asked_headers: Vec::new(),
@@ -63,6 +64,12 @@ pub fn requests(field: Option<Field<'_>>) -> (RequestPolicy, RequestExtras) {
         .and_then(|f| f.one_of(&[("allow", false), ("deny", true)]))
     {
         policy.undeclared_denied = denied;
+    }
+    if let Some(allowed) = section
+        .get("preflights")
+        .and_then(|f| f.one_of(&[("allow", true), ("judge", false)]))
+    {
+        policy.preflights_allowed = allowed;
     }
     if let Some(assert) = section
         .get("formats")

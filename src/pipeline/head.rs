@@ -112,7 +112,9 @@ impl Pipeline {
             self.refuse(host, mode, Reason::MethodOverride.into())?;
         }
         self.is_login = login == Some(Route::Found(&()));
-        if route_fails(&route)
+        let allowed = engine.policy.requests.as_ref().is_some_and(|r| r.preflights_allowed);
+        if allowed
+            && route_fails(&route)
             && let Some(asked) = preflight_method(&self.head, &self.method)
         {
             self.preflight = matches!(router.find_for(&authority, asked, &segments), Route::Found(_));

@@ -1,6 +1,6 @@
 //! What is decided from the token: whether it is good, and grants what is asked.
 
-use super::{Pass, Pipeline};
+use super::{Body, Pass, Pipeline};
 use crate::engine::Engine;
 use crate::guard::revocation::introspection::is_opaque;
 use crate::guard::token::{Requirement, Trouble, judge_scopes};
@@ -9,7 +9,7 @@ use crate::jose::Verified;
 use crate::knowledge::{Hope, Known, Need};
 use crate::path::Target;
 use crate::rate::Instant;
-use crate::verdict::{Denial, Reason};
+use crate::verdict::{Denial, Mode, Reason};
 use std::rc::Rc;
 
 /// How often one request waits for keys: for a fetch that was under way when it came, for the time of the next, for that
@@ -23,7 +23,10 @@ impl Pipeline {
         };
         let mode = self.mode(policy.mode);
         let requirement = policy.requirement(self.operation(engine));
-        if requirement == Requirement::None || self.preflight {
+        // A preflight has no body: where that is a matter of trial, one that has is none.
+        let bodiless = matches!(&self.body, Body::Complete(body) if body.is_empty());
+        let preflight = self.preflight && (bodiless || self.request_mode() == Mode::Enforce);
+        if requirement == Requirement::None || preflight {
             return Ok(Pass::On);
         }
         let verdict = match policy.extract(&self.head) {

@@ -254,6 +254,52 @@ fn a_preflight_is_judged_by_the_method_that_it_asks_for() {
     scene.denied(&elsewhere, "operation_unknown");
 }
 
+/// Only what a browser sends before a request goes without a token, and only where that is wished.
+#[test]
+fn what_is_no_preflight_needs_its_token() {
+    let policy = |requests: &str| {
+        let tokens = r#""tokens": { "providers": [ { "issuer": "i", "audiences": ["a"], "algorithms": ["ES256"],
+            "jwks": { "cluster": "c", "authority": "a", "path": "/p" } } ] }"#;
+        let operations = r#""operations": [ { "methods": ["GET"], "path": "/a" }, { "methods": ["GET", "OPTIONS"], "path": "/own" } ]"#;
+        Scene::new(&format!("{{ {requests} {operations}, {tokens} }}"))
+    };
+    let options = |path: &str| request("OPTIONS", path);
+    let preflight = |path: &str, method: &str| {
+        let request = options(path).field("origin", "https://app");
+        request.field("access-control-request-method", method)
+    };
+    for requests in ["", r#""requests": { "preflights": "allow" },"#] {
+        let scene = policy(requests);
+        scene.allowed(&preflight("/a", "GET"));
+        for other in [
+            options("/a"),
+            options("/a").field("origin", "https://app"),
+            options("/a").field("access-control-request-method", "GET"),
+            preflight("/a", "PUT"),
+            preflight("/a", "get"),
+            preflight("/b", "GET"),
+            preflight("/a", "GET").field("access-control-request-method", "GET"),
+            // An OPTIONS of its own is an operation like any other.
+            preflight("/own", "GET"),
+            get("/a")
+                .field("origin", "x")
+                .field("access-control-request-method", "GET"),
+        ] {
+            scene.denied(&other, "token_missing");
+        }
+        let with_body = preflight("/a", "GET").body("x");
+        scene.denied(&with_body, "body_unexpected");
+        scene.denied(&with_body.field("content-length", "1"), "body_unexpected");
+    }
+    let scene = policy(r#""requests": { "mode": "shadow" },"#);
+    scene.allowed(&preflight("/a", "GET"));
+    scene.denied(&preflight("/a", "GET").body("x"), "token_missing");
+    let scene = policy(r#""requests": { "preflights": "judge" },"#);
+    scene.denied(&preflight("/a", "GET"), "token_missing");
+    let scene = policy(r#""requests": { "preflights": "judge", "undeclared": "deny" },"#);
+    scene.denied(&preflight("/a", "GET"), "method_not_allowed");
+}
+
 /// `schemas`: documents that bodies and parameters refer to, and that refer to each other.
 #[test]
 fn schemas_may_refer_to_documents_that_the_configuration_gives() {

@@ -29,6 +29,8 @@ pub struct RequestPolicy {
     pub body_bytes_max: u64,
     pub json: Limits,
     pub undeclared_denied: bool,
+    /// Whether a CORS preflight of a declared operation goes without a token and an operation of its own.
+    pub preflights_allowed: bool,
     /// Whether parameters that an operation does not declare are refused.
     pub unknown_denied: bool,
     /// Names in lower case.
