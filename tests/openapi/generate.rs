@@ -216,7 +216,7 @@ impl<'d> Generator<'d> {
             return faults;
         }
         let scalar = |kind: &&str| ["integer", "number", "boolean"].contains(kind);
-        if texts && !kinds.is_empty() && kinds.iter().all(|kind| scalar(kind)) {
+        if texts && !kinds.is_empty() && kinds.iter().all(scalar) {
             add("type", here(), Tree::Text("xy".into()));
         } else if !texts && !kinds.is_empty() {
             let others = [("boolean", "true"), ("object", "{}"), ("array", "[]")];

@@ -52,7 +52,7 @@ pub fn operations<'d>(document: &'d Value<'d>, generator: &Generator<'d>) -> Vec
                 let read = Parameter::read(parameter, generator);
                 let seen = |p: &Parameter<'_>| (p.name, p.place) == (read.name, read.place);
                 let named = ["accept", "content-type", "authorization"].contains(&&*read.name.to_lowercase());
-                if !parameters.iter().any(seen) && !(read.place == "header" && named) {
+                if !(parameters.iter().any(seen) || read.place == "header" && named) {
                     parameters.push(read);
                 }
             }
