@@ -8,8 +8,16 @@ use serde_json::{Value, json};
 use crate::envoy::{Shape, wasm};
 use crate::load::{Ask, Token};
 use crate::native::*;
+use crate::peers::Peers;
+use crate::revoked;
 use crate::tokens::{Algorithm, DISTINCT, Tokens};
 use portcullis_cost::policies::*;
+
+/// The cases of which the report tells what share one has of the other.
+pub const LOOKUP: &str = "token and lookup in Redis";
+pub const ASKED_EACH_TIME: &str = "native jwt_authn, ext_authz in Redis";
+pub const LOOKUP_ALONE: &str = "alone, token and lookup in Redis";
+pub const ASKED_EACH_TIME_ALONE: &str = "alone, native jwt_authn, ext_authz in Redis";
 
 /// What set-ups and cases are made of.
 pub struct World {
@@ -17,6 +25,7 @@ pub struct World {
     pub empty_module: PathBuf,
     pub capabilities: Vec<String>,
     pub tokens: Tokens,
+    pub peers: Peers,
 }
 
 /// One measurement.
@@ -45,11 +54,17 @@ impl World {
             ..Shape::default()
         };
         let ours = |policy: Value| with(vec![self.ours(&policy)]);
-        let chain = || vec![native_jwt(keys, true), native_rate_limit(), native_ext_authz()];
+        let chain = || {
+            vec![
+                native_jwt(keys, true),
+                native_rate_limit(),
+                native_ext_authz("stand_in"),
+            ]
+        };
         let proxied = |shape: Shape| Shape { proxied: true, ..shape };
         let tls = |shape: Shape| Shape { tls: true, ..shape };
         let declared = |count| json!({ "requests": requests(), "operations": operations(count, false) });
-        vec![
+        let mut setups = vec![
             ("bare", with(vec![])),
             ("bare-buffer", with(vec![native_buffer()])),
             ("bare-proxied", proxied(with(vec![]))),
@@ -84,12 +99,28 @@ impl World {
             ("all-tls", tls(ours(all(keys)))),
             ("all-proxied", proxied(ours(all(keys)))),
             ("strict", proxied(ours(strict(keys)))),
+            (
+                "redis",
+                Shape {
+                    clusters: vec![("revocations", self.peers.webdis)],
+                    ..ours(json!({ "tokens": tokens(keys), "revocation": lookup_in_redis() }))
+                },
+            ),
+            (
+                "redis-native",
+                Shape {
+                    clusters: vec![("authorizer", self.peers.authorizer)],
+                    ..with(vec![native_jwt(keys, true), native_ext_authz("authorizer")])
+                },
+            ),
             ("jwt", with(vec![native_jwt(keys, true)])),
             ("jwt-uncached", with(vec![native_jwt(keys, false)])),
             ("limit", with(vec![native_rate_limit()])),
             ("chain", with(chain())),
             ("chain-proxied", proxied(with(chain()))),
-        ]
+        ];
+        setups.extend(revoked::setups(&tokens(keys), ours));
+        setups
     }
 
     /// Every case, in the order of the report.
@@ -97,6 +128,7 @@ impl World {
         let tokens = &self.tokens;
         let good = |algorithm| Token::Fixed(tokens.mint(algorithm, "id-1", &Value::Null));
         let claims = |claims: Value| Token::Fixed(tokens.mint(Algorithm::Rs256, "id-1", &claims));
+        let revoked = || claims(json!({ "jti": revoked_id() }));
         let (rs, es) = (|| good(Algorithm::Rs256), || good(Algorithm::Es256));
         let distinct = |algorithm, count| Token::Each(algorithm, tokens.set_path(algorithm), count);
         let get = || Ask::get("/orders/4711");
@@ -203,6 +235,30 @@ impl World {
             case("HTTP/2, all guards", "all", get().token(rs()).http2(), "HTTP/2, bare"),
             case("TLS, bare", "bare-tls", get(), "TLS, bare"),
             case("TLS, all guards", "all-tls", get().token(rs()), "TLS, bare"),
+            // Revocation: two ways to the same Redis.
+            case(LOOKUP, "redis", get().token(rs()), "bare"),
+            case(ASKED_EACH_TIME, "redis-native", get().token(rs()), "bare"),
+            case("alone, bare", "bare", get().alone(), "alone, bare"),
+            case(LOOKUP_ALONE, "redis", get().alone().token(rs()), "alone, bare"),
+            case(
+                ASKED_EACH_TIME_ALONE,
+                "redis-native",
+                get().alone().token(rs()),
+                "alone, bare",
+            ),
+            // That both really ask it: a token that is revoked there.
+            case(
+                "token revoked in Redis, lookup",
+                "redis",
+                get().token(revoked()).refused(401, "token_revoked"),
+                "bare",
+            ),
+            case(
+                "token revoked in Redis, native",
+                "redis-native",
+                get().token(revoked()).refused(403, "revoked_by_authorizer"),
+                "bare",
+            ),
             // What must not grow.
             case("2 operations", "operations-2", get(), "bare"),
             case("2000 operations", "operations-2000", get(), "2 operations"),
@@ -224,6 +280,7 @@ impl World {
                 "2 tokens",
             ),
         ];
+        cases.extend(revoked::cases(tokens));
         // Refusals, each beside the request that would be admitted.
         let (read, write) = ("all guards, proxied", "1 KiB, all guards, proxied");
         cases.push(case(write, "all-proxied", post(kib).token(rs()), write));

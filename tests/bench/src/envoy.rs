@@ -24,6 +24,8 @@ pub struct Shape {
     pub proxied: bool,
     pub tls: bool,
     pub workers: u32,
+    /// Services on this machine beside the stand-in: cluster and port.
+    pub clusters: Vec<(&'static str, u16)>,
 }
 
 pub struct Envoy {
@@ -101,17 +103,23 @@ fn bootstrap(shape: &Shape, port: u16, stand_in: u16, certificate: &Path) -> Val
                 { "certificate_chain": file("tls.pem"), "private_key": file("tls.key") }] } })) });
     }
     let address = |port: u16| json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } });
+    let cluster = |(name, port): (&str, u16)| {
+        json!({
+            "name": name, "type": "STATIC", "connect_timeout": "1s",
+            "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address(port) } }] }] },
+        })
+    };
+    let clusters = [("stand_in", stand_in)]
+        .into_iter()
+        .chain(shape.clusters.iter().copied());
     json!({ "static_resources": {
         "listeners": [{ "name": "bench", "address": address(port), "per_connection_buffer_limit_bytes": 2_097_152, "filter_chains": [chain] }],
-        "clusters": [{
-            "name": "stand_in", "type": "STATIC", "connect_timeout": "1s",
-            "load_assignment": { "cluster_name": "stand_in", "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address(stand_in) } }] }] },
-        }],
+        "clusters": clusters.map(cluster).collect::<Vec<_>>(),
     } })
 }
 
 /// A port below the kernel's range for outgoing connections, so that none takes it before it is used.
-fn free_port() -> Result<u16, String> {
+pub fn free_port() -> Result<u16, String> {
     let number = || 20_000 + u16::try_from(random() % 12_000).unwrap_or_default();
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     (0..1000)
@@ -168,13 +176,7 @@ impl Envoy {
 
     /// CPU time of all its threads so far, user and system, as the kernel's scheduler counts it.
     pub fn cpu(&self) -> Result<Duration, String> {
-        let tasks = format!("/proc/{}/task", self.process.id());
-        let tasks = fs::read_dir(&tasks).map_err(|error| format!("can't read {tasks}: {error}"))?;
-        let spent = tasks.flatten().filter_map(|task| {
-            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-            text.split(' ').next()?.parse::<u64>().ok()
-        });
-        Ok(Duration::from_nanos(spent.sum()))
+        cpu_of(self.process.id())
     }
 
     /// Resident memory in bytes.
@@ -190,6 +192,17 @@ impl Envoy {
     pub fn log_tail(&self) -> String {
         self.process.log_tail(20)
     }
+}
+
+/// CPU time that all living threads of a process have had, user and system.
+pub fn cpu_of(process: u32) -> Result<Duration, String> {
+    let tasks = format!("/proc/{process}/task");
+    let tasks = fs::read_dir(&tasks).map_err(|error| format!("can't read {tasks}: {error}"))?;
+    let spent = tasks.flatten().filter_map(|task| {
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    Ok(Duration::from_nanos(spent.sum()))
 }
 
 /// Whether the port answers HTTP; for TLS, whether it takes a connection, since the filters are there before the listener is.

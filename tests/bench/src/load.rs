@@ -6,14 +6,19 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::envoy::Envoy;
 use crate::tokens::Algorithm;
 
+/// As many requests are under way at any time.
 const CONNECTIONS: u32 = 16;
+
+/// How long a set-up may take until it gives the expected answers: a feed of a million entries.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which token a request carries.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +44,8 @@ pub struct Ask {
     /// The code that a refusal has.
     pub code: Option<&'static str>,
     pub http2: bool,
+    /// HTTP/1.1 connections, each with one request under way.
+    pub connections: u32,
 }
 
 impl Ask {
@@ -56,6 +63,7 @@ impl Ask {
             status: 200,
             code: None,
             http2: false,
+            connections: CONNECTIONS,
         }
     }
 
@@ -88,6 +96,12 @@ impl Ask {
 
     pub fn refused(mut self, status: u16, code: &'static str) -> Self {
         (self.status, self.code) = (status, Some(code));
+        self
+    }
+
+    /// One request at a time, so that what is told of latency is not what others waited in front of it.
+    pub fn alone(mut self) -> Self {
+        self.connections = 1;
         self
     }
 
@@ -137,6 +151,17 @@ impl Ask {
                 self.status,
                 self.code.unwrap_or_default()
             ))
+        }
+    }
+
+    /// The same, for as long as it may take until Envoy has all that it asks for.
+    pub fn check_patiently(&self, envoy: &Envoy) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.check(envoy) {
+                Err(_) if Instant::now() < deadline => thread::sleep(Duration::from_millis(20)),
+                checked => return checked,
+            }
         }
     }
 
@@ -231,17 +256,34 @@ pub struct Round {
     pub p50_us: f64,
     pub p99_us: f64,
     pub requests: u64,
+    /// CPU time of the services that Envoy asks, for one request, in microseconds.
+    pub services: f64,
 }
 
 /// Drives `envoy` for about `seconds` from the given core, after `before` requests of this case.
 pub fn drive(ask: &Ask, before: u64, envoy: &Envoy, seconds: f64, core: &str, run: &Path) -> Result<Round, String> {
+    drive_beside(&|| Ok(Duration::ZERO), ask, before, envoy, seconds, core, run)
+}
+
+/// The same where Envoy asks services, whose CPU time so far `services` tells.
+pub fn drive_beside(
+    services: &dyn Fn() -> Result<Duration, String>,
+    ask: &Ask,
+    before: u64,
+    envoy: &Envoy,
+    seconds: f64,
+    core: &str,
+    run: &Path,
+) -> Result<Round, String> {
     let spent_before = envoy.cpu()?;
+    let services_before = services()?;
     let told = if ask.http2 {
         h2load(ask, envoy, seconds, core, run)?
     } else {
         wrk(ask, before, envoy, seconds, core, run)?
     };
     let spent = envoy.cpu()?.saturating_sub(spent_before);
+    let services_spent = services()?.saturating_sub(services_before);
     let number = |name: &str| told[name].as_f64().unwrap_or_default();
     let (requests, refused) = (number("requests"), number("refused"));
     let expected = if ask.status >= 400 { requests } else { 0.0 };
@@ -255,6 +297,7 @@ pub fn drive(ask: &Ask, before: u64, envoy: &Envoy, seconds: f64, core: &str, ru
         p50_us: number("p50"),
         p99_us: number("p99"),
         requests: told["requests"].as_u64().unwrap_or_default(),
+        services: services_spent.as_secs_f64() * 1e6 / requests,
     })
 }
 
@@ -281,7 +324,7 @@ fn wrk(ask: &Ask, before: u64, envoy: &Envoy, seconds: f64, core: &str, run: &Pa
     let scheme = if envoy.tls { "https" } else { "http" };
     let mut command = Command::new("taskset");
     command.args(["--cpu-list", core, "wrk", "--threads", "1", "--timeout", "10"]);
-    command.args(["--connections", &CONNECTIONS.to_string()]);
+    command.args(["--connections", &ask.connections.to_string()]);
     command.args(["--duration", &format!("{}s", (seconds.round() as u64).max(1))]);
     command.arg("--script").arg(&script);
     command.arg(format!("{scheme}://127.0.0.1:{}{}", envoy.port, ask.path));

@@ -5,15 +5,17 @@ mod cases;
 mod envoy;
 mod load;
 mod native;
+mod peers;
 mod report;
+mod revoked;
 mod stand_in;
 mod tokens;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Instant;
-use std::{fs, thread};
+use std::time::{Duration, Instant};
 
 use portcullis_e2e::places;
 use portcullis_e2e::process::RunDirectory;
@@ -21,7 +23,8 @@ use portcullis_e2e::process::RunDirectory;
 use cases::{Case, World};
 use envoy::{Envoy, Shape};
 use load::Token;
-use report::Series;
+use peers::{Peers, Running};
+use report::{Middle, Series};
 use tokens::Tokens;
 
 const USAGE: &str = "\
@@ -103,7 +106,12 @@ impl Arguments {
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse(std::env::args().skip(1)).and_then(run) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let done = match words.split_first() {
+        Some((word, ports)) if word == peers::AUTHORIZER => peers::authorize(ports),
+        _ => Arguments::parse(words.into_iter()).and_then(run),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("scripts/bench: {fault}");
@@ -181,6 +189,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
         empty_module,
         capabilities: envoy::shipped_capabilities()?,
         tokens: Tokens::open(&places::root().join(".cache/bench"))?,
+        peers: Peers::choose()?,
     };
     let all = world.cases();
     if arguments.list {
@@ -191,18 +200,25 @@ fn run(arguments: Arguments) -> Result<(), String> {
     for case in &chosen {
         if let Token::Each(algorithm, ..) = &case.ask.token {
             world.tokens.make_set(*algorithm)?;
+            revoked::make_list_tokens(&world.tokens)?;
         }
     }
     certificate(run)?;
+    let cores = cores()?;
+    let asks_redis = chosen.iter().any(|case| case.setup.starts_with("redis"));
     let bench = Bench {
-        cores: cores()?,
         run,
-        stand_in: stand_in::start()?,
+        stand_in: stand_in::start(revoked::lists(&world.tokens).into_iter().collect())?,
+        peers: asks_redis.then(|| world.peers.start(&cores.1, run)).transpose()?,
+        cores,
     };
     let begun = Instant::now();
     let (series, mut facts) = bench.measure(&arguments, &world, chosen)?;
     if !arguments.quick && arguments.only.is_empty() {
         facts.extend(bench.memory(&world)?);
+    }
+    if arguments.only.iter().any(|name| name.contains("revoked entries")) {
+        facts.extend(bench.entries_memory(&world)?);
     }
     let size = fs::metadata(&world.module).map_or(0, |file| file.len());
     facts.insert(0, ("module size".to_owned(), format!("{size} bytes")));
@@ -222,6 +238,7 @@ struct Bench<'r> {
     cores: (String, String),
     run: &'r Path,
     stand_in: u16,
+    peers: Option<Running>,
 }
 
 type Facts = Vec<(String, String)>;
@@ -276,21 +293,78 @@ impl Bench<'_> {
                         (0..*times).for_each(|_| first.ask_anyway(envoy));
                     }
                     // A callout that a first request makes may still be under way.
-                    let checked = case.ask.check(envoy).or_else(|_| {
-                        thread::sleep(std::time::Duration::from_millis(200));
-                        case.ask.check(envoy)
-                    });
-                    checked.map_err(told)?;
+                    let begun = Instant::now();
+                    case.ask.check_patiently(envoy).map_err(told)?;
+                    if case.setup.starts_with("feed-") {
+                        let waited = begun.elapsed().as_millis();
+                        facts.push((
+                            format!("still loading when first asked, {}", case.name),
+                            format!("{waited} ms"),
+                        ));
+                    }
                 }
+                let services = || self.peers.as_ref().map_or(Ok(Duration::ZERO), Running::cpu);
                 let measured =
-                    load::drive(&case.ask, *before, envoy, seconds, &self.cores.1, self.run).map_err(told)?;
+                    load::drive_beside(&services, &case.ask, *before, envoy, seconds, &self.cores.1, self.run)
+                        .map_err(told)?;
                 *before += measured.requests;
                 if round > 0 {
                     series.rounds.push(measured);
                 }
             }
         }
+        for line in report::lines(&series).iter().filter(|line| line.services >= 0.05) {
+            let told = format!("{:.1} µs a request", line.services);
+            facts.push((format!("CPU of the services asked, {}", line.name), told));
+            let Middle { median, low, high } = line.added_p99;
+            let told = format!("{median:.0} µs ({low:.0}–{high:.0})");
+            facts.push((format!("added p99, {}", line.name), told));
+        }
         Ok((series, facts))
+    }
+
+    /// What a thousand and a million revoked entries take, and how long they take to load.
+    fn entries_memory(&self, world: &World) -> Result<Facts, String> {
+        let (setups, cases) = (world.setups(), world.cases());
+        let mut facts = Facts::new();
+        for source in ["feed", "list"] {
+            let mut sizes = Vec::new();
+            for count in revoked::COUNTS {
+                let name = if source == "feed" {
+                    format!("feed-{count}-other")
+                } else {
+                    format!("list-{count}")
+                };
+                let (Some((_, shape)), Some(case)) = (
+                    setups.iter().find(|(setup, _)| *setup == name),
+                    cases.iter().find(|case| case.setup == name),
+                ) else {
+                    continue;
+                };
+                let start = |name: &str, shape: &Shape| self.start(name, shape);
+                let places = (self.cores.1.as_str(), self.run);
+                sizes.push(revoked::memory(
+                    &format!("{name}-memory"),
+                    shape,
+                    &case.ask,
+                    start,
+                    places,
+                )?);
+            }
+            let [few, many] = sizes[..] else { continue };
+            let mib = |from: u64, to: u64| to.saturating_sub(from) as f64 / 1_048_576.0;
+            let (one, two) = (mib(few[0], many[0]), mib(few[1], many[1]));
+            let told = format!(
+                "{one:.1} MiB with one worker, {two:.1} MiB with two: {:.1} MiB a worker, {:.1} MiB for all",
+                two - one,
+                2.0 * one - two
+            );
+            facts.push((
+                format!("resident memory of a million entries over a thousand, {source}"),
+                told,
+            ));
+        }
+        Ok(facts)
     }
 
     /// Resident memory with one and two workers, after some requests; what a second worker adds beyond bare Envoy's is its VM.

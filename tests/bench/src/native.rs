@@ -32,12 +32,12 @@ pub fn native_rate_limit() -> Value {
     )
 }
 
-/// Asks a service about each request: where a revocation is looked up natively.
-pub fn native_ext_authz() -> Value {
+/// Asks the service of this cluster about each request: where a revocation is looked up natively.
+pub fn native_ext_authz(cluster: &str) -> Value {
     filter(
         "ext_authz",
         "ExtAuthz",
-        json!({ "http_service": { "server_uri": { "uri": "http://127.0.0.1", "cluster": "stand_in", "timeout": "1s" } } }),
+        json!({ "http_service": { "server_uri": { "uri": "http://127.0.0.1", "cluster": cluster, "timeout": "1s" } } }),
     )
 }
 

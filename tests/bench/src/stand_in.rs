@@ -1,36 +1,46 @@
 //! The services around Envoy, as small as they can be: the backend, the authorisation service of the native chain, and the
 //! source of revocations. One answers for all, by path; every login fails.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread;
 
 use portcullis_cost::policies::REVOKED;
+
+use crate::revoked::feed_page;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 3\r\n\r\nok\n";
 const UNAUTHORIZED: &[u8] = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
 const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\ncontent-type: text/plain\r\ncontent-length: 3\r\n\r\nno\n";
 
+/// Status lists by path.
+type Lists = BTreeMap<String, String>;
+
 /// Starts it; it lives as long as this program. Its port is returned.
-pub fn start() -> Result<u16, String> {
+pub fn start(lists: Lists) -> Result<u16, String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| format!("can't listen: {error}"))?;
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    let lists = Arc::new(lists);
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
             // A connection that breaks is Envoy's to notice.
-            thread::spawn(move || serve(connection));
+            let lists = Arc::clone(&lists);
+            thread::spawn(move || serve(connection, &lists));
         }
     });
     Ok(port)
 }
 
-fn serve(mut connection: TcpStream) -> std::io::Result<()> {
+fn serve(mut connection: TcpStream, lists: &Lists) -> std::io::Result<()> {
     connection.set_nodelay(true)?;
     let mut buffer = Vec::new();
     let mut piece = vec![0; 64 * 1024];
     loop {
-        while let Some((length, answer)) = whole_request(&buffer) {
-            connection.write_all(answer)?;
+        while let Some((length, answer)) = whole_request(&buffer, lists) {
+            connection.write_all(&answer)?;
             buffer.drain(..length);
         }
         match connection.read(&mut piece)? {
@@ -45,7 +55,7 @@ fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
 }
 
 /// The length of the first request, if all of it is there, and its answer. Envoy writes field names in lower case.
-fn whole_request(text: &[u8]) -> Option<(usize, &'static [u8])> {
+fn whole_request(text: &[u8], lists: &Lists) -> Option<(usize, Cow<'static, [u8]>)> {
     let head = find(text, b"\r\n\r\n")? + 4;
     let body = if let Some(at) = find(&text[..head], b"\r\ncontent-length: ") {
         let digits = text[at + 18..head].iter().take_while(|byte| byte.is_ascii_digit());
@@ -56,12 +66,25 @@ fn whole_request(text: &[u8]) -> Option<(usize, &'static [u8])> {
         0
     };
     let path = text.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    if text.len() < head + body {
+        return None;
+    }
     let answer = match path.strip_prefix(b"/revoked/") {
         Some(id) if !id.starts_with(REVOKED.as_bytes()) => NOT_FOUND,
         None if path == b"/login" => UNAUTHORIZED,
         _ => OK,
     };
-    (text.len() >= head + body).then_some((head + body, answer))
+    let told = || {
+        let path = std::str::from_utf8(path).ok()?;
+        let list = || Some(with_body("application/statuslist+jwt", lists.get(path)?));
+        list().or_else(|| Some(with_body("application/json", &feed_page(path)?)))
+    };
+    Some((head + body, told().map_or(Cow::Borrowed(answer), Cow::Owned)))
+}
+
+fn with_body(kind: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}").into()
 }
 
 #[cfg(test)]
@@ -75,12 +98,17 @@ mod tests {
             "GET /revoked/a HTTP/1.1\r\n\r\n",
         );
         let both = format!("{first}{second}");
-        assert_eq!(whole_request(both.as_bytes()), Some((first.len(), OK)));
-        assert_eq!(whole_request(&first.as_bytes()[..first.len() - 1]), None);
-        assert_eq!(whole_request(second.as_bytes()), Some((second.len(), NOT_FOUND)));
-        assert_eq!(
-            whole_request(b"GET /revoked/out-1 HTTP/1.1\r\n\r\n").map(|r| r.1),
-            Some(OK)
-        );
+        let lists = Lists::from([("/statuses/1".to_owned(), "a.b.c".to_owned())]);
+        let request = |text: &[u8]| whole_request(text, &lists);
+        let of = |text: &str, answer: &'static [u8]| Some((text.len(), Cow::Borrowed(answer)));
+        assert_eq!(request(both.as_bytes()), of(first, OK));
+        assert_eq!(request(&first.as_bytes()[..first.len() - 1]), None);
+        assert_eq!(request(second.as_bytes()), of(second, NOT_FOUND));
+        let revoked = "GET /revoked/out-1 HTTP/1.1\r\n\r\n";
+        assert_eq!(request(revoked.as_bytes()), of(revoked, OK));
+        for (path, end) in [("/statuses/1", "\r\n\r\na.b.c"), ("/feed/id/1", "}]}")] {
+            let (_, answer) = request(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).unwrap();
+            assert!(answer.ends_with(end.as_bytes()), "{path}");
+        }
     }
 }

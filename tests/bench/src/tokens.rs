@@ -120,8 +120,13 @@ impl Tokens {
         for (name, value) in claims.as_object().into_iter().flatten() {
             payload[name] = value.clone();
         }
+        self.sign(algorithm, "JWT", &payload)
+    }
+
+    /// A signed token of this type.
+    pub fn sign(&self, algorithm: Algorithm, kind: &str, payload: &Value) -> String {
         let name = algorithm.name();
-        let header = json!({ "alg": name, "kid": name, "typ": "JWT" });
+        let header = json!({ "alg": name, "kid": name, "typ": kind });
         let input = format!(
             "{}.{}",
             base64url(header.to_string().as_bytes()),

@@ -121,6 +121,12 @@ pub fn revocation() -> Value {
         "revoked": { "status": [200] }, "valid": { "status": [404] } } })
 }
 
+/// The same by webdis, as the shipped policy has it.
+pub fn lookup_in_redis() -> Value {
+    json!({ "lookup": { "cluster": "revocations", "authority": "revocations", "path": "/EXISTS/revoked:{jti}",
+        "revoked": { "json": "/EXISTS", "equals": 1 }, "timeout": "200ms", "cache": "1s" } })
+}
+
 /// All guards.
 pub fn all(keys: &Value) -> Value {
     json!({
