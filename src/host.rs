@@ -29,6 +29,8 @@ pub enum Cell {
     RevokedMark,
     /// A page of its records.
     FeedPage(u32),
+    /// What introspection said of an active token, in one of a few places.
+    Introspected(u16),
     /// Who acts for all workers on a topic.
     Lease(Topic),
     /// What is published on a topic.

@@ -2,19 +2,21 @@
 
 use super::Engine;
 use crate::callout::{Answer, Callout};
-use crate::guard::revocation::answers::{self, Claim};
+use crate::guard::revocation::answers::{self, Claim, Ending};
 use crate::guard::revocation::breaker::{Breaker, Standing};
+use crate::guard::revocation::clearance::Mark;
 use crate::guard::revocation::feed::Follower;
-use crate::guard::revocation::introspection::{About, Heard};
+use crate::guard::revocation::introspection::{About, Heard, Word};
 use crate::guard::revocation::status_list::lists::{Lists, Verify};
 use crate::guard::revocation::status_list::{Issuer, List};
-use crate::guard::revocation::{Failure, Learnt, Lookup, Source};
+use crate::guard::revocation::{Failure, Introspection, Learnt, Source, Told};
 use crate::guard::token::KeySource;
 use crate::host::{Counter, Gauge, Host, Level};
 use crate::knowledge::{Need, Secret};
 use crate::rate::Instant;
-use crate::store::{Fingerprint, Table};
+use crate::store::{Fingerprint, Table, Use};
 use std::rc::Rc;
+use std::time::Duration;
 
 impl Learnt {
     fn breaker(&mut self, source: Source) -> &mut Breaker {
@@ -61,7 +63,7 @@ impl Engine {
             return Claim::Nobody;
         }
         match self.question(need) {
-            Some((table, lookup, question)) => answers::claim(table, host, lookup, question),
+            Some((table, timeout, question)) => answers::claim(table, host, timeout, question),
             None => Claim::Mine,
         }
     }
@@ -83,16 +85,34 @@ impl Engine {
                 lists.heard(host, &(*provider, Rc::clone(uri)), verify)
             })?;
         }
-        match self.question(need) {
-            Some((table, _, question)) => answers::heard(table, host, question),
-            None => Some(false),
-        }
+        let Some((table, _, question)) = self.question(need) else {
+            return Some(false);
+        };
+        let ending = answers::ending(table, host, question)?;
+        Some(match (need, ending) {
+            (Need::Introspection(token), Ending::Told { revoked, asked }) => {
+                self.hear_of(host, &token.0, revoked, asked)
+            }
+            (_, ending) => ending != Ending::Untold,
+        })
     }
 
-    fn question(&self, need: &Need) -> Option<(&Table, &Lookup, Fingerprint)> {
-        let Need::Revocation(path) = need else { return None };
-        let (table, lookup) = (self.table.as_ref()?, self.policy.revocation.as_ref()?.lookup.as_ref()?);
-        Some((table, lookup, answers::name(table, lookup, path)))
+    /// A question's name in the table, and how long its answer may take; `None` for what is not asked about one token.
+    fn question(&self, need: &Need) -> Option<(&Table, Duration, Fingerprint)> {
+        let (table, policy) = (self.table.as_ref()?, self.policy.revocation.as_ref()?);
+        match need {
+            Need::Revocation(path) => {
+                let lookup = policy.lookup.as_ref()?;
+                Some((table, lookup.endpoint.timeout, answers::name(table, lookup, path)))
+            }
+            Need::Introspection(token) => {
+                let timeout = policy.introspection.as_ref()?.endpoint.timeout;
+                let name = self.revocation.borrow().shelf.as_ref()?.name(&token.0).0.to_le_bytes();
+                let name = table.fingerprint(Use::Revocation, &[b"introspecting", &name]);
+                Some((table, timeout, name))
+            }
+            _ => None,
+        }
     }
 
     /// Uses a breaker and shows where it stands if that has changed.
@@ -166,7 +186,10 @@ impl Engine {
                 return told == Some(true);
             }
             Need::Revocation(_) => (Source::Lookup, self.learn_answer(host, need, answer)),
-            Need::Introspection(token) => (Source::Introspection, self.learn_introspection(host, token, answer)),
+            Need::Introspection(token) => (
+                Source::Introspection,
+                self.learn_introspection(host, need, &token.0, answer),
+            ),
         };
         self.with_breaker(host, source, |breaker| match told {
             Err(Failure::Silence) => breaker.failed(host.now()),
@@ -179,7 +202,12 @@ impl Engine {
     }
 
     fn learn_answer(&self, host: &dyn Host, need: &Need, answer: Option<&Answer>) -> Result<(), Failure> {
-        let Some((table, lookup, question)) = self.question(need) else {
+        let lookup = self
+            .policy
+            .revocation
+            .as_ref()
+            .and_then(|policy| policy.lookup.as_ref());
+        let (Some((table, _, question)), Some(lookup)) = (self.question(need), lookup) else {
             return Err(Failure::Nonsense);
         };
         let told = lookup.read(answer);
@@ -188,31 +216,84 @@ impl Engine {
         told.map(|_| ())
     }
 
-    fn learn_introspection(&self, host: &dyn Host, token: &Secret, answer: Option<&Answer>) -> Result<(), Failure> {
+    fn introspection(&self) -> Option<&Introspection> {
+        self.policy.revocation.as_ref()?.introspection.as_ref()
+    }
+
+    /// What an answer says of a token that was asked about then.
+    fn read_introspection(
+        &self,
+        host: &dyn Host,
+        token: &[u8],
+        answer: Option<&Answer>,
+        asked: Instant,
+    ) -> Told<Heard> {
         let now = host.now();
-        let (key, provider) = {
-            let knowledge = self.knowledge.borrow();
-            let known = knowledge.good_token(&token.0, now);
-            (knowledge.hash(&token.0), known.map(|verified| verified.provider))
-        };
-        let mut learnt = self.revocation.borrow_mut();
-        let asked = learnt.introspecting.remove(&key).unwrap_or(now);
-        let policy = self
-            .policy
-            .revocation
-            .as_ref()
-            .and_then(|policy| policy.introspection.as_ref());
-        let (Some(introspection), Some(tokens)) = (policy, &self.policy.tokens) else {
-            return Err(Failure::Nonsense);
-        };
+        let known = self.knowledge.borrow().good_token(token, now);
         let about = About {
-            token: &token.0,
-            provider,
+            token,
+            provider: known.map(|verified| verified.provider),
             asked,
         };
-        let heard = introspection.read(answer, tokens, &about, now)?;
-        learnt.heard.insert(key, heard);
+        let (Some(introspection), Some(tokens)) = (self.introspection(), &self.policy.tokens) else {
+            return Err(Failure::Nonsense);
+        };
+        introspection.read(answer, tokens, &about, now)
+    }
+
+    fn learn_introspection(&self, host: &dyn Host, need: &Need, token: &[u8], answer: Option<&Answer>) -> Told<()> {
+        let key = self.knowledge.borrow().hash(token);
+        let asked = self.revocation.borrow_mut().introspecting.remove(&key);
+        let asked = asked.unwrap_or_else(|| host.now());
+        let heard = self.read_introspection(host, token, answer, asked);
+        let told = heard.as_ref().map(|heard| heard.word == Word::Inactive);
+        if let (Some(shelf), Some(answer), Ok(inactive)) = (&self.revocation.borrow().shelf, answer, told) {
+            let name = shelf.name(token);
+            if !inactive {
+                shelf.put(host, name, asked, &answer.body);
+            } else if shelf.take_back(host, name, asked, &answer.body) {
+                Mark::advance(host);
+            }
+        }
+        // Last: whoever hears that there is an answer finds it. Where the store fails, it stays with this worker, and that
+        // was counted.
+        if let Some((table, timeout, question)) = self.question(need) {
+            let until = answers::awaited_until(asked, timeout);
+            let _ = answers::settle(table, host, question, told.ok(), asked, until);
+        }
+        self.revocation.borrow_mut().heard.insert(key, heard?);
         Ok(())
+    }
+
+    /// Takes over what another worker heard of a token when it asked then; whether that was still there.
+    fn hear_of(&self, host: &dyn Host, token: &[u8], inactive: bool, asked: Instant) -> bool {
+        let key = self.knowledge.borrow().hash(token);
+        if inactive {
+            let heard = &mut self.revocation.borrow_mut().heard;
+            heard.insert(key, Heard::inactive(asked));
+            return true;
+        }
+        self.take_from_shelf(host, token, key);
+        let learnt = self.revocation.borrow();
+        learnt.heard.last(key).is_some_and(|heard| heard.learnt >= asked)
+    }
+
+    /// Takes over what is on the shelf of a token, if it is later than what this worker knows.
+    fn take_from_shelf(&self, host: &dyn Host, token: &[u8], key: u128) {
+        let shelved = {
+            let learnt = self.revocation.borrow();
+            let last = learnt.heard.last(key).map(|heard| heard.learnt);
+            let found = learnt
+                .shelf
+                .as_ref()
+                .and_then(|shelf| shelf.read(host, shelf.name(token)));
+            found.filter(|found| found.asked <= host.now() && last.is_none_or(|last| last < found.asked))
+        };
+        let Some(shelved) = shelved else { return };
+        let answer = Answer::of(200, &[("content-type", "application/json")], shelved.body);
+        if let Ok(heard) = self.read_introspection(host, token, Some(&answer), shelved.asked) {
+            self.revocation.borrow_mut().heard.insert(key, heard);
+        }
     }
 
     fn learn_feed(&self, host: &dyn Host, answer: Option<&Answer>) -> bool {
@@ -306,9 +387,23 @@ impl Engine {
         Some(self.revocation.borrow().feed.as_ref()?.callout(policy))
     }
 
-    /// The last that introspection said of a token.
-    pub(crate) fn introspected(&self, token: &[u8]) -> Option<Heard> {
+    /// The last that introspection said of a token, to whichever worker; `mark` was read before.
+    pub(crate) fn introspected(&self, host: &dyn Host, token: &[u8], mark: Option<Mark>) -> Option<Heard> {
+        let cache = self.introspection()?.cache;
         let key = self.knowledge.borrow().hash(token);
-        self.revocation.borrow().heard.last(key).cloned()
+        let settled = mark.and_then(|mark| {
+            let learnt = self.revocation.borrow();
+            let heard = learnt.heard.settled(key, mark)?;
+            heard.serves(cache, host.now()).then(|| heard.clone())
+        });
+        if settled.is_some() {
+            return settled;
+        }
+        self.take_from_shelf(host, token, key);
+        let learnt = self.revocation.borrow();
+        if let Some(mark) = mark {
+            learnt.heard.note_mark(key, mark);
+        }
+        learnt.heard.last(key).cloned()
     }
 }

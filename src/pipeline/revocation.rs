@@ -88,18 +88,14 @@ impl Pipeline {
 
     fn by_feed(&self, asking: &Asking<'_>) -> Says {
         let Asking {
-            host,
-            engine,
-            policy,
-            token,
-            ..
+            host, engine, policy, ..
         } = *asking;
         let Some(rules) = &policy.feed else { return Says::Fine };
         // What one worker refuses, all do from then on.
         engine.level_feed(host);
         let (learnt, now) = (engine.revocation.borrow(), host.now());
         let Some(feed) = &learnt.feed else { return Says::Nothing };
-        if feed.revokes(token, now) {
+        if feed.revokes(asking.token, now) {
             return Says::Refuse(Reason::TokenRevoked.into());
         }
         if !feed.is_loaded() {
@@ -248,7 +244,7 @@ impl Pipeline {
                 token.clearance.note_introspection(mark);
             }
         }
-        let heard = match self.introspect(host, engine, policy, text) {
+        let heard = match self.introspect(host, engine, policy, text, mark.ok()) {
             Introspected::Heard(heard) => heard,
             Introspected::Wait(need) => return Says::Wait(need),
             Introspected::Nothing => return Says::Nothing,
@@ -281,7 +277,7 @@ impl Pipeline {
         policy: &RevocationPolicy,
         token: &[u8],
     ) -> Result<Result<Rc<Verified>, Need>, Denial> {
-        match self.introspect(host, engine, policy, token) {
+        match self.introspect(host, engine, policy, token, Mark::read(host).ok()) {
             Introspected::Wait(need) => {
                 host.count(Counter::RevocationMiss);
                 Ok(Err(need))
@@ -295,12 +291,20 @@ impl Pipeline {
         }
     }
 
-    fn introspect(&self, host: &dyn Host, engine: &Engine, policy: &RevocationPolicy, token: &[u8]) -> Introspected {
+    /// `mark` is where the mark of revocations stood before.
+    fn introspect(
+        &self,
+        host: &dyn Host,
+        engine: &Engine,
+        policy: &RevocationPolicy,
+        token: &[u8],
+        mark: Option<Mark>,
+    ) -> Introspected {
         let Some(introspection) = &policy.introspection else {
             return Introspected::Nothing;
         };
         let (now, waited) = (host.now(), self.waits.introspection);
-        let heard = engine.introspected(token);
+        let heard = engine.introspected(host, token, mark);
         match heard {
             Some(heard) if heard.serves(introspection.cache, now) => {
                 if waited.is_none() {

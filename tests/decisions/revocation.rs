@@ -319,6 +319,9 @@ fn a_jwt_is_verified_first_and_then_asked_about() {
         scene.send(&request).answered(says(r#"{"active":true}"#)).verdict(),
         Verdict::Allowed
     );
+    // One worker asks for all.
+    assert_eq!(scene.send_to(&other, &request).verdict(), Verdict::Allowed);
+    scene.pass(5);
     assert_eq!(
         scene
             .send_to(&other, &request)
@@ -326,6 +329,7 @@ fn a_jwt_is_verified_first_and_then_asked_about() {
             .verdict(),
         Verdict::Denied("token_scope")
     );
+    scene.denied(&request, "token_scope");
     scene.pass(5);
     assert_eq!(
         scene
@@ -346,6 +350,79 @@ fn a_jwt_is_verified_first_and_then_asked_about() {
     // A source that is down: as `on_error` says.
     let unknown = with_claims(&scene, r#","scope":"read","y":1"#);
     assert_eq!(scene.send(&unknown).answered(None).verdict(), Verdict::Allowed);
+}
+
+#[test]
+fn one_worker_introspects_for_all_and_what_it_heard_last_holds() {
+    let scene = Scene::new(INTROSPECTING);
+    let other = scene.worker(INTROSPECTING);
+    let request = get("/x").bearer("opaque-1");
+    for (answer, expected) in [
+        (r#"{"active":true,"scope":"read"}"#, Verdict::Allowed),
+        (r#"{"active":true,"scope":"write"}"#, Verdict::Denied("token_scope")),
+        (r#"{"active":true,"iss":"other"}"#, Verdict::Denied("token_issuer")),
+        (r#"{"active":false}"#, Verdict::Denied("token_inactive")),
+    ] {
+        let first = scene.send(&request);
+        assert_eq!(first.claim(), Claim::Mine);
+        let mut second = scene.send_to(&other, &request);
+        assert!(matches!(second.claim(), Claim::Elsewhere(_)) && !second.heard());
+        assert_eq!(first.answered(says(answer)).verdict(), expected);
+        assert!(second.heard());
+        assert_eq!(second.verdict(), expected);
+        for worker in [&scene.engine, &other] {
+            assert_eq!(scene.send_to(worker, &request).verdict(), expected);
+        }
+        scene.pass(5);
+    }
+    assert_eq!(scene.host.counted(Counter::Introspected), 4);
+}
+
+#[test]
+fn a_question_that_told_nothing_leaves_nobody_an_older_answer_but_within_stale() {
+    let strict = INTROSPECTING.replace("\"1m\"", "\"0s\"");
+    let scene = Scene::new(&strict);
+    let other = scene.worker(&strict);
+    let request = get("/plain").bearer("opaque-1");
+    assert_eq!(
+        scene.send(&request).answered(says(r#"{"active":true}"#)).verdict(),
+        Verdict::Allowed
+    );
+    assert_eq!(scene.send_to(&other, &request).verdict(), Verdict::Allowed);
+    scene.pass(5);
+    let first = scene.send(&request);
+    assert_eq!(first.claim(), Claim::Mine);
+    let mut second = scene.send_to(&other, &request);
+    assert!(matches!(second.claim(), Claim::Elsewhere(_)));
+    assert_eq!(
+        first.answered(None).verdict(),
+        Verdict::Denied("revocation_unavailable")
+    );
+    assert!(second.heard());
+    assert_eq!(second.verdict(), Verdict::Denied("revocation_unavailable"));
+}
+
+#[test]
+fn an_opaque_token_that_one_worker_refuses_is_refused_by_all_at_once() {
+    let patient = INTROSPECTING.replace("\"5s\"", "\"1h\"");
+    let scene = Scene::new(INTROSPECTING);
+    let other = scene.worker(&patient);
+    let request = get("/plain").bearer("opaque-1");
+    assert_eq!(
+        scene.send(&request).answered(says(r#"{"active":true}"#)).verdict(),
+        Verdict::Allowed
+    );
+    assert_eq!(scene.send_to(&other, &request).verdict(), Verdict::Allowed);
+    scene.pass(5);
+    assert_eq!(
+        scene.send(&request).answered(says(r#"{"active":false}"#)).verdict(),
+        Verdict::Denied("token_inactive")
+    );
+    // Its own answer would serve for an hour.
+    assert_eq!(
+        scene.send_to(&other, &request).verdict(),
+        Verdict::Denied("token_inactive")
+    );
 }
 
 #[test]

@@ -261,3 +261,39 @@ fn a_list_whose_source_is_down_serves_while_it_may_and_never_beyond_its_end() {
         Verdict::Denied("revocation_unavailable")
     );
 }
+
+#[test]
+fn a_list_past_its_end_says_nothing_of_anybody_and_on_error_answers() {
+    for (on_error, expected) in [
+        ("deny", Verdict::Denied("revocation_unavailable")),
+        ("allow", Verdict::Allowed),
+    ] {
+        let policy = POLICY
+            .replace("\"1m\"", "\"1h\"")
+            .replace("\"deny\"", &format!("\"{on_error}\""));
+        let scene = Scene::new(&policy);
+        let text = list(&scene, &[1, 0], |claims| claims);
+        assert_eq!(
+            asks(&scene, &token(&scene, 0)).answered(answer(&text)).verdict(),
+            Verdict::Denied("token_revoked")
+        );
+        // Its source is down from now on. `stale` lets it serve beyond its `ttl`, for what was revoked as for the rest.
+        for _ in 0..9 {
+            scene.pass(100);
+            for need in due(&scene, &scene.engine) {
+                scene.engine.asked(&scene.host, &need);
+                assert!(!scene.engine.learn(&scene.host, &need, None));
+            }
+            scene.denied(&token(&scene, 0), "token_revoked");
+            scene.allowed(&token(&scene, 1));
+        }
+        // A list beyond its `exp` is to be rejected (Token Status List, section 8.3): the status of both is unknown.
+        scene.pass(100);
+        for index in [0, 1] {
+            let request = token(&scene, index);
+            assert_eq!(asks(&scene, &request).answered(None).verdict(), expected);
+            assert_eq!(scene.send(&request).verdict(), expected, "at rest");
+            scene.pass(1);
+        }
+    }
+}

@@ -101,9 +101,9 @@ pub fn shared(table: &Table, host: &dyn Host, lookup: &Lookup, question: Fingerp
 }
 
 /// Makes a question this worker's, unless another is at it. A table that can't keep the mark stops nobody from asking.
-pub fn claim(table: &Table, host: &dyn Host, lookup: &Lookup, question: Fingerprint) -> Claim {
+pub fn claim(table: &Table, host: &dyn Host, timeout: Duration, question: Fingerprint) -> Claim {
     let now = host.now();
-    let until = now.plus(lookup.endpoint.timeout).plus(WRITE_SLACK);
+    let until = awaited_until(now, timeout);
     let claimed = table.update(host, question, now, |record| {
         let [kind, learnt, asked_until] = record.map_or([UNTOLD, 0, 0], |record| record.words);
         let other = Instant(asked_until);
@@ -122,17 +122,67 @@ pub fn claim(table: &Table, host: &dyn Host, lookup: &Lookup, question: Fingerpr
     claimed.unwrap_or(Claim::Mine)
 }
 
-/// How a question that another worker asks has ended: `None` while it is at it, `false` if it told nothing.
-pub fn heard(table: &Table, host: &dyn Host, question: Fingerprint) -> Option<bool> {
+/// How a question has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With this answer to a question that was asked then.
+    Told { revoked: bool, asked: Instant },
+    /// It told nothing, or its record was forgotten for another's.
+    Untold,
+}
+
+/// How a question that another worker asks has ended: `None` while it is at it.
+pub fn ending(table: &Table, host: &dyn Host, question: Fingerprint) -> Option<Ending> {
     let Ok(Some(record)) = table.peek(host, question) else {
-        return Some(false);
+        return Some(Ending::Untold);
     };
-    let [kind, _, asked_until] = record.words;
+    let [kind, learnt, asked_until] = record.words;
     if host.now() < Instant(asked_until) {
         return None;
     }
     // An answer from before the question that failed is not its answer.
-    Some(asked_until == ANSWERED && kind != UNTOLD)
+    Some(if asked_until == ANSWERED && kind != UNTOLD {
+        Ending::Told {
+            revoked: kind == REVOKED,
+            asked: Instant(learnt),
+        }
+    } else {
+        Ending::Untold
+    })
+}
+
+/// Writes down how this worker's question, asked then, has ended; `until` it is to be remembered.
+///
+/// # Errors
+/// See [`StoreError`].
+pub fn settle(
+    table: &Table,
+    host: &dyn Host,
+    question: Fingerprint,
+    revoked: Option<bool>,
+    asked: Instant,
+    until: Instant,
+) -> Result<(), StoreError> {
+    table.update(host, question, host.now(), |record| {
+        let record = match (revoked, record) {
+            (Some(revoked), _) => Record {
+                words: [if revoked { REVOKED } else { NOT_REVOKED }, asked.0, ANSWERED],
+                idle_at: until,
+                held_until: Instant::EPOCH,
+            },
+            (None, Some(record)) => Record {
+                words: [record.words[0], record.words[1], UNANSWERED],
+                ..record
+            },
+            (None, None) => return (None, ()),
+        };
+        (Some(record), ())
+    })
+}
+
+/// Until when those who wait for a question that was asked then may look for its ending.
+pub fn awaited_until(asked: Instant, timeout: Duration) -> Instant {
+    asked.plus(timeout).plus(WRITE_SLACK)
 }
 
 /// Tells every worker that this token is revoked for good.
@@ -180,21 +230,7 @@ impl Answers {
         if let Some(revoked) = revoked {
             self.local.insert(question.key(), (revoked, learnt), 1);
         }
-        let told = table.update(host, question, now, |record| {
-            let record = match (revoked, record) {
-                (Some(revoked), _) => Record {
-                    words: [if revoked { REVOKED } else { NOT_REVOKED }, learnt.0, ANSWERED],
-                    idle_at: learnt.plus(lookup.cache),
-                    held_until: Instant::EPOCH,
-                },
-                (None, Some(record)) => Record {
-                    words: [record.words[0], record.words[1], UNANSWERED],
-                    ..record
-                },
-                (None, None) => return (None, ()),
-            };
-            (Some(record), ())
-        });
+        let told = settle(table, host, question, revoked, learnt, learnt.plus(lookup.cache));
         // That the store fails leaves the answer with this worker; it was counted.
         if told.is_ok() && revoked == Some(true) {
             Mark::advance(host);
@@ -217,19 +253,24 @@ mod tests {
         let table = Table::open(&host, 1 << 20).unwrap();
         let question = name(&table, &lookup, "/a");
         let mut answers = Answers::default();
-        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
         answers.note_question(question, host.now());
         let until = host.now().plus(Duration::from_millis(210));
-        assert_eq!(claim(&table, &host, &lookup, question), Claim::Elsewhere(until));
-        assert_eq!(heard(&table, &host, question), None);
+        assert_eq!(
+            claim(&table, &host, lookup.endpoint.timeout, question),
+            Claim::Elsewhere(until)
+        );
+        assert_eq!(ending(&table, &host, question), None);
         host.advance(Duration::from_millis(50));
         answers.learn(&table, &host, &lookup, question, Some(false));
-        assert_eq!(heard(&table, &host, question), Some(true));
+        let asked = host.now().minus(Duration::from_millis(50));
+        let told = Ending::Told { revoked: false, asked };
+        assert_eq!(ending(&table, &host, question), Some(told));
         let age = Duration::from_millis(50);
         let expected = Some(Known { revoked: false, age });
         assert_eq!(shared(&table, &host, &lookup, question).unwrap().known, expected);
         assert_eq!(answers.last(question, host.now()), expected);
-        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
     }
 
     #[test]
@@ -238,11 +279,11 @@ mod tests {
         let table = Table::open(&host, 1 << 20).unwrap();
         let question = name(&table, &lookup, "/a");
         let mut answers = Answers::default();
-        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
         answers.learn(&table, &host, &lookup, question, None);
-        assert_eq!(heard(&table, &host, question), Some(false));
+        assert_eq!(ending(&table, &host, question), Some(Ending::Untold));
         answers.learn(&table, &host, &lookup, question, Some(true));
-        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
         answers.learn(&table, &host, &lookup, question, None);
         assert!(shared(&table, &host, &lookup, question).unwrap().known.unwrap().revoked);
     }
@@ -252,17 +293,17 @@ mod tests {
         let (host, lookup) = (MemoryHost::default(), lookup());
         let table = Table::open(&host, 1 << 20).unwrap();
         let question = name(&table, &lookup, "/a");
-        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
         host.advance(Duration::from_millis(210));
-        assert_eq!(heard(&table, &host, question), Some(false));
-        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+        assert_eq!(ending(&table, &host, question), Some(Ending::Untold));
+        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
         let far = Record {
             words: [UNTOLD, 0, u64::MAX],
             idle_at: Instant(u64::MAX),
             held_until: Instant::EPOCH,
         };
         table.update(&host, question, host.now(), |_| (Some(far), ())).unwrap();
-        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
     }
 
     #[test]
@@ -271,8 +312,8 @@ mod tests {
         let table = Table::open(&host, 1 << 20).unwrap();
         let question = name(&table, &lookup, "/a");
         host.set_broken(true);
-        assert_eq!(claim(&table, &host, &lookup, question), Claim::Mine);
+        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
         assert!(shared(&table, &host, &lookup, question).is_err());
-        assert_eq!(heard(&table, &host, question), Some(false));
+        assert_eq!(ending(&table, &host, question), Some(Ending::Untold));
     }
 }

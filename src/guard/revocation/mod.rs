@@ -94,6 +94,8 @@ pub struct Known {
 pub struct Learnt {
     pub answers: answers::Answers,
     pub heard: introspection::Memory,
+    /// What all workers have heard.
+    pub shelf: Option<introspection::Shelf>,
     /// When the introspections under way were asked; as many as there are callouts.
     pub introspecting: HashMap<u128, Instant>,
     pub lookup_breaker: breaker::Breaker,
@@ -114,7 +116,10 @@ impl Learnt {
         }
         let lists = policy.is_some_and(|policy| policy.status_list.is_some());
         let lists = lists.then(|| status_list::Lists::open(host, key)).transpose()?;
+        let shelf = policy.and_then(|policy| policy.introspection.as_ref());
+        let shelf = shelf.map(|asked| introspection::Shelf::new(key, &asked.endpoint, &asked.credentials.id));
         Ok(Self {
+            shelf,
             feed: feed.map(|feed| feed::Follower::new(key, feed)),
             lists,
             ..Self::default()

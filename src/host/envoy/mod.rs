@@ -145,6 +145,7 @@ impl Envoy {
             Cell::FeedMark => key.write_str("feedmark"),
             Cell::RevokedMark => key.write_str("revokedmark"),
             Cell::FeedPage(page) => write!(key, "feed:{page}"),
+            Cell::Introspected(place) => write!(key, "introspected:{place}"),
             Cell::Lease(topic) => write!(key, "{}:lease", topic_name(topic)),
             Cell::Notice(topic) => write!(key, "{}:notice", topic_name(topic)),
             Cell::Part(topic, bank, number) => write!(key, "{}:{bank}:{number}", topic_name(topic)),

@@ -5,6 +5,11 @@
 //! where they are they must fit. What a provider's `require` has by default or by a token profile may be absent too; what
 //! the configuration itself writes there must be in an answer as in a token.
 
+pub mod shelf;
+
+pub use shelf::Shelf;
+
+use super::clearance::Mark;
 use super::lookup::is_json;
 use super::{Failure, Told};
 use crate::callout::{Answer, Callout};
@@ -16,6 +21,7 @@ use crate::path::encode_segment;
 use crate::rate::Instant;
 use crate::verdict::Reason;
 use ct_codecs::{Base64, Encoder};
+use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -80,6 +86,17 @@ pub struct Heard {
 }
 
 impl Heard {
+    /// What another worker heard when it asked then.
+    pub const fn inactive(learnt: Instant) -> Self {
+        Self {
+            word: Word::Inactive,
+            names_scopes: false,
+            names_issuer: false,
+            learnt,
+            expires: None,
+        }
+    }
+
     /// Whether it is younger than `span` and has not expired.
     pub fn serves(&self, span: Duration, now: Instant) -> bool {
         now >= self.learnt && now.since(self.learnt) < span && self.expires.is_none_or(|expires| now < expires)
@@ -208,24 +225,50 @@ impl Introspection {
 /// no good one out.
 #[derive(Debug, Default)]
 pub struct Memory {
-    active: Recent<Heard>,
-    inactive: Recent<Heard>,
+    active: Recent<Remembered>,
+    inactive: Recent<Remembered>,
+}
+
+/// An answer, and where the mark of revocations stood when no other worker knew a later one.
+#[derive(Debug)]
+struct Remembered {
+    heard: Heard,
+    mark: Cell<Option<Mark>>,
 }
 
 impl Memory {
-    pub fn last(&self, token: u128) -> Option<&Heard> {
+    fn find(&self, token: u128) -> Option<&Remembered> {
         // The later of the two: a token may have been one and then the other.
         let both = [self.active.get(token), self.inactive.get(token)];
-        both.into_iter().flatten().max_by_key(|heard| heard.learnt)
+        both.into_iter().flatten().max_by_key(|found| found.heard.learnt)
+    }
+
+    /// The last that this worker knows of a token.
+    pub fn last(&self, token: u128) -> Option<&Heard> {
+        self.find(token).map(|found| &found.heard)
+    }
+
+    /// The same, if no other worker can know better: nobody has learnt of a revocation since `note_mark`.
+    pub fn settled(&self, token: u128, mark: Mark) -> Option<&Heard> {
+        let found = self.find(token).filter(|found| found.mark.get() == Some(mark));
+        found.map(|found| &found.heard)
+    }
+
+    /// Notes that no other worker knew better; the mark was read before it was looked.
+    pub fn note_mark(&self, token: u128, mark: Mark) {
+        if let Some(found) = self.find(token) {
+            found.mark.set(Some(mark));
+        }
     }
 
     pub fn insert(&mut self, token: u128, heard: Heard) {
-        let place = if matches!(heard.word, Word::Active(_)) {
-            &mut self.active
-        } else {
+        let place = if heard.word == Word::Inactive {
             &mut self.inactive
+        } else {
+            &mut self.active
         };
-        place.insert(token, heard, 1);
+        let mark = Cell::default();
+        place.insert(token, Remembered { heard, mark }, 1);
     }
 }
 
