@@ -1,6 +1,9 @@
 //! How soon a revocation works: the time from its write to the first refusal, over many trials. After the first refusal no
 //! worker may let the token pass.
 
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
@@ -69,4 +72,60 @@ pub fn bounded(what: &str, trials: &[Refusal], most: Duration) -> Outcome<()> {
         times <= most + answers,
         true,
     )
+}
+
+/// Senders of [`under_load`], each one request after the other.
+const SENDERS: usize = 4;
+
+/// What became of a good token under load.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Went on to the backend, which knows no such order.
+    pub passed: u32,
+    /// Was refused as `revocation_unavailable`.
+    pub unavailable: u32,
+}
+
+/// Sends a good token and a revoked one to every worker by turns while something goes on, and fails if the revoked one
+/// passes even once, or if the good one is refused for another reason than that its source told nothing.
+pub async fn under_load(
+    workers: &[Connection],
+    (good, bad): (&Request, &Request),
+    during: impl Future<Output = Outcome<()>>,
+) -> Outcome<Tally> {
+    let stop = Arc::<AtomicBool>::default();
+    let mut senders = tokio::task::JoinSet::new();
+    for sender in 0..SENDERS {
+        let mut connections: Vec<Connection> = workers.iter().filter_map(Connection::share).collect();
+        let (good, bad, stop) = (good.clone(), bad.clone(), Arc::clone(&stop));
+        senders.spawn(async move {
+            let mut tally = Tally::default();
+            for turn in sender.. {
+                if stop.load(Ordering::SeqCst) {
+                    break;
+                }
+                let at = turn % connections.len().max(1);
+                let connection = connections.get_mut(at).ok_or("no worker")?;
+                let brief = connection.send(&bad).await?.brief();
+                let refused = ["401 token_revoked", "503 revocation_unavailable"].contains(&brief.as_str());
+                same(&format!("the revoked token: {brief}"), refused, true)?;
+                match connection.send(&good).await?.brief().as_str() {
+                    "503 revocation_unavailable" => tally.unavailable += 1,
+                    brief if brief.starts_with("404") => tally.passed += 1,
+                    other => return Err(format!("the good token: {other}")),
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Ok::<_, String>(tally)
+        });
+    }
+    let went = during.await;
+    stop.store(true, Ordering::SeqCst);
+    let mut all = Tally::default();
+    while let Some(joined) = senders.join_next().await {
+        let tally = joined.map_err(|error| error.to_string())??;
+        all.passed += tally.passed;
+        all.unavailable += tally.unavailable;
+    }
+    went.map(|()| all)
 }

@@ -10,7 +10,7 @@ use portcullis_e2e::process::Process;
 use portcullis_e2e::source::{FAULTS, Mood, Said, Source};
 use portcullis_e2e::stack::{Options, Part, Stack, Update};
 use portcullis_e2e::suite::same;
-use portcullis_e2e::trials::{bounded, first_refusal};
+use portcullis_e2e::trials::{Tally, bounded, first_refusal, under_load};
 use portcullis_e2e::{Outcome, places, random, scenarios, until};
 use serde_json::{Value, json};
 
@@ -21,6 +21,9 @@ scenarios! { Options::with_own_revocations();
     with_deny_a_feed_that_fails_in_any_way_refuses_once_it_is_too_old,
     with_allow_no_fault_refuses_anybody_but_the_revoked,
     with_stale_no_fault_refuses_anybody_but_the_revoked,
+    redis_killed_under_load_lets_nothing_revoked_pass_with_deny,
+    redis_killed_under_load_with_allow_refuses_nobody_but_the_revoked,
+    redis_killed_under_load_with_stale_refuses_nobody_but_the_revoked,
     a_feed_that_comes_in_pages_is_loaded_whole,
     a_million_entries_are_held_within_the_stated_memory,
 }
@@ -305,6 +308,73 @@ async fn with_allow_no_fault_refuses_anybody_but_the_revoked(stack: &mut Stack) 
 async fn with_stale_no_fault_refuses_anybody_but_the_revoked(stack: &mut Stack) -> Outcome<()> {
     let source = with_faulty_feed(stack, "deny", "10m").await?;
     through_each_fault(stack, &source, |_, brief, _| brief.starts_with("404")).await
+}
+
+/// Redis is stopped for longer than the feed serves without it, and started again with its data; what became of the good
+/// token. The revoked one never passes, and what is revoked afterwards is refused as well.
+async fn through_an_outage_of_redis(stack: &mut Stack, on_error: &str, stale: &str) -> Outcome<Tally> {
+    let _feed = with_feed(stack, "0s").await?;
+    let mut policy = stack.policy()?;
+    policy["quotas"] = json!([]);
+    policy["revocation"] = json!({ "on_error": on_error, "stale": stale,
+        "feed": { "cluster": "revocations", "authority": "revocations", "path": "/feed.json", "every": "200ms", "timeout": "200ms" } });
+    same("the update", stack.set_policy(&policy).await?, Update::Accepted)?;
+    stack.wait_for_keys().await?;
+    let workers = on_each_worker(stack).await?;
+    let fresh = || format!("{:016x}", random());
+    let (id, later) = (fresh(), fresh());
+    let minted = async |id: &str| stack.backend.mint(&json!({ "jti": id })).await;
+    let (bad, after) = (get(&minted(&id).await?), get(&minted(&later).await?));
+    let good = get(&stack.backend.mint(&json!({})).await?);
+    revoke(stack, json!({ "iss": ISSUER, "jti": id, "exp": far() })).await?;
+    for worker in &workers {
+        let mut worker = worker.share().ok_or("not HTTP/2")?;
+        until("the first refusal", EVERY * 5, async || {
+            stack
+                .refused_on(&mut worker, &bad, 401, "token_revoked")
+                .await
+                .map(drop)
+        })
+        .await?;
+    }
+    stack.tell_redis(&["SAVE"], "+OK").await?;
+    let tally = under_load(&workers, (&good, &bad), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stack.stop_part(Part::Redis);
+        // A poll's turn, its timeout and half a second, and as much again.
+        tokio::time::sleep(Duration::from_millis(1800)).await;
+        stack.start_part(Part::Redis).await?;
+        revoke(stack, json!({ "iss": ISSUER, "jti": later, "exp": far() })).await?;
+        for worker in &workers {
+            let mut worker = worker.share().ok_or("not HTTP/2")?;
+            // By the answers alone: under load, counters and the backend's log move for others too.
+            until("the feed's return", EVERY * 15, async || {
+                let briefs = [worker.send(&after).await?.brief(), worker.send(&good).await?.brief()];
+                let fit = briefs[0] == "401 token_revoked" && briefs[1].starts_with("404");
+                if fit { Ok(()) } else { Err(briefs.join(", ")) }
+            })
+            .await?;
+        }
+        Ok(())
+    })
+    .await?;
+    println!("{on_error}, stale {stale}: {tally:?}, none revoked passed");
+    Ok(tally)
+}
+
+async fn redis_killed_under_load_lets_nothing_revoked_pass_with_deny(stack: &mut Stack) -> Outcome<()> {
+    let tally = through_an_outage_of_redis(stack, "deny", "0s").await?;
+    same("both happened", tally.passed > 0 && tally.unavailable > 0, true)
+}
+
+async fn redis_killed_under_load_with_allow_refuses_nobody_but_the_revoked(stack: &mut Stack) -> Outcome<()> {
+    let tally = through_an_outage_of_redis(stack, "allow", "0s").await?;
+    same("availability", (tally.passed > 0, tally.unavailable), (true, 0))
+}
+
+async fn redis_killed_under_load_with_stale_refuses_nobody_but_the_revoked(stack: &mut Stack) -> Outcome<()> {
+    let tally = through_an_outage_of_redis(stack, "deny", "1m").await?;
+    same("availability", (tally.passed > 0, tally.unavailable), (true, 0))
 }
 
 async fn a_feed_that_comes_in_pages_is_loaded_whole(stack: &mut Stack) -> Outcome<()> {
