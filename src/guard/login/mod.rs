@@ -10,6 +10,7 @@ pub mod account;
 pub mod accounts;
 mod client;
 pub mod name;
+mod waits;
 
 pub use client::{BanPolicy, BanScope};
 
@@ -154,7 +155,7 @@ impl LoginPolicy {
     /// one each for every account.
     ///
     /// # Errors
-    /// Who is banned or over a limit, with the time after which a retry is let through; a store that can't tell.
+    /// Who is banned or over a limit, with the time after which no limit refuses a retry; a store that can't tell.
     pub fn reserve(
         &self,
         table: &Table,
@@ -172,7 +173,7 @@ impl LoginPolicy {
                 if started {
                     host.count(Counter::BanStarted);
                 }
-                return Err(refusal);
+                return Err(self.with_longest_wait(table, host, &fresh, refusal, now));
             }
         };
         for at in 0..reservation.accounts.len() {
@@ -187,7 +188,7 @@ impl LoginPolicy {
                 }
                 Err(refusal) => {
                     self.undo(table, host, reservation, at, now);
-                    return Err(refusal);
+                    return Err(self.with_longest_wait(table, host, &fresh, refusal, now));
                 }
             }
         }
@@ -574,6 +575,47 @@ mod tests {
         };
         assert_eq!(policy.outcome(200, failed), Outcome::Count);
         assert_eq!(policy.outcome(503, failed), Outcome::Refund);
+    }
+
+    #[test]
+    fn a_refusal_tells_the_longest_wait_of_all_limits_and_a_retry_then_passes() {
+        let mut scene = Scene::new();
+        let ban = BanPolicy {
+            first: Duration::from_secs(1),
+            ..scene.policy.ban
+        };
+        let from = vec![crate::json::pointer::Pointer::parse("/username").unwrap()];
+        scene.policy = LoginPolicy {
+            client: Rate::new(2, Duration::from_secs(20), 2),
+            account: Some(AccountPolicy {
+                rate: Rate::new(1, Duration::from_secs(3600), 1),
+                from,
+            }),
+            accounts: Some(Rate::new(2, Duration::from_secs(600), 2)),
+            ban,
+            ..policy()
+        };
+        let reserve = |name: &str| {
+            let Scene {
+                host,
+                table,
+                policy,
+                client,
+            } = &scene;
+            policy.reserve(table, host, *client, &[name.to_owned()])
+        };
+        let _under_way = [reserve("a").unwrap(), reserve("b").unwrap()];
+        // By itself, the client's limit would say 10 s.
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        assert_eq!(reserve("c"), Err(Refusal::Limited(minutes(5))));
+        assert_eq!(reserve("a"), Err(Refusal::Limited(minutes(60))));
+        scene.pass(299);
+        assert!(reserve("c").is_err());
+        scene.pass(1);
+        assert!(reserve("c").is_ok());
+        assert_eq!(reserve("a"), Err(Refusal::Account(minutes(55))));
+        scene.pass(55 * 60);
+        assert!(reserve("a").is_ok());
     }
 
     #[test]
