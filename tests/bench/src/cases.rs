@@ -63,6 +63,7 @@ impl World {
         };
         let proxied = |shape: Shape| Shape { proxied: true, ..shape };
         let tls = |shape: Shape| Shape { tls: true, ..shape };
+        let bodies = || json!({ "max_body": "1100KiB" });
         let declared = |count| json!({ "requests": requests(), "operations": operations(count, false) });
         let mut setups = vec![
             ("bare", with(vec![])),
@@ -79,6 +80,9 @@ impl World {
             ("quota-proxied", proxied(ours(json!({ "quotas": quota() })))),
             ("jwt-proxied", proxied(ours(json!({ "tokens": tokens(keys) })))),
             ("requests", ours(declared(12))),
+            ("threats", ours(json!({ "threats": {} }))),
+            ("bodies", ours(json!({ "requests": bodies() }))),
+            ("bodies-threats", ours(json!({ "requests": bodies(), "threats": {} }))),
             ("operations-2", ours(declared(2))),
             ("operations-2000", ours(declared(2000))),
             ("operations-5000", ours(declared(5000))),
@@ -162,6 +166,8 @@ impl World {
             first: None,
         };
         let kib = 1 << 10;
+        let ten = || Ask::get(TEN_VALUES);
+        let text = |size: usize| Ask::post("/notes", prose(size * kib));
         let mut cases = vec![
             // What the sandbox costs, and each guard alone.
             quick("bare", "bare", get(), "bare"),
@@ -229,6 +235,81 @@ impl World {
                 "all",
                 post(kib * kib).token(rs()),
                 "1 MiB, buffered",
+            ),
+            // Malicious content: what it adds to a module that does nothing, and to one that reads bodies.
+            case("ten values, nothing", "nothing", ten(), "ten values, nothing"),
+            case("ten values, threats", "threats", ten(), "ten values, nothing"),
+            case(
+                "1 KiB of prose, requests",
+                "bodies",
+                text(1),
+                "1 KiB of prose, requests",
+            ),
+            case(
+                "1 KiB of prose, threats",
+                "bodies-threats",
+                text(1),
+                "1 KiB of prose, requests",
+            ),
+            case(
+                "4 KiB of prose, requests",
+                "bodies",
+                text(4),
+                "4 KiB of prose, requests",
+            ),
+            case(
+                "4 KiB of prose, threats",
+                "bodies-threats",
+                text(4),
+                "4 KiB of prose, requests",
+            ),
+            case(
+                "16 KiB of prose, requests",
+                "bodies",
+                text(16),
+                "16 KiB of prose, requests",
+            ),
+            case(
+                "16 KiB of prose, threats",
+                "bodies-threats",
+                text(16),
+                "16 KiB of prose, requests",
+            ),
+            case(
+                "64 KiB of prose, requests",
+                "bodies",
+                text(64),
+                "64 KiB of prose, requests",
+            ),
+            case(
+                "64 KiB of prose, threats",
+                "bodies-threats",
+                text(64),
+                "64 KiB of prose, requests",
+            ),
+            case(
+                "256 KiB of prose, requests",
+                "bodies",
+                text(256),
+                "256 KiB of prose, requests",
+            ),
+            case(
+                "256 KiB of prose, threats",
+                "bodies-threats",
+                text(256),
+                "256 KiB of prose, requests",
+            ),
+            case(
+                "1 MiB of prose, requests",
+                "bodies",
+                text(1024),
+                "1 MiB of prose, requests",
+            ),
+            case(
+                "1 MiB of prose, threats",
+                "bodies-threats",
+                text(1024),
+                "1 MiB of prose, requests",
             ),
             // Other ways in.
             case("HTTP/2, bare", "bare", get().http2(), "HTTP/2, bare"),

@@ -148,6 +148,19 @@ pub fn revoked_id() -> String {
     format!("{REVOKED}1")
 }
 
+/// A JSON body of about so many bytes of prose, in strings of 4 KiB at most: what free text costs.
+pub fn prose(bytes: usize) -> String {
+    const SENTENCE: &str =
+        "The order came late on Monday, and the second parcel (a lamp) was broken; please send another. ";
+    let text = |bytes: usize| SENTENCE.chars().cycle().take(bytes).collect::<String>();
+    let whole = vec![text(4 << 10); bytes >> 12];
+    let rest = Some(bytes & 0xFFF).filter(|rest| *rest > 0).map(text);
+    json!({ "notes": whole.into_iter().chain(rest).collect::<Vec<_>>() }).to_string()
+}
+
+/// Ten query values such as a search has.
+pub const TEN_VALUES: &str = "/orders/4711?q=dark+green+lamp&sort=-price&page=3&per_page=50&from=2024-05-01&to=2024-06-01&city=New%20York&tag=gift-wrap&email=jane%40example.com&ref=https%3A%2F%2Fshop.example.com%2Fsale";
+
 #[cfg(test)]
 mod tests {
     use super::*;
