@@ -294,19 +294,27 @@ impl Engine {
         if verdict.stop || plain || kind == Kind::Structured {
             return verdict.stop;
         }
-        verdict.ask(Category::Sql, kind != Kind::Agent, || sql::judge(layer, prose));
-        verdict.ask(
-            Category::Script,
-            bits & (class::ANGLE | class::COLON | class::OPERATOR) != 0,
-            || script::judge(layer, prose),
-        );
+        // In prose each looks for one thing only: a quote that closes, a tag, a shell's separator or substitution.
+        let sql = kind != Kind::Agent && (!prose || bits & class::QUOTE != 0);
+        verdict.ask(Category::Sql, sql, || sql::judge(layer, prose));
+        let markup = if prose {
+            class::ANGLE
+        } else {
+            class::ANGLE | class::COLON | class::OPERATOR
+        };
+        verdict.ask(Category::Script, bits & markup != 0, || script::judge(layer, prose));
         // A product with its version (RFC 9110 §10.1.5) begins what is an agent: its comments have separators and words.
         let product = kind == Kind::Agent
             && layer
                 .split(|b| bytes::is_blank(*b))
                 .next()
                 .is_some_and(|word| word.contains(&b'/') && word.first() != Some(&b'/'));
-        let shell = bits & (class::SHELL | class::BLANK | class::QUOTE) != 0 && !product;
+        let shells = if prose {
+            class::SHELL | class::BRACE | class::OPERATOR
+        } else {
+            class::SHELL | class::BLANK | class::QUOTE
+        };
+        let shell = bits & shells != 0 && !product;
         verdict.ask(Category::Command, shell, || command::judge(layer, prose));
         if prose {
             return verdict.stop;

@@ -6,12 +6,16 @@ use std::collections::VecDeque;
 /// A state's number; the root is 0.
 type State = u16;
 
+/// In a transition, beside the state that it leads to: a literal ends there. So a byte that ends none, as nearly all do,
+/// costs one look-up.
+const ENDS: State = 1 << 15;
+
 pub struct Automaton {
     /// A byte's column; 0 for bytes that are in no literal.
     columns: [u8; 256],
     width: usize,
     next: Vec<State>,
-    /// For each state, the literal that ends there, plus one; 0 for none.
+    /// For each state, the literal that ends there, plus one; 0 for none. What ends at a shorter suffix is not in it.
     ends: Vec<u16>,
     /// For each state, the longest shorter suffix at which a literal ends; 0 for none.
     shorter: Vec<State>,
@@ -48,6 +52,7 @@ impl Automaton {
             automaton.insert(literal, id);
         }
         automaton.link();
+        automaton.mark();
         automaton
     }
 
@@ -65,7 +70,8 @@ impl Automaton {
         for byte in literal {
             let mut to = self.step(state, *byte);
             if to == 0 {
-                let Ok(new) = State::try_from(self.ends.len()) else {
+                let new = State::try_from(self.ends.len()).ok().filter(|state| state & ENDS == 0);
+                let Some(new) = new else {
                     return;
                 };
                 let slot = self.slot(state, *byte);
@@ -122,26 +128,43 @@ impl Automaton {
         }
     }
 
+    /// Marks the transitions to states at which, or at a suffix of which, a literal ends.
+    fn mark(&mut self) {
+        let at = |table: &[State], state: State| table.get(usize::from(state)).copied().unwrap_or(0);
+        for to in &mut self.next {
+            if at(&self.ends, *to) != 0 || at(&self.shorter, *to) != 0 {
+                *to |= ENDS;
+            }
+        }
+    }
+
     /// Calls `found(literal, end)` for each place where a literal ends, until it says to stop by `true`.
     pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize, usize) -> bool) {
         let mut state = 0;
         for (at, byte) in bytes.iter().enumerate() {
-            state = self.step(state, *byte);
-            let mut here = state;
-            if self.ends.get(usize::from(here)).copied().unwrap_or(0) == 0 {
-                here = self.shorter.get(usize::from(here)).copied().unwrap_or(0);
-            }
-            // Each step goes to a shorter suffix, so there are no more of them than bytes in the longest literal.
-            while here != 0 {
-                let id = usize::from(self.ends.get(usize::from(here)).copied().unwrap_or(0));
-                if let Some(id) = id.checked_sub(1)
-                    && found(id, at + 1)
-                {
-                    return;
-                }
-                here = self.shorter.get(usize::from(here)).copied().unwrap_or(0);
+            let to = self.step(state, *byte);
+            state = to & !ENDS;
+            if to & ENDS != 0 && self.ends_at(state, |literal| found(literal, at + 1)) {
+                return;
             }
         }
+    }
+
+    /// Calls `found` for every literal that ends with a state, the longest first; `true` if it said to stop.
+    fn ends_at(&self, state: State, mut found: impl FnMut(usize) -> bool) -> bool {
+        let mut here = state;
+        if self.ends.get(usize::from(here)).copied().unwrap_or(0) == 0 {
+            here = self.shorter.get(usize::from(here)).copied().unwrap_or(0);
+        }
+        // Each step goes to a shorter suffix, so there are no more of them than bytes in the longest literal.
+        while here != 0 {
+            let id = usize::from(self.ends.get(usize::from(here)).copied().unwrap_or(0));
+            if id.checked_sub(1).is_some_and(&mut found) {
+                return true;
+            }
+            here = self.shorter.get(usize::from(here)).copied().unwrap_or(0);
+        }
+        false
     }
 
     /// Bytes of memory that the tables take.
