@@ -5,44 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)]
 
 mod corpus;
+mod native;
 
 use corpus::Sample;
-use portcullis::config;
-use portcullis::engine::Engine;
-use portcullis::host::memory::MemoryHost;
-use portcullis::pipeline::{Pipeline, Step};
-use portcullis::request::Head;
+use native::Judge;
 use std::collections::BTreeMap;
-use std::rc::Rc;
-
-/// The reason's code and rule of a refusal; `None` if it is let go.
-fn judge(host: &MemoryHost, engine: &Rc<Engine>, sample: &Sample) -> Option<String> {
-    let pseudo: [(&str, &[u8]); 3] = [
-        (":method", sample.method.as_bytes()),
-        (":path", &sample.target),
-        (":authority", b"api.example"),
-    ];
-    let fields = sample
-        .fields
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_slice()));
-    let mut pipeline = Pipeline::new(Rc::clone(engine));
-    let mut step = pipeline.head(
-        host,
-        Some(Head::from_fields(pseudo.into_iter().chain(fields))),
-        sample.body.is_none(),
-    );
-    if let (Step::Hold, Some(body)) = (&step, &sample.body) {
-        step = pipeline.body_ended(host, u64::try_from(body.len()).unwrap(), || Some(body.clone()));
-    }
-    match step {
-        Step::Deny(reply) => Some(match reply.body.split_once("matches ") {
-            Some((_, rule)) => rule.split('"').next().unwrap_or_default().to_owned(),
-            None => reply.code.to_owned(),
-        }),
-        _ => None,
-    }
-}
 
 #[derive(Default)]
 struct Count {
@@ -57,11 +24,10 @@ impl Count {
 }
 
 fn grade(samples: &[Sample], show: Option<&str>) -> BTreeMap<String, Count> {
-    let host = MemoryHost::default();
-    let engine = Rc::new(Engine::new(config::load(br#"{"threats":{}}"#).unwrap(), &host).unwrap());
+    let judge = Judge::new();
     let mut groups: BTreeMap<String, Count> = BTreeMap::new();
     for sample in samples {
-        let verdict = judge(&host, &engine, sample);
+        let verdict = judge.refuses(sample);
         let count = groups.entry(sample.group.clone()).or_default();
         count.all += 1;
         count.refused += u32::from(verdict.is_some());

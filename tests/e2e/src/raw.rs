@@ -74,6 +74,11 @@ impl RawConnection {
         self.reader.reply("GET").await
     }
 
+    /// The next answer, to a request of this method: one to HEAD has no body, whatever its fields say.
+    pub async fn reply_to(&mut self, method: &str) -> Outcome<Reply> {
+        self.reader.reply(method).await
+    }
+
     /// Whether the peer has closed the connection, waiting for it or for another byte.
     pub async fn is_closed(&mut self) -> Outcome<bool> {
         self.reader.fill().await?;
