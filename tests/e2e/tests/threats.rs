@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use portcullis::verdict::Reason;
 use portcullis_e2e::client::Client;
 use portcullis_e2e::message::Reply;
 use portcullis_e2e::raw::RawConnection;
@@ -174,8 +175,7 @@ async fn send(stack: &Stack, samples: Vec<Sample>) -> Outcome<(BTreeMap<String, 
             let refused = matches!(fate, Fate::Refused(_));
             count.refused += u32::from(refused);
             let reached = refused || fate == Fate::Passed;
-            // Envoy takes dot segments and double slashes out of the path before any filter.
-            if reached && refused != judge.refuses(sample).is_some() && !rewritten(&sample.target) {
+            if reached && refused != judge.refuses(sample).is_some() && !rewritten(sample) {
                 let target = String::from_utf8_lossy(&sample.target).into_owned();
                 differing.push(format!(
                     "{} [{}] {} {target}: {fate:?}",
@@ -187,11 +187,30 @@ async fn send(stack: &Stack, samples: Vec<Sample>) -> Outcome<(BTreeMap<String, 
     Ok((groups, differing))
 }
 
-/// Whether Envoy's normalisation may change a target's path, or cuts a fragment off.
-fn rewritten(target: &[u8]) -> bool {
+/// Whether the guard may see something else than was sent. Before any filter, Envoy takes dot segments and double slashes
+/// out of a path, ends it at a fragment, removes a `Referer` that is no URL, and puts the peer into `X-Forwarded-For`.
+fn rewritten(sample: &Sample) -> bool {
+    let target = &sample.target;
     let path = target.split(|b| *b == b'?').next().unwrap_or(target);
     let holds = |text: &[u8]| path.windows(text.len()).any(|w| w.eq_ignore_ascii_case(text));
-    holds(b"/.") || holds(b"//") || holds(b"%2") || holds(b"%5c") || holds(b"\\") || target.contains(&b'#')
+    let no_url = |value: &[u8]| {
+        let url = value.starts_with(b"http://") || value.starts_with(b"https://");
+        !url || value
+            .iter()
+            .any(|b| !b.is_ascii_graphic() || b"\"<>\\^`{|}".contains(b))
+    };
+    let field = |(name, value): &(String, Vec<u8>)| match name.as_str() {
+        "x-forwarded-for" => true,
+        "referer" => no_url(value),
+        _ => false,
+    };
+    holds(b"/.")
+        || holds(b"//")
+        || holds(b"%2")
+        || holds(b"%5c")
+        || holds(b"\\")
+        || target.contains(&b'#')
+        || sample.fields.iter().any(field)
 }
 
 /// Sends rows one after another, on a connection that is kept as long as Envoy keeps it.
@@ -237,8 +256,10 @@ fn fate_of(reply: &Reply) -> Fate {
         .header("content-type")
         .is_some_and(|kind| kind.starts_with("application/json"));
     match reply.code() {
-        Some(code) => Fate::Refused(code),
-        // The backend answers in JSON or with nothing; Envoy's own refusals are plain text.
+        Some(code) if Reason::ALL.iter().any(|reason| reason.code() == code) => Fate::Refused(code),
+        // The shipped edge gives Envoy's own refusals codes of its own, which are none of the module's.
+        Some(_) => Fate::Envoy(reply.status),
+        // The backend answers in JSON or with nothing.
         None if reply.status < 400 || json => Fate::Passed,
         None => Fate::Envoy(reply.status),
     }
