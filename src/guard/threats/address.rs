@@ -86,7 +86,14 @@ fn internal(host: &[u8]) -> Option<&'static str> {
             _ => (own || local).then_some("request_forgery.loopback"),
         };
     }
-    let (address, odd) = lenient_v4(bare)?;
+    // More than fits an address: cut by what reads it.
+    let digits = bare.strip_prefix(b"0x").unwrap_or(bare);
+    let number = !digits.is_empty()
+        && digits.iter().all(u8::is_ascii_hexdigit)
+        && (digits.len() < bare.len() || digits.iter().all(u8::is_ascii_digit));
+    let Some((address, odd)) = lenient_v4(bare) else {
+        return number.then_some("request_forgery.spelling");
+    };
     internal_v4(address).or(odd.then_some("request_forgery.spelling"))
 }
 

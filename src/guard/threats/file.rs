@@ -163,7 +163,8 @@ fn of_system(text: &[u8], kind: Kind) -> bool {
         })
     };
     if drive {
-        return is(first, "windows") || listed(&WINDOWS, first) || !json && ends(path);
+        let logs = is(first, "logs") || is(first, "log");
+        return is(first, "windows") || listed(&WINDOWS, first) || (!json || logs) && ends(path);
     }
     if second.is_empty() {
         return false;
@@ -180,7 +181,11 @@ fn of_system(text: &[u8], kind: Kind) -> bool {
         }
         () if is(first, "private") => is(second, "etc") || is(second, "var"),
         () if is(first, "opt") => (is(second, "lampp") || is(second, "xampp")) && !json,
-        () => !json && ends(path) && !path.iter().any(|b| is_blank(*b)),
+        () => {
+            (!json || contains(path, b"/logs/") || contains(path, b"/log/"))
+                && ends(path)
+                && !path.iter().any(|b| is_blank(*b))
+        }
     }
 }
 

@@ -18,10 +18,12 @@ mod query;
 pub mod request;
 mod script;
 mod sql;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use crate::verdict::{Mode, Reason};
-use literals::Group;
+use literals::{Around, Group};
 use profile::class;
 use words::Automaton;
 
@@ -269,6 +271,8 @@ impl Engine {
         let prose = bits & class::BLANK != 0
             && matches!(kind, Kind::Json | Kind::Parameter | Kind::Text)
             && (profile::is_prose(layer) || profile::is_document(layer));
+        // Code that prose marks stands as blanks in `bare`; what acts whoever reads it is sought there too.
+        let whole = layer;
         let bare = if prose { profile::without_code(layer) } else { None };
         let layer = bare.as_deref().unwrap_or(layer);
         let mut verdict = Verdict {
@@ -276,13 +280,15 @@ impl Engine {
             report,
             stop: false,
         };
-        self.automaton.scan(layer, |id, end| {
+        self.automaton.scan(whole, |id, end| {
             let Some((len, groups)) = self.literals.get(id) else {
                 return false;
             };
             for group in groups {
                 let start = end.saturating_sub(*len);
+                let marked = layer.get(start) != whole.get(start) && group.around != Around::Strong;
                 if verdict.left.has(group.category)
+                    && !marked
                     && allows(group, kind)
                     && literals::confirmed(layer, group.around, start, end, prose)
                 {

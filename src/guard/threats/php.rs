@@ -105,7 +105,8 @@ fn by_value(bytes: &[u8]) -> bool {
             if groups > 0 && words && open == b'(' {
                 // What is called is alone: in prose a word or a sign follows.
                 let rest = from(bytes, gap(bytes, end));
-                let linked = between(bytes, 0, at).last() == Some(&b']') && groups == 1;
+                // `[text](address)` is Markdown's.
+                let linked = between(bytes, 0, at).last() == Some(&b']') && (groups == 1 || inside.contains(&b'/'));
                 if !linked && (rest.is_empty() || matches!(low(rest, 0), b';' | b'.' | b')')) {
                     return true;
                 }

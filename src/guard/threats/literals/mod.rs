@@ -37,12 +37,14 @@ pub enum Around {
     Member,
     /// A step upwards of a path: in a value without blanks, at its beginning, or the first of two.
     Climb,
+    /// Acts whoever reads it: counts in prose too, and in the code that prose marks.
+    Strong,
     /// A database and its schema: the name of a table behind it.
     Owner,
     /// In a value that is markup as a whole; counts in prose too.
     Markup,
 }
-use Around::{Anywhere, Call, Climb, Command, Ending, Markup, Member, Owner, Part, Start, Then, Value, Whole};
+use Around::{Anywhere, Call, Climb, Command, Ending, Markup, Member, Owner, Part, Start, Strong, Then, Value, Whole};
 
 /// Literals of one category and rule that need the same around them.
 #[derive(Debug)]
@@ -79,14 +81,14 @@ pub fn groups() -> impl Iterator<Item = &'static Group> {
 
 /// Whether a hit that ends at `end` has around it what its group needs.
 pub fn confirmed(bytes: &[u8], around: Around, start: usize, end: usize, prose: bool) -> bool {
-    if prose && !matches!(around, Anywhere | Markup) {
+    if prose && !matches!(around, Anywhere | Markup | Strong) {
         return false;
     }
     let previous = start.checked_sub(1).map(|at| low(bytes, at));
     let next = bytes.get(end).copied();
     let apart = |byte: Option<u8>| byte.is_none_or(|b| !is_word(b) && b < 0x80);
     match around {
-        Anywhere | Value => true,
+        Anywhere | Strong | Value => true,
         Call => {
             let open = skip_gap(bytes, end);
             apart(previous) && previous != Some(b'-') && low(bytes, open) == b'(' && !mentioned(bytes, start, open)

@@ -1,6 +1,6 @@
 //! Entities of XML, targets of request forgery, and lines that split headers.
 
-use super::Around::{Markup, Start, Value, Whole};
+use super::Around::{Markup, Start, Strong, Value, Whole};
 use super::{Group, group};
 use crate::guard::threats::Category::{Header, RequestForgery, Xml};
 
@@ -33,6 +33,17 @@ pub const GROUPS: &[Group] = &[
     group(
         RequestForgery,
         "request_forgery.metadata",
+        Strong,
+        &[
+            "http://169.254.169.254/",
+            "http://169.254.170.2/",
+            "http://metadata.google.internal/",
+            "http://100.100.100.200/",
+        ],
+    ),
+    group(
+        RequestForgery,
+        "request_forgery.metadata",
         Value,
         &[
             "169.254.169.254",
@@ -40,6 +51,8 @@ pub const GROUPS: &[Group] = &[
             "metadata.google",
             "100.100.100.200",
             "metadata.azure",
+            "metadata.packet.net",
+            "host.containers.internal",
             "192.0.0.192",
             "fd00:ec2::254",
             "instance-data",
@@ -109,6 +122,15 @@ pub const GROUPS: &[Group] = &[
         Whole,
         &[
             "localhost",
+            "localhost4",
+            "localhost.localdomain",
+            "localhost4.localdomain4",
+            "localhost6",
+            "ipv6-localhost",
+            "ip6-localhost",
+            "ip6-loopback",
+            "kubernetes.docker.internal",
+            "host.containers.internal",
             "localhost/",
             "127.0.0.1",
             "[::1]",

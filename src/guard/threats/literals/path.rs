@@ -1,6 +1,6 @@
 //! Steps upwards, files that no client asks for, and wrappers of streams.
 
-use super::Around::{Climb, Ending, Part, Value};
+use super::Around::{Climb, Ending, Part, Strong, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Path;
 
@@ -11,6 +11,20 @@ pub const GROUPS: &[Group] = &[
         Climb,
         &[
             "../", "..\\", "..;/", ".../...", "....//", "....\\", "\\.\\./", "\\.\\.\\", "li4vli4v",
+        ],
+    ),
+    group(
+        Path,
+        "path.traversal",
+        Strong,
+        &[
+            "../etc/passwd",
+            "../etc/shadow",
+            "../proc/self",
+            "..\\windows\\",
+            "..\\boot.ini",
+            "../windows/win",
+            "../boot.ini",
         ],
     ),
     group(

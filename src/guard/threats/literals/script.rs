@@ -1,10 +1,33 @@
 //! JavaScript that steals, runs text, or proves that it runs.
 
-use super::Around::{Call, Value};
+use super::Around::{Call, Strong, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Script;
 
 pub const GROUPS: &[Group] = &[
+    // What proves that it runs, as no page of one's own has it.
+    group(
+        Script,
+        "script.proof",
+        Strong,
+        &[
+            "<script>alert(",
+            "onerror=alert(",
+            "onload=alert(",
+            "onfocus=alert(",
+            "onmouseover=alert(",
+            "ontoggle=alert(",
+            "onbegin=alert(",
+            "onstart=alert(",
+            "onerror=prompt(",
+            "onerror=confirm(",
+            "onload=confirm(",
+            "onload=prompt(",
+            "onerror=eval(",
+            "onload=eval(",
+            "javascript:alert(",
+        ],
+    ),
     // JavaScript that steals, runs text, or proves that it runs.
     group(
         Script,
@@ -86,6 +109,9 @@ pub const GROUPS: &[Group] = &[
             "]]>",
             "&{",
             "appendchild(",
+            "document?.",
+            "document)[",
+            "alert?.(",
         ],
     ),
 ];

@@ -5,12 +5,12 @@
 mod statements;
 pub mod tokens;
 
-use super::bytes::{find_byte, from};
+use super::bytes::{find_byte, from, is_blank, low};
 use tokens::{Kind, Token, Tokens, Word};
 
 /// Quotes of one kind that are tried as the one that closes the query's string. An attacker needs the first; the others
 /// are for values that are put together from several.
-const QUOTES_MAX: usize = 3;
+const QUOTES_MAX: usize = 8;
 /// Tokens that a context is judged by: an injection shows within its first few.
 const TOKENS_MAX: usize = 256;
 
@@ -21,11 +21,16 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     }
     for quote in *b"'\"`" {
         let mut at = 0;
-        for _ in 0..QUOTES_MAX {
+        let even = bytes.iter().filter(|b| **b == quote).count() % 2 == 0;
+        for index in 0..QUOTES_MAX {
             let Some(found) = find_byte(bytes, at, quote) else {
                 break;
             };
             at = found + 1;
+            // The second of a pair closes what the value itself opened: `'open' or 'closed'` quotes two words.
+            if even && index % 2 == 1 && quoted_words(bytes, found, quote) {
+                continue;
+            }
             let mut reader = Reader::new(bytes, at, prose, quote != b'`');
             if let Some(rule) = reader.after_quote(quote) {
                 return Some(rule);
@@ -33,6 +38,25 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
         }
     }
     None
+}
+
+/// Whether the quote at a position closes a word or two that stand in quotes, opened behind a blank or bracket.
+fn quoted_words(bytes: &[u8], close: usize, quote: u8) -> bool {
+    /// Longer texts in quotes are no words.
+    const WORDS_BYTES_MAX: usize = 64;
+    let front = bytes
+        .get(close.saturating_sub(WORDS_BYTES_MAX)..close)
+        .unwrap_or_default();
+    let Some(open) = front.iter().rposition(|b| *b == quote) else {
+        return false;
+    };
+    let before = open.checked_sub(1).map_or(b' ', |at| low(front, at));
+    let inside = from(front, open + 1);
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b' ' | b'-' | b'.' | b':' | b',' | b'!');
+    (is_blank(before) || matches!(before, b'(' | b'['))
+        && inside.first().is_some_and(u8::is_ascii_alphabetic)
+        && inside.len() > 1
+        && inside.iter().all(plain)
 }
 
 struct Reader<'v> {
@@ -100,6 +124,8 @@ impl<'v> Reader<'v> {
             let token = self.next();
             match token.kind {
                 Kind::End | Kind::Text { closed: false } => return Some(rule),
+                // Behind `--` the query's rest is cut off, and any prose with it.
+                Kind::Cut if self.quoted && low_is(self.tokens.bytes, token.start, b'-') => return Some(rule),
                 Kind::Cut => return (from(self.tokens.bytes, token.end).trim_ascii().is_empty()).then_some(rule),
                 Kind::Other => return None,
                 Kind::Word(Word::Name) if self.peek().kind == Kind::Word(Word::Name) => return None,
@@ -129,6 +155,7 @@ impl<'v> Reader<'v> {
                 };
             }
             Kind::Word(Word::Clause) => return self.clause(first),
+            Kind::Word(Word::Where) => first = self.next(),
             _ => {}
         }
         let operand = self.operand(first)?;
@@ -365,7 +392,8 @@ impl<'v> Reader<'v> {
                 match before {
                     _ if self.quoted || after.kind == Kind::Cut => true,
                     Some((Operand::Number, left, _)) => {
-                        self.tokens.text(left) == self.tokens.text(first) && left.start == 0
+                        left.start == 0
+                            && (operand == Operand::Literal || self.tokens.text(left) == self.tokens.text(first))
                     }
                     Some((Operand::Text { .. }, ..)) => {
                         operand != Operand::Number && matches!(operand, Operand::Literal | Operand::Variable)
@@ -394,6 +422,12 @@ impl<'v> Reader<'v> {
                 right,
                 Operand::Number | Operand::Call | Operand::Select | Operand::Text { .. }
             );
+            // A name is what it is.
+            let same = self.tokens.text(first).eq_ignore_ascii_case(self.tokens.text(next))
+                && matches!(self.peek().kind, Kind::End | Kind::Cut);
+            if same && before.is_none() && !self.prose {
+                return Some("sql.boolean");
+            }
             return (literal
                 && before.is_none_or(|(left, ..)| left != Operand::Name && left != Operand::Literal)
                 && !self.prose)

@@ -1,243 +1,17 @@
 //! Command injection: a shell's separator or substitution with a command behind it, or a value that is a command line.
 //! Quotes, back-slashes, carets and empty expansions inside a command's name are read over, as shells do.
 
-use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low};
+mod names;
 
-/// Commands that attacks begin with and that are no common words.
-const COMMANDS: [&str; 224] = [
-    "adduser",
-    "alias",
-    "ansible",
-    "apt",
-    "apt-get",
-    "aria2c",
-    "arp",
-    "ash",
-    "attrib",
-    "awk",
-    "axel",
-    "base32",
-    "base64",
-    "bash",
-    "bitsadmin",
-    "bunzip2",
-    "busybox",
-    "bzip2",
-    "c89",
-    "c99",
-    "cacls",
-    "cat",
-    "cc",
-    "certutil",
-    "chef",
-    "chgrp",
-    "chmod",
-    "chown",
-    "chroot",
-    "chsh",
-    "cksum",
-    "cmake",
-    "cmd",
-    "cp",
-    "cpan",
-    "cpp",
-    "crontab",
-    "cscript",
-    "csh",
-    "curl",
-    "cut",
-    "dash",
-    "del",
-    "df",
-    "dig",
-    "dir",
-    "dmesg",
-    "dnf",
-    "docker",
-    "du",
-    "echo",
-    "ed",
-    "egrep",
-    "env",
-    "erase",
-    "eval",
-    "expr",
-    "fgrep",
-    "finger",
-    "flock",
-    "fping",
-    "ftp",
-    "gawk",
-    "gcc",
-    "gdb",
-    "gem",
-    "getent",
-    "getmac",
-    "gimp",
-    "git",
-    "gpasswd",
-    "grep",
-    "groups",
-    "gunzip",
-    "gzip",
-    "head",
-    "hexdump",
-    "hostname",
-    "hping3",
-    "htop",
-    "icacls",
-    "id",
-    "iex",
-    "ifconfig",
-    "ip",
-    "ipconfig",
-    "irb",
-    "iwr",
-    "jar",
-    "javac",
-    "jjs",
-    "jobs",
-    "jrunscript",
-    "ksh",
-    "kubectl",
-    "ldconfig",
-    "less",
-    "ln",
-    "lp",
-    "lpr",
-    "ls",
-    "lsof",
-    "lua",
-    "lwp-download",
-    "lwp-request",
-    "lynx",
-    "mawk",
-    "mkdir",
-    "mkfifo",
-    "mount",
-    "mshta",
-    "mv",
-    "mysql",
-    "nano",
-    "nc",
-    "ncat",
-    "net",
-    "netcat",
-    "netstat",
-    "nmap",
-    "node",
-    "nohup",
-    "npm",
-    "nsenter",
-    "nslookup",
-    "od",
-    "openssl",
-    "passwd",
-    "perf",
-    "perl",
-    "pgrep",
-    "php",
-    "pidof",
-    "ping",
-    "pip",
-    "pkill",
-    "powershell",
-    "printenv",
-    "printf",
-    "ps",
-    "psql",
-    "pwd",
-    "pwsh",
-    "python",
-    "python2",
-    "python3",
-    "readlink",
-    "realpath",
-    "reboot",
-    "reg",
-    "regsvr32",
-    "ren",
-    "rm",
-    "route",
-    "rsync",
-    "ruby",
-    "rundll32",
-    "rustc",
-    "rview",
-    "rvim",
-    "sc",
-    "schtasks",
-    "scp",
-    "screen",
-    "sed",
-    "sendmail",
-    "sh",
-    "shutdown",
-    "sleep",
-    "socat",
-    "sort",
-    "sqlite3",
-    "ssh",
-    "strace",
-    "su",
-    "sudo",
-    "systemctl",
-    "systeminfo",
-    "tac",
-    "tail",
-    "tar",
-    "taskkill",
-    "tasklist",
-    "tcc",
-    "tclsh",
-    "tcpdump",
-    "tee",
-    "telnet",
-    "tftp",
-    "timeout",
-    "touch",
-    "traceroute",
-    "tracert",
-    "ulimit",
-    "umask",
-    "uname",
-    "uniq",
-    "unlink",
-    "unset",
-    "unzip",
-    "uptime",
-    "useradd",
-    "userdel",
-    "usermod",
-    "ver",
-    "vi",
-    "vim",
-    "visudo",
-    "vssadmin",
-    "w3m",
-    "wc",
-    "wget",
-    "whereis",
-    "which",
-    "whoami",
-    "whois",
-    "wmic",
-    "wscript",
-    "xargs",
-    "xxd",
-    "yum",
-    "zcat",
-    "zip",
-    "zsh",
-];
-/// Further ones, that are common words too: they count with something like an argument only.
-const WORDS: [&str; 20] = [
-    "at", "date", "find", "host", "kill", "last", "make", "man", "more", "nice", "run", "set", "split", "test", "time",
-    "top", "type", "w", "wall", "who",
-];
+use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low, word_len};
+use names::{COMMANDS, TITLES, WORDS, WRAPPERS};
 
-/// How many separators of a value are looked behind.
-const SEPARATORS_MAX: usize = 64;
+/// Bytes that may be looked at behind separators, for each byte of the value and at least. A script has a separator in
+/// ten bytes and a name of six behind it; what takes more is nothing that people or programs write.
+const LOOKED_PER_BYTE: usize = 16;
+const LOOKED_MIN: usize = 1024;
+/// Blanks, quotes and brackets between a separator and a command.
+const LEADING_MAX: usize = 64;
 /// A command's name with what obscures it is not longer.
 const NAME_BYTES_MAX: usize = 48;
 /// `${…}` within a name; what is longer stands for no empty text.
@@ -249,8 +23,13 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     if !prose && let Some(rule) = command_at(bytes, 0, Before::Start).or_else(|| windows_at(bytes, 0)) {
         return Some(rule);
     }
+    if !prose && function(bytes) {
+        return Some("command.function");
+    }
     let mut at = 0;
-    for _ in 0..SEPARATORS_MAX {
+    let first_letter = bytes.iter().position(u8::is_ascii_alphabetic).unwrap_or(bytes.len());
+    let mut left = bytes.len().saturating_mul(LOOKED_PER_BYTE).saturating_add(LOOKED_MIN);
+    loop {
         let found = from(bytes, at)
             .iter()
             .position(|b| matches!(b, b';' | b'|' | b'&' | b'\n' | b'`' | b'(' | b'{' | b'!'))?;
@@ -267,9 +46,12 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
                     continue;
                 }
             }
+            // A fence.
+            b'`' if between(bytes, position.saturating_sub(2), position) == b"``" => continue,
             // A span of Markdown's stands apart from the words in front of it.
             b'`' if matches!(before, b' ' | b'\n' | b'[' | b'(')
-                && bytes.iter().take(position).any(u8::is_ascii_alphabetic) =>
+                && first_letter < position
+                && (prose || !quoted_command(bytes, at)) =>
             {
                 continue;
             }
@@ -289,6 +71,10 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
         if kind == Before::Substitution && byte == b'{' {
             at += 1;
         }
+        left = left.saturating_sub(reach(bytes, at));
+        if left == 0 {
+            return Some("command.tangled");
+        }
         if prose {
             // Tables have bars, and a statement's end is no shell's where a line ends with it.
             let table = byte == b'|' && before == b' ' && low(bytes, at) == b' ';
@@ -305,7 +91,54 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
             return Some(rule);
         }
     }
-    None
+}
+
+/// Bytes that are looked at behind a separator: what leads, and a name.
+fn reach(bytes: &[u8], at: usize) -> usize {
+    let lead = from(bytes, at)
+        .iter()
+        .take(LEADING_MAX)
+        .take_while(|b| leads(**b))
+        .count();
+    let name = from(bytes, at + lead)
+        .iter()
+        .take(NAME_BYTES_MAX)
+        .take_while(|b| is_word(**b))
+        .count();
+    lead + name + 1
+}
+
+const fn leads(byte: u8) -> bool {
+    is_blank(byte) || matches!(byte, b'"' | b'\'' | b'\\' | b'@' | b'^' | b'(' | b'{')
+}
+
+/// A shell's function that pipes or detaches, as a fork bomb does: `f(){ f|f& };f`, or the head of one alone.
+fn function(bytes: &[u8]) -> bool {
+    /// A value that is one is short.
+    const BYTES_MAX: usize = 128;
+    let text = bytes.trim_ascii();
+    if text.len() > BYTES_MAX {
+        return false;
+    }
+    let Some(at) = text.windows(2).position(|w| w == b"()") else {
+        return false;
+    };
+    let open = super::bytes::skip_blank(text, at + 2);
+    if low(text, open) != b'{' {
+        return false;
+    }
+    let name = between(text, 0, at)
+        .rsplit(|b| is_blank(*b) || *b == b';')
+        .next()
+        .unwrap_or_default();
+    let body = from(text, open + 1);
+    let calls = |byte: u8| {
+        body.iter().enumerate().filter(|(_, b)| **b == byte).any(|(i, _)| {
+            let next = from(body, i + 1).trim_ascii_start();
+            next.starts_with(name) || next.starts_with(b"}")
+        })
+    };
+    body.is_empty() || !name.is_empty() && (calls(b'|') || calls(b'&'))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -316,19 +149,19 @@ enum Before {
     Line,
     BackQuote,
     Substitution,
+    /// A command that runs another.
+    Wrapper,
     /// Any separator in prose.
     Prose,
 }
 
 fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
     let mut at = at;
-    while bytes
-        .get(at)
-        .is_some_and(|b| is_blank(*b) || matches!(b, b'"' | b'\'' | b'\\' | b'@' | b'^' | b'(' | b'{'))
-        && at < bytes.len()
-    {
-        at += 1;
-    }
+    at += from(bytes, at)
+        .iter()
+        .take(LEADING_MAX)
+        .take_while(|b| leads(**b))
+        .count();
     let mut name = [0_u8; NAME_BYTES_MAX];
     let mut len = 0;
     let mut obscured = false;
@@ -345,16 +178,28 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
             b'$' if len > 0
                 && matches!(
                     low(bytes, at + 1),
-                    b'@' | b'*' | b'-' | b'!' | b'1'..=b'9' | b'{' | b'u'
+                    b'@' | b'*' | b'-' | b'!' | b'?' | b'$' | b'1'..=b'9' | b'{' | b'(' | b'u'
                 ) =>
             {
                 broken = true;
-                at += if low(bytes, at + 1) == b'{' {
+                at += if low(bytes, at + 1) == b'(' {
+                    find_byte(between(bytes, at, bytes.len().min(at + EXPANSION_BYTES_MAX)), 0, b')')
+                        .map_or(2, |end| end + 1 - at)
+                } else if low(bytes, at + 1) == b'{' {
                     find_byte(between(bytes, at, bytes.len().min(at + EXPANSION_BYTES_MAX)), 0, b'}')
                         .map_or(2, |end| end + 1)
                 } else {
                     2
                 };
+            }
+            // Empty substitutions.
+            b'`' if len > 0 && low(bytes, at + 1) == b'`' => {
+                broken = true;
+                at += 2;
+            }
+            b'<' | b'>' if len > 0 && low(bytes, at + 1) == b'(' && low(bytes, at + 2) == b')' => {
+                broken = true;
+                at += 3;
             }
             b'/' => {
                 // Only the last part of a path is the name.
@@ -378,6 +223,17 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
         return None;
     }
     let exe = name.strip_suffix(b".exe").unwrap_or(name);
+    let wraps = listed(&WRAPPERS, exe) && matches!(low(bytes, at), b' ' | b'\t');
+    let begins = matches!(
+        before,
+        Before::Start | Before::Separator | Before::Ampersand | Before::Line
+    );
+    if wraps
+        && begins
+        && let Some(rule) = command_at(bytes, at, Before::Wrapper)
+    {
+        return Some(rule);
+    }
     let known = listed(&COMMANDS, exe);
     let word = listed(&WORDS, exe);
     let wild = pathed
@@ -405,10 +261,18 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
         || matches!(
             low(argument, 0),
             b'|' | b';' | b'&' | b'`' | b')' | b'#' | b'"' | b'\'' | b'\\' | b'>' | b'<'
-        );
+        )
+        || before == Before::Substitution && matches!(next, b',' | b'}');
     let found = match before {
         Before::Prose => known && spaced && strong && exe.len() > 1,
         _ if waits => before != Before::Start || argument.iter().all(u8::is_ascii_digit),
+        Before::Wrapper => {
+            known && exe.len() > 1 && (strong || (ends || spaced) && !listed(&TITLES, exe) && bytes.len() < 64)
+        }
+        Before::Start if exe == b"alias" => {
+            let head = argument.get(..argument.len().min(32)).unwrap_or(argument);
+            spaced && head.contains(&b'=') && !head.contains(&b',')
+        }
         Before::Start => {
             strong
                 && known
@@ -432,6 +296,29 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
         Before::Substitution => next != b'=' && (known || word) && (strong || ends || spaced),
     };
     found.then_some("command.chained")
+}
+
+/// Whether a span between back-quotes is a command that reaches out: where Markdown is not meant, it runs.
+fn quoted_command(bytes: &[u8], at: usize) -> bool {
+    const REACHING: [&str; 10] = [
+        "cat", "curl", "dig", "nc", "nslookup", "ping", "sleep", "uname", "wget", "whoami",
+    ];
+    /// What is looked at.
+    const SPAN_BYTES_MAX: usize = 128;
+    let near = between(bytes, at, bytes.len().min(at + SPAN_BYTES_MAX));
+    let Some(end) = find_byte(near, 0, b'`') else {
+        return false;
+    };
+    let span = between(near, 0, end).trim_ascii();
+    let name = between(span, 0, word_len(span, 0));
+    let argument = from(span, name.len()).trim_ascii();
+    listed(&REACHING, name)
+        && match argument.first() {
+            None => name.eq_ignore_ascii_case(b"whoami"),
+            Some(b'/') => true,
+            Some(b'-') => argument.contains(&b' '),
+            Some(first) => first.is_ascii_digit() || argument.windows(3).any(|w| w == b"://"),
+        }
 }
 
 /// The loops and conditions of Windows' command interpreter: `for %a in (…) do`, `if [/i] [not] exist …`, `if a==b …`.
@@ -459,7 +346,9 @@ fn windows_at(bytes: &[u8], at: usize) -> Option<&'static str> {
     }
     let known = ["exist", "defined", "errorlevel", "cmdextversion"];
     let compares = ["equ", "neq", "lss", "leq", "gtr", "geq"];
-    let shell = rest.iter().any(|b| matches!(b, b'%' | b'(' | b'\\' | b'['))
+    let shell = is(word, "errorlevel")
+        || is(word, "cmdextversion")
+        || rest.iter().any(|b| matches!(b, b'%' | b'(' | b'\\' | b'['))
         || words.clone().any(|word| {
             ["echo", "cmd", "goto", "set", "del", "exit"]
                 .iter()
@@ -498,7 +387,11 @@ pub fn globbed_path(bytes: &[u8]) -> bool {
         .map(|word| match find_byte(word, 0, b'=') {
             // A path with a query.
             Some(equals) if find_byte(word, 0, b'?').is_some_and(|mark| mark < equals) => &[][..],
-            Some(equals) => from(word, equals + 1),
+            Some(equals) => {
+                let value = from(word, equals + 1);
+                let query = find_byte(value, 0, b'?').is_some_and(|mark| from(value, mark).contains(&b'='));
+                if query { &[] } else { value }
+            }
             None => word,
         })
         .any(|word| {
@@ -511,6 +404,7 @@ pub fn globbed_path(bytes: &[u8]) -> bool {
             starts
                 && slashes >= 2
                 && (pairs >= 2
+                    || word.windows(2).any(|w| w == b"[!" || w == b"[^")
                     || word
                         .windows(3)
                         .any(|w| matches!(w, [b'[', b'a'..=b'z', b']'] | [b'a'..=b'z', b'?' | b'*', b'a'..=b'z'])))

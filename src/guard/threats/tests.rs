@@ -1,0 +1,55 @@
+//! The engine as a whole: values, and the rule that each is refused by.
+
+use super::*;
+
+#[track_caller]
+fn check(text: &str, kind: Kind, expected: Option<&str>) {
+    let all = Category::ALL.iter().fold(Categories::NONE, |set, (_, c)| set.with(*c));
+    let mut rule = None;
+    Engine::new().judge(text.as_bytes(), kind, all, &mut |finding| {
+        rule.get_or_insert(finding.rule);
+        true
+    });
+    assert_eq!(rule, expected, "{text}");
+}
+
+#[test]
+fn what_acts_whoever_reads_it_is_not_bought_off_by_prose() {
+    let prose = "We have seen this on our side too, and it is the one that you were told of. ".repeat(3);
+    for (attack, rule) in [
+        ("x' or 1=1 -- ", "sql.boolean"),
+        ("```\n<img src=x onerror=alert(1)>\n```", "script.proof"),
+        ("`../../../etc/passwd`", "path.traversal"),
+        ("`http://169.254.169.254/latest/`", "request_forgery.metadata"),
+    ] {
+        check(&format!("{prose}\n{attack}\n{prose}"), Kind::Json, Some(rule));
+    }
+    check(
+        &format!("{prose} `'a' or 'b'`, or /etc/passwd. {prose}"),
+        Kind::Json,
+        None,
+    );
+}
+
+#[test]
+fn commands_are_found_behind_any_number_of_separators() {
+    let many = "a;".repeat(100);
+    check(&format!("{many}cat notes"), Kind::Parameter, Some("command.chained"));
+    check(&"\n\n\n\n;".repeat(4096), Kind::Parameter, None);
+    for (text, rule) in [
+        ("time ifconfig", "command.chained"),
+        ("go `sleep 5`", "command.chained"),
+        ("f(){ f|f& };f", "command.function"),
+        ("pi``ng 1.1.1.1", "command.obscured"),
+    ] {
+        check(text, Kind::Parameter, Some(rule));
+    }
+    for text in [
+        "time sort",
+        "use `cat` here",
+        "the `id` of it",
+        "function f() { return a | b }",
+    ] {
+        check(text, Kind::Json, None);
+    }
+}
