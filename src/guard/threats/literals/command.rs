@@ -193,7 +193,6 @@ pub const GROUPS: &[Group] = &[
             "${ifs",
             "$(whoami",
             "`whoami",
-            "`id`",
             "$(id",
             ">&/dev/",
             "0>&1",
