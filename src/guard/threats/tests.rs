@@ -41,6 +41,11 @@ fn commands_are_found_behind_any_number_of_separators() {
         ("go `sleep 5`", "command.chained"),
         ("f(){ f|f& };f", "command.function"),
         ("pi``ng 1.1.1.1", "command.obscured"),
+        // Far into the value, so that a position within the span is none within the value.
+        (
+            "some words in front, and more of them so that it is far; pi$(x)ng 1.1.1.1",
+            "command.chained",
+        ),
     ] {
         check(text, Kind::Parameter, Some(rule));
     }

@@ -12,6 +12,9 @@ const LOOKED_PER_BYTE: usize = 16;
 const LOOKED_MIN: usize = 1024;
 /// Blanks, quotes and brackets between a separator and a command.
 const LEADING_MAX: usize = 64;
+/// What is read for one name, with its path and what obscures it: text that never ends one would else be read to its end
+/// behind every separator.
+const SPELLING_BYTES_MAX: usize = 256;
 /// A command's name with what obscures it is not longer.
 const NAME_BYTES_MAX: usize = 48;
 /// `${…}` within a name; what is longer stands for no empty text.
@@ -167,7 +170,8 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
     let mut obscured = false;
     let mut broken = false;
     let mut pathed = false;
-    while let Some(byte) = bytes.get(at).copied() {
+    let stop = at.saturating_add(SPELLING_BYTES_MAX);
+    while let Some(byte) = bytes.get(at).copied().filter(|_| at < stop) {
         match byte {
             // An escaped end of line that was never unescaped, at the value's end.
             b'\\' if len > 0 && at + 2 == bytes.len() && matches!(low(bytes, at + 1), b'n' | b'r') => break,
@@ -184,7 +188,7 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
                 broken = true;
                 at += if low(bytes, at + 1) == b'(' {
                     find_byte(between(bytes, at, bytes.len().min(at + EXPANSION_BYTES_MAX)), 0, b')')
-                        .map_or(2, |end| end + 1 - at)
+                        .map_or(2, |end| end + 1)
                 } else if low(bytes, at + 1) == b'{' {
                     find_byte(between(bytes, at, bytes.len().min(at + EXPANSION_BYTES_MAX)), 0, b'}')
                         .map_or(2, |end| end + 1)
