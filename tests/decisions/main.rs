@@ -18,6 +18,7 @@ mod forms;
 mod hostile;
 mod keys;
 mod login;
+mod never_echo;
 mod parameters;
 mod quotas;
 mod requests;
