@@ -5,7 +5,31 @@
 use std::fs;
 use std::path::Path;
 
+mod draw;
 mod targets;
+
+/// Inputs that each target gets.
+const DRAWN: usize = 10_000;
+
+/// Every target states properties: what is accepted is written and read again as the same, a search over all templates finds
+/// what the router finds, a path in normal form stays as it is. Held here over inputs drawn from the regressions and from
+/// what the formats are made of, the same in every run.
+#[test]
+fn properties_hold_over_drawn_inputs() {
+    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/regressions");
+    for (name, target) in targets::ALL {
+        let files = fs::read_dir(all.join(name)).unwrap_or_else(|e| panic!("regressions/{name}: {e}"));
+        let mut seeds: Vec<Vec<u8>> = files.map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect();
+        seeds.sort();
+        let mut draw = draw::Draw::new(&seeds);
+        for _ in 0..DRAWN {
+            let input = draw.input();
+            // Shown if the target panics.
+            println!("{name}: {}", input.escape_ascii());
+            target(&input);
+        }
+    }
+}
 
 #[test]
 fn regressions_stay_mended() {
