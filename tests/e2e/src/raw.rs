@@ -52,6 +52,11 @@ impl RawConnection {
         timed("writing", writing).await
     }
 
+    /// Says that nothing more will be written.
+    pub async fn end(&mut self) -> Outcome<()> {
+        timed("ending", self.writer.shutdown()).await
+    }
+
     /// Writes the first piece of `pieces`, then each next one, each in a record of its own, while reading the answer: the
     /// peer may refuse and close before all is written.
     pub async fn write_while_reading(mut self, pieces: impl Iterator<Item = Vec<u8>> + Send) -> Outcome<Reply> {

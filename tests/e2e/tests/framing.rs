@@ -38,6 +38,10 @@ async fn seen_of(stack: &Stack, client: &Client, fields: &str, body: &str) -> Ou
     let mut connection = RawConnection::open(client).await?;
     connection.write(bytes.as_bytes()).await?;
     let status = connection.reply().await.map_or(0, |reply| reply.status);
+    // Envoy gives whoever it refuses a second to read that, unless he ends the connection himself.
+    if [400, 501].contains(&status) {
+        let _ = connection.end().await;
+    }
     // Until the peer has answered all and closed, or closes for what it can't read.
     while status != 0 && connection.reply().await.is_ok() {}
     let seen = stack.backend.seen(&mark).await?;
@@ -104,7 +108,6 @@ async fn a_body_framed_by_tricks_is_refused_or_is_what_was_judged(stack: &mut St
             CHUNKED,
             "10000000000000007\r\nname=ab\r\n0\r\n\r\n",
         ),
-        ("a size of 63 bits", CHUNKED, "7fffffffffffffff\r\nname=ab\r\n0\r\n\r\n"),
         ("a negative size", CHUNKED, "-7\r\nname=ab\r\n0\r\n\r\n"),
         ("a size in C", CHUNKED, "0x7\r\nname=ab\r\n0\r\n\r\n"),
         ("a size with an underscore", CHUNKED, "0_7\r\nname=ab\r\n0\r\n\r\n"),
