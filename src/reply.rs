@@ -1,8 +1,9 @@
 //! The one table from a refusal to its reply: status, header fields and body (RFC 9457 problem details).
 
-use crate::json::write_string;
+use crate::json::{push_number, write_string};
 use crate::rate::retry_after_seconds;
 use crate::verdict::{Denial, Extra, Reason};
+use std::borrow::Cow;
 
 /// How refusals are shown; from the configuration's `replies`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub struct Style {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     pub body: String,
     /// The status for a gRPC caller, who gets `body` as its message.
     pub grpc_status: Option<u32>,
@@ -31,19 +32,21 @@ pub const PROBLEMS_MAX: usize = 8;
 /// Renders a refusal. `grpc` asks for a gRPC status instead of a problem document.
 pub fn render(denial: &Denial, style: &Style, grpc: bool) -> Reply {
     let reason = denial.reason;
-    let mut headers = vec![("cache-control", "no-store".to_owned())];
+    // The most there are, the quota's included.
+    let mut headers = Vec::with_capacity(9);
+    headers.push(("cache-control", Cow::Borrowed("no-store")));
     if let Some(challenge) = challenge(denial) {
         headers.push(("www-authenticate", challenge));
     }
     match &denial.extra {
-        Extra::Allow(methods) => headers.push(("allow", methods.join(", "))),
+        Extra::Allow(methods) => headers.push(("allow", methods.join(", ").into())),
         Extra::RetryAfter(span) | Extra::Quota { retry_after: span, .. } => {
-            headers.push(("retry-after", retry_after_seconds(*span).to_string()));
+            headers.push(("retry-after", retry_after_seconds(*span).to_string().into()));
         }
         Extra::Nothing | Extra::Problems(_) | Extra::Scope(_) => {}
     }
     if !grpc {
-        headers.push(("content-type", "application/problem+json".to_owned()));
+        headers.push(("content-type", Cow::Borrowed("application/problem+json")));
     }
     Reply {
         status: reason.status(),
@@ -61,20 +64,19 @@ pub fn render(denial: &Denial, style: &Style, grpc: bool) -> Reply {
 fn problem_document(denial: &Denial, style: &Style) -> String {
     let reason = denial.reason;
     let mut out = String::with_capacity(256);
+    // A name with what stands around it.
     let mut member = |name: &str, text: &str| {
-        out.push(if out.is_empty() { '{' } else { ',' });
-        write_string(&mut out, name);
-        out.push(':');
+        out.push_str(name);
         write_string(&mut out, text);
     };
     let typed = style.type_base.as_deref().filter(|_| !style.hide_reason);
     match typed {
         // RFC 9457 §4.2.1: with about:blank the title is the status phrase.
-        None => member("type", "about:blank"),
-        Some(base) => member("type", &format!("{base}{}", reason.code())),
+        None => member("{\"type\":", "about:blank"),
+        Some(base) => member("{\"type\":", &format!("{base}{}", reason.code())),
     }
     member(
-        "title",
+        ",\"title\":",
         if typed.is_some() {
             reason.summary()
         } else {
@@ -82,14 +84,14 @@ fn problem_document(denial: &Denial, style: &Style) -> String {
         },
     );
     if !style.hide_reason {
-        member("detail", denial.detail.as_deref().unwrap_or(reason.summary()));
-        member("code", reason.code());
+        member(",\"detail\":", denial.detail.as_deref().unwrap_or(reason.summary()));
+        member(",\"code\":", reason.code());
         if let Extra::Quota { name, .. } = &denial.extra {
-            member("quota", name);
+            member(",\"quota\":", name);
         }
     }
     out.push_str(",\"status\":");
-    out.push_str(&reason.status().to_string());
+    push_number(&mut out, reason.status().into());
     if !style.hide_reason
         && let Extra::Problems(problems) = &denial.extra
     {
@@ -108,21 +110,20 @@ fn problem_document(denial: &Denial, style: &Style) -> String {
 }
 
 /// `WWW-Authenticate` as RFC 6750 §3 has it: no error code where no token was shown.
-fn challenge(denial: &Denial) -> Option<String> {
+fn challenge(denial: &Denial) -> Option<Cow<'static, str>> {
     let error = match (denial.reason, denial.reason.status()) {
-        (Reason::TokenMissing, _) => return Some("Bearer realm=\"api\"".to_owned()),
+        (Reason::TokenMissing, _) => return Some(Cow::Borrowed("Bearer realm=\"api\"")),
         (Reason::TokenRepeated, _) => "invalid_request",
         (Reason::TokenScope, _) => "insufficient_scope",
         (_, 401) => "invalid_token",
         _ => return None,
     };
-    let mut text = format!("Bearer realm=\"api\", error=\"{error}\"");
+    let mut text = String::with_capacity(64);
+    text.extend(["Bearer realm=\"api\", error=\"", error, "\""]);
     if let Extra::Scope(scope) = &denial.extra {
-        text.push_str(", scope=\"");
-        text.push_str(scope);
-        text.push('"');
+        text.extend([", scope=\"", scope, "\""]);
     }
-    Some(text)
+    Some(text.into())
 }
 
 const fn phrase(status: u16) -> &'static str {
@@ -161,7 +162,7 @@ mod tests {
     use std::time::Duration;
 
     fn header<'r>(reply: &'r Reply, name: &str) -> Option<&'r str> {
-        reply.headers.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_str())
+        reply.headers.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_ref())
     }
 
     #[test]

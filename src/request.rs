@@ -64,17 +64,21 @@ impl Head {
 
     /// All fields, pseudo-header fields such as `:path` included.
     pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.fields.iter().map(|(name, value)| {
-            let bytes = |range: &Range<usize>| self.block.get(range.clone()).unwrap_or_default();
-            (bytes(name), bytes(value))
-        })
+        self.fields
+            .iter()
+            .map(|(name, value)| (self.bytes(name), self.bytes(value)))
+    }
+
+    fn bytes(&self, range: &Range<usize>) -> &[u8] {
+        self.block.get(range.clone()).unwrap_or_default()
     }
 
     /// The values of every field of this name.
     pub fn values<'h, 'n>(&'h self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
-        self.fields()
-            .filter(move |(found, _)| *found == name.as_bytes())
-            .map(|(_, value)| value)
+        // By length first: most fields are of another, and every guard asks for several.
+        let named = move |found: &Range<usize>| found.len() == name.len() && self.bytes(found) == name.as_bytes();
+        let fields = self.fields.iter().filter(move |(found, _)| named(found));
+        fields.map(|(_, value)| self.bytes(value))
     }
 
     pub fn contains(&self, name: &str) -> bool {

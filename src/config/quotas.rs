@@ -3,7 +3,7 @@
 use super::common::{SECOND, YEAR};
 use super::field::{Field, is_header_name, is_plain_name};
 use super::mode;
-use crate::guard::quota::{By, Quota};
+use crate::guard::quota::{By, Quota, announced};
 use crate::operation::Operation;
 use crate::rate::Rate;
 
@@ -47,6 +47,7 @@ pub fn quotas(field: &Field<'_>, operations: &[Operation], tokens: bool) -> Vec<
             ));
         }
         quotas.push(Quota {
+            announced: announced(&name, limit, window),
             name,
             limit,
             window,

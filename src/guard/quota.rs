@@ -4,8 +4,9 @@
 //! them, and those that everybody shares last.
 
 use crate::host::Host;
+use crate::json::push_number;
 use crate::rate::{Decision, Instant, Rate, retry_after_seconds};
-use crate::store::{Fingerprint, Home, Record, StoreError, Table, Use, View};
+use crate::store::{Fingerprint, Home, Place, Record, StoreError, Table, Use, View};
 use crate::verdict::Mode;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct Quota {
     /// Positions of the operations it is about; `None`: every request.
     pub operations: Option<Vec<usize>>,
     pub mode: Option<Mode>,
+    /// The quota as `RateLimit-Policy` names it, see [`announced`].
+    pub announced: String,
 }
 
 /// A part of a quota's key.
@@ -54,6 +57,36 @@ pub struct Charge<'q> {
     pub key: Fingerprint,
     /// Counted apart, so that a trial uses up nothing that is real.
     pub shadow: bool,
+    /// What its bucket says of it: kept here, since every request would pay for a list beside the charges.
+    found: Option<Found>,
+}
+
+/// What a bucket that admits the units says of a charge.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    /// Where it stands there; `None` if there is no place for it.
+    place: Option<Place>,
+    /// Its state with the units taken.
+    state: Instant,
+    standing: Standing,
+}
+
+impl<'q> Charge<'q> {
+    pub fn new(at: usize, quota: &'q Quota, key: Fingerprint, shadow: bool) -> Self {
+        let found = None;
+        Self {
+            at,
+            quota,
+            key,
+            shadow,
+            found,
+        }
+    }
+
+    /// Where the client stands with an enforced quota that was charged.
+    pub fn standing(&self) -> Option<Standing> {
+        self.found.filter(|_| !self.shadow).map(|found| found.standing)
+    }
 }
 
 /// A quota that does not admit, and when it does.
@@ -61,15 +94,6 @@ pub struct Charge<'q> {
 pub struct Exceeded {
     pub quota: usize,
     pub retry_after: Duration,
-}
-
-/// What became of a request that every enforced quota admits.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Admitted {
-    /// Of the enforced quotas, in the configuration's order.
-    pub standings: Vec<Standing>,
-    /// What a quota in shadow mode would have refused.
-    pub shadowed: Option<Exceeded>,
 }
 
 /// Why a request is not admitted.
@@ -132,53 +156,48 @@ impl Quota {
 
 /// What one bucket says of the charges in it. Enforced and shadowed ones are judged apart; of either kind, what one
 /// refuses is charged to none.
-fn take(
-    view: &mut View,
-    charges: &[Charge<'_>],
-    units: u32,
-    shadow: bool,
-    now: Instant,
-) -> (Vec<Standing>, Option<Exceeded>) {
-    let (mut standings, mut refused): (Vec<Standing>, Option<Exceeded>) = (Vec::new(), None);
-    let mut taken = Vec::new();
-    for charge in charges.iter().filter(|charge| charge.shadow == shadow) {
+fn take(view: &mut View, charges: &mut [Charge<'_>], units: u32, shadow: bool, now: Instant) -> Option<Exceeded> {
+    let mut refused: Option<Exceeded> = None;
+    for charge in charges.iter_mut().filter(|charge| charge.shadow == shadow) {
         let rate = &charge.quota.rate;
-        let found = view.look(charge.key);
-        match rate.take(state(found.and_then(|place| place.record)), now, units) {
+        let place = view.look(charge.key);
+        charge.found = match rate.take(state(place.and_then(|place| place.record)), now, units) {
             Decision::Admit { state, remaining } => {
-                taken.push((charge.key, found, record(rate, state)));
-                standings.push(Standing {
+                let standing = Standing {
                     quota: charge.at,
                     remaining,
                     next_unit: rate.next_unit(state, now),
-                });
+                };
+                Some(Found { place, state, standing })
             }
-            // Of several the one that refuses longest: a retry when it says so passes them all.
-            Decision::Refuse { retry_after } if refused.is_none_or(|r| r.retry_after < retry_after) => {
-                refused = Some(Exceeded {
+            Decision::Refuse { retry_after } => {
+                let exceeded = Exceeded {
                     quota: charge.at,
                     retry_after,
-                });
+                };
+                refused = longer(refused, Some(exceeded));
+                None
             }
-            Decision::Refuse { .. } => {}
-        }
+        };
     }
     if refused.is_none() {
         let mut settled = true;
-        for (key, found, record) in taken {
+        for charge in charges.iter().filter(|charge| charge.shadow == shadow) {
+            let Some(found) = charge.found else { continue };
             // Looked up again where what was put just now may have taken its seat.
-            if let Some(place) = if settled { found } else { view.look(key) } {
+            if let Some(place) = if settled { found.place } else { view.look(charge.key) } {
                 settled &= place.is_own();
-                view.put(place, record);
+                view.put(place, record(&charge.quota.rate, found.state));
             }
         }
     }
-    (standings, refused)
+    refused
 }
 
 /// Charges a request's units to quotas, narrow ones before shared ones. A request that one refuses is charged to none: within
 /// a bucket at once, across buckets by giving back. One read and one write for each bucket, of which all quotas by client
-/// share one.
+/// share one. What every enforced quota admits leaves a standing in each charge; given back is what a quota in shadow mode
+/// would have refused.
 ///
 /// # Errors
 /// The refusal that lasts longest of those that are known.
@@ -188,10 +207,10 @@ pub fn charge<S>(
     gate: Option<&Gate<'_, S>>,
     charges: &mut [Charge<'_>],
     units: u32,
-) -> Result<Admitted, Refusal<S>> {
+) -> Result<Option<Exceeded>, Refusal<S>> {
     let now = host.now();
-    charges.sort_by_key(|charge| (charge.quota.width(), charge.key.home.order(), charge.at));
-    let mut admitted = Admitted::default();
+    charges.sort_unstable_by_key(|charge| (charge.quota.width(), charge.key.home.order(), charge.at));
+    let mut shadowed = None;
     if let Some(gate) = gate
         && charges.first().is_none_or(|first| first.key.home != gate.home)
     {
@@ -202,7 +221,7 @@ pub fn charge<S>(
     }
     let mut done = 0_usize;
     let mut refusal = None;
-    for group in charges.chunk_by(|a, b| a.key.home == b.key.home) {
+    for group in charges.chunk_by_mut(|a, b| a.key.home == b.key.home) {
         let Some(home) = group.first().map(|charge| charge.key.home) else {
             continue;
         };
@@ -211,23 +230,22 @@ pub fn charge<S>(
             if let Some(stop) = gate.and_then(|gate| (gate.look)(view)) {
                 return Err(stop);
             }
-            let (standings, refused) = take(view, group, units, false, now);
+            let refused = take(view, group, units, false, now);
             let mut shadowed = None;
             if refused.is_some() {
                 view.leave();
             } else {
-                shadowed = take(view, group, units, true, now).1;
+                shadowed = take(view, group, units, true, now);
             }
-            Ok((standings, refused, shadowed))
+            Ok((refused, shadowed))
         });
         match judged {
-            Ok(Ok((standings, None, shadowed))) => {
-                admitted.standings.extend(standings);
-                admitted.shadowed = longer(admitted.shadowed, shadowed);
+            Ok(Ok((None, here))) => {
+                shadowed = longer(shadowed, here);
                 done = done.saturating_add(group.len());
                 continue;
             }
-            Ok(Ok((_, Some(refused), _))) => refusal = Some(Refusal::Exceeded(refused)),
+            Ok(Ok((Some(refused), _))) => refusal = Some(Refusal::Exceeded(refused)),
             Ok(Err(stop)) => refusal = Some(Refusal::Stopped(stop)),
             Err(error) => refusal = Some(Refusal::Store(error)),
         }
@@ -235,16 +253,14 @@ pub fn charge<S>(
     }
     let (charged, rest) = charges.split_at_checked(done).unwrap_or((charges, &[]));
     let Some(refusal) = refusal else {
-        if admitted.shadowed.is_some() {
+        if let Some(refused) = shadowed {
             // The trial refused it somewhere: what it charged elsewhere is given back.
             let given: Vec<Charge<'_>> = charged.iter().filter(|charge| charge.shadow).copied().collect();
-            let refusing = admitted.shadowed.map(|refused| refused.quota);
-            let home = given.iter().find(|c| Some(c.at) == refusing).map(|c| c.key.home);
+            let home = given.iter().find(|c| c.at == refused.quota).map(|c| c.key.home);
             let elsewhere: Vec<Charge<'_>> = given.into_iter().filter(|c| Some(c.key.home) != home).collect();
             refund(table, host, &elsewhere, units);
         }
-        admitted.standings.sort_by_key(|standing| standing.quota);
-        return Ok(admitted);
+        return Ok(shadowed);
     };
     refund(table, host, charged, units);
     Err(match refusal {
@@ -330,13 +346,15 @@ impl Fields {
         if self.draft && known().next().is_some() {
             let (mut policy, mut limit) = (String::with_capacity(64), String::with_capacity(64));
             for (quota, standing) in known() {
-                let window = retry_after_seconds(quota.window);
-                item(&mut policy, &quota.name, [(";q=", quota.limit.into()), (";w=", window)]);
-                let left = seconds_left(standing);
+                if !policy.is_empty() {
+                    policy.push_str(", ");
+                    limit.push_str(", ");
+                }
+                policy.push_str(&quota.announced);
                 item(
                     &mut limit,
                     &quota.name,
-                    [(";r=", standing.remaining.into()), (";t=", left)],
+                    [(";r=", standing.remaining.into()), (";t=", seconds_left(standing))],
                 );
             }
             fields.push((POLICY, policy));
@@ -353,14 +371,25 @@ impl Fields {
     }
 }
 
-/// Adds a named item with its parameters to a list (RFC 9651 §3.1). Every answer pays for it, so without the formatting machinery.
-fn item(list: &mut String, name: &str, parameters: [(&str, u64); 2]) {
-    list.push_str(if list.is_empty() { "\"" } else { ", \"" });
-    list.push_str(name);
-    list.push('"');
+/// A quota's item of the `RateLimit-Policy` list, written once: it is the same in every answer.
+pub fn announced(name: &str, limit: u32, window: Duration) -> String {
+    let mut text = String::new();
+    item(
+        &mut text,
+        name,
+        [(";q=", limit.into()), (";w=", retry_after_seconds(window))],
+    );
+    text
+}
+
+/// Adds a named item with its parameters (RFC 9651 §3.1). Every answer pays for it, so without the formatting machinery.
+fn item(text: &mut String, name: &str, parameters: [(&str, u64); 2]) {
+    text.push('"');
+    text.push_str(name);
+    text.push('"');
     for (key, value) in parameters {
-        list.push_str(key);
-        list.push_str(&value.to_string());
+        text.push_str(key);
+        push_number(text, value);
     }
 }
 
@@ -386,6 +415,7 @@ mod tests {
             by: vec![By::Client],
             operations: None,
             mode: None,
+            announced: announced(name, limit, window),
         }
     }
 
@@ -401,25 +431,27 @@ mod tests {
             Self { host, table }
         }
 
-        fn charge(&self, quotas: &[(&Quota, bool)]) -> Result<Admitted, Refusal<()>> {
+        /// The standings by the configuration's order, and what a trial would have refused.
+        fn charge(&self, quotas: &[(&Quota, bool)]) -> Result<(Vec<Standing>, Option<Exceeded>), Refusal<()>> {
             let home = self.table.home(b"client");
             let mut charges: Vec<_> = quotas
                 .iter()
                 .enumerate()
-                .map(|(at, (quota, shadow))| Charge {
-                    at,
-                    quota,
-                    key: quota.fingerprint(&self.table, home, |_| b"client".to_vec()),
-                    shadow: *shadow,
+                .map(|(at, (quota, shadow))| {
+                    let key = quota.fingerprint(&self.table, home, |_| b"client".to_vec());
+                    Charge::new(at, quota, key, *shadow)
                 })
                 .collect();
-            charge(&self.table, &self.host, None, &mut charges, 1)
+            let shadowed = charge(&self.table, &self.host, None, &mut charges, 1)?;
+            let mut standings: Vec<_> = charges.iter().filter_map(Charge::standing).collect();
+            standings.sort_by_key(|standing| standing.quota);
+            Ok((standings, shadowed))
         }
 
         #[track_caller]
         fn left(&self, quotas: &[(&Quota, bool)], expected: &[u32]) {
-            let admitted = self.charge(quotas).unwrap();
-            let left: Vec<u32> = admitted.standings.iter().map(|s| s.remaining).collect();
+            let (standings, _) = self.charge(quotas).unwrap();
+            let left: Vec<u32> = standings.iter().map(|s| s.remaining).collect();
             assert_eq!(left, expected);
         }
 
@@ -498,9 +530,9 @@ mod tests {
         scene.left(&all, &[8]);
         let retry_after = Duration::from_secs(60);
         for left in [7, 6, 5] {
-            let admitted = scene.charge(&all).unwrap();
-            assert_eq!(admitted.standings[0].remaining, left);
-            assert_eq!(admitted.shadowed, Some(Exceeded { quota: 1, retry_after }));
+            let (standings, shadowed) = scene.charge(&all).unwrap();
+            assert_eq!(standings[0].remaining, left);
+            assert_eq!(shadowed, Some(Exceeded { quota: 1, retry_after }));
         }
         scene.left(&[(&other, false)], &[7]);
     }

@@ -146,18 +146,14 @@ impl TokenPolicy {
     ///
     /// # Errors
     /// [`Reason::TokenRepeated`] for two, in one place or in several (RFC 6750 §2), [`Reason::TokenTooLarge`],
-    /// [`Reason::TokenMalformed`] for a scheme without a token.
+    /// [`Reason::TokenMalformed`] for a scheme without a token. Two that the host has joined are told by [`Self::judge`].
     pub fn extract<'h>(&self, head: &'h Head) -> Result<Option<&'h [u8]>, Denial> {
-        let mut found = None;
+        let (mut found, mut repeated) = (None, false);
         for source in &self.from {
-            for token in source.tokens(head) {
-                // Envoy joins repeated fields with a comma, which no token has.
-                if found.replace(token).is_some() || token.contains(&b',') {
-                    return Err(Reason::TokenRepeated.into());
-                }
-            }
+            source.each_token(head, &mut |token| repeated |= found.replace(token).is_some());
         }
         match found {
+            _ if repeated => Err(Reason::TokenRepeated.into()),
             Some(token) if token.len() > self.token_bytes_max => Err(Reason::TokenTooLarge.into()),
             Some([]) => Err(Reason::TokenMalformed.into()),
             found => Ok(found),
@@ -175,6 +171,10 @@ impl TokenPolicy {
         signatures: Signatures<'_>,
         now: Instant,
     ) -> Result<Verified, Trouble> {
+        // Envoy joins repeated fields with a comma, which no token has.
+        if token.contains(&b',') {
+            return Err(Reason::TokenRepeated.into());
+        }
         let compact = Compact::parse(token)?;
         let header = compact.header()?;
         let payload = parse(&compact.payload, &Limits::FOREIGN).map_err(|_| Reason::TokenMalformed)?;
@@ -335,26 +335,26 @@ impl TokenPolicy {
 }
 
 impl Source {
-    /// Every token that a request has in this place.
-    fn tokens<'h>(&self, head: &'h Head) -> Vec<&'h [u8]> {
+    /// Hands over every token that a request has in this place.
+    fn each_token<'h>(&self, head: &'h Head, take: &mut dyn FnMut(&'h [u8])) {
         match self {
-            Self::Header { name, scheme: None } => head.values(name).collect(),
+            Self::Header { name, scheme: None } => head.values(name).for_each(take),
             Self::Header {
                 name,
                 scheme: Some(scheme),
             } => head
                 .values(name)
                 .filter_map(|value| after_scheme(value, scheme))
-                .collect(),
+                .for_each(take),
             Self::Cookie(name) => {
                 let named = |(found, value): (&'h [u8], &'h [u8])| (found == name.as_bytes()).then_some(value);
-                cookies(head).filter_map(named).collect()
+                cookies(head).filter_map(named).for_each(take);
             }
             Self::Query(name) => head
                 .values(":path")
                 .flat_map(query_pieces)
                 .filter_map(|piece| parameter(piece, name))
-                .collect(),
+                .for_each(take),
         }
     }
 }
@@ -422,6 +422,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::memory::MemoryHost;
+    use crate::jose::Proved;
 
     fn policy() -> TokenPolicy {
         TokenPolicy {
@@ -471,7 +473,16 @@ mod tests {
             &[("authorization", b"Bearer a"), ("authorization", b"Bearer a")],
             Err(Reason::TokenRepeated),
         );
-        check(&[("authorization", b"Bearer a,Bearer b")], Err(Reason::TokenRepeated));
+        // Two in one value, as the host joins them, are told when the token is judged.
+        let joined = b"a,Bearer b";
+        check(&[("authorization", b"Bearer a,Bearer b")], Ok(Some(joined)));
+        let host = MemoryHost::default();
+        let by_module = Signatures {
+            host: &host,
+            proved: Proved::default(),
+        };
+        let judged = policy().judge(joined, |_| None, by_module, Instant::EPOCH);
+        assert_eq!(judged.err(), Some(Trouble::Bad(Reason::TokenRepeated)));
         check(
             &[("authorization", b"Basic x"), ("authorization", b"Bearer a")],
             Ok(Some(b"a")),

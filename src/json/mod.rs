@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 pub use number::Number;
 pub use read::{Fault, FaultKind, parse};
-pub use write::write_string;
+pub use write::{push_number, write_string};
 
 /// What a document may cost. Every field is a hard bound on what [`parse`] accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -66,10 +66,18 @@ impl Pipeline {
 
     /// Finds the operation; gives the refusal of an undeclared one, for later, since quotas come first.
     fn find_target(&mut self, host: &dyn Host, engine: &Engine) -> Result<Option<Denial>, Denial> {
+        // Apart for so long, so that nothing of it need be copied.
+        let head = std::mem::take(&mut self.head);
+        let found = self.find_target_of(host, engine, &head);
+        self.head = head;
+        found
+    }
+
+    fn find_target_of(&mut self, host: &dyn Host, engine: &Engine, head: &Head) -> Result<Option<Denial>, Denial> {
         // Where a guard that is enforced goes by method and path, these are not a matter of trial.
         let enforced = engine.policy.enforces_target();
         let mode = if enforced { Mode::Enforce } else { self.request_mode() };
-        let method = self.head.single(":method").ok().flatten();
+        let method = head.single(":method").ok().flatten();
         let method = method.and_then(|m| std::str::from_utf8(m).ok());
         let token = |m: &&str| !m.is_empty() && m.bytes().all(|b| b.is_ascii_uppercase() || b"-_".contains(&b));
         let Some(method) = method.filter(token).map(str::to_owned) else {
@@ -77,12 +85,12 @@ impl Pipeline {
             return Ok(None);
         };
         self.method = method;
-        let authority = self.head.single(":authority").ok().flatten().unwrap_or_default();
-        let authority = std::str::from_utf8(authority).unwrap_or_default().to_owned();
+        let authority = head.single(":authority").ok().flatten().unwrap_or_default();
+        let authority = std::str::from_utf8(authority).unwrap_or_default();
         if !is_authority(authority.as_bytes()) {
             self.refuse(host, mode, Reason::HostInvalid.into())?;
         }
-        let path = self.head.single(":path").ok().flatten().unwrap_or_default();
+        let path = head.single(":path").ok().flatten().unwrap_or_default();
         let target = match Target::parse(path) {
             Ok(target) => target,
             Err(fault) => {
@@ -101,23 +109,23 @@ impl Pipeline {
         }
         let segments: Vec<_> = target.segments().collect();
         let router = &engine.policy.router;
-        let route = router.find_for(&authority, &self.method, &segments);
+        let route = router.find_for(authority, &self.method, &segments);
         let login = engine
             .policy
             .login
             .as_ref()
             .map(|policy| policy.operations.find(&self.method, &segments));
         let declared = route != Route::Undeclared || login.as_ref().is_some_and(|route| *route != Route::Undeclared);
-        if overrides_target(&self.head, declared) {
+        if overrides_target(head, declared) {
             self.refuse(host, mode, Reason::MethodOverride.into())?;
         }
         self.is_login = login == Some(Route::Found(&()));
         let allowed = engine.policy.requests.as_ref().is_some_and(|r| r.preflights_allowed);
         if allowed
             && route_fails(&route)
-            && let Some(asked) = preflight_method(&self.head, &self.method)
+            && let Some(asked) = preflight_method(head, &self.method)
         {
-            self.preflight = matches!(router.find_for(&authority, asked, &segments), Route::Found(_));
+            self.preflight = matches!(router.find_for(authority, asked, &segments), Route::Found(_));
         }
         drop(segments);
         self.target = Some(target);

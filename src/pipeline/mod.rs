@@ -264,7 +264,8 @@ impl Pipeline {
         self.stage = Stage::Done;
         host.count(Counter::Denied(denial.reason));
         let mut reply = render(&denial, &self.engine.policy.style, self.head.is_grpc());
-        reply.headers.extend(self.rate_limit_fields());
+        let fields = self.rate_limit_fields().into_iter();
+        reply.headers.extend(fields.map(|(name, value)| (name, value.into())));
         Step::Deny(Box::new(reply))
     }
 

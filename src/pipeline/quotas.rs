@@ -3,7 +3,7 @@
 use super::Pipeline;
 use crate::client::Client;
 use crate::engine::Engine;
-use crate::guard::quota::{self, Admitted, By, Charge, Exceeded, Gate, Quota, Refusal, Standing};
+use crate::guard::quota::{self, By, Charge, Exceeded, Gate, Quota, Refusal, Standing};
 use crate::host::{Counter, Host, QuotaEvent};
 use crate::jose::Verified;
 use crate::store::{Home, Table};
@@ -64,13 +64,17 @@ impl Pipeline {
         };
         let units = self.operation(engine).map_or(1, |o| o.cost);
         let refusal = match quota::charge(table, host, gate, charges, units) {
-            Ok(Admitted { standings, shadowed }) => {
-                for standing in &standings {
-                    host.count(Counter::Quota(QuotaEvent::Admitted, standing.quota));
+            Ok(shadowed) => {
+                // Nothing else comes later that could refuse them.
+                if engine.policy.quotas.iter().any(Quota::asks_token) {
+                    let enforced = charges.iter().filter(|charge| !charge.shadow);
+                    self.charged.extend(enforced.map(|charge| (charge.at, charge.key)));
                 }
-                self.standings.extend(standings);
-                let enforced = charges.iter().filter(|charge| !charge.shadow);
-                self.charged.extend(enforced.map(|charge| (charge.at, charge.key)));
+                charges.sort_unstable_by_key(|charge| charge.at);
+                for standing in charges.iter().filter_map(Charge::standing) {
+                    host.count(Counter::Quota(QuotaEvent::Admitted, standing.quota));
+                    self.standings.push(standing);
+                }
                 if let Some(exceeded) = shadowed {
                     host.count(Counter::Quota(QuotaEvent::Shadowed, exceeded.quota));
                     self.refuse(host, Mode::Shadow, denial(engine, &exceeded))?;
@@ -83,14 +87,7 @@ impl Pipeline {
         let taken: Vec<Charge<'_>> = self
             .charged
             .drain(..)
-            .filter_map(|(at, key)| {
-                Some(Charge {
-                    at,
-                    quota: engine.policy.quotas.get(at)?,
-                    key,
-                    shadow: false,
-                })
-            })
+            .filter_map(|(at, key)| Some(Charge::new(at, engine.policy.quotas.get(at)?, key, false)))
             .collect();
         quota::refund(table, host, &taken, units);
         match refusal {
@@ -147,11 +144,10 @@ impl Pipeline {
         };
         let quotas = engine.policy.quotas.iter().enumerate();
         let applying = quotas.filter(|(_, quota)| applies(quota));
-        let charges = applying.map(|(at, quota)| Charge {
-            at,
-            quota,
-            key: quota.fingerprint(table, home, part),
-            shadow: quota.mode.unwrap_or(engine.policy.mode) == Mode::Shadow,
+        let charges = applying.map(|(at, quota)| {
+            let key = quota.fingerprint(table, home, part);
+            let shadow = quota.mode.unwrap_or(engine.policy.mode) == Mode::Shadow;
+            Charge::new(at, quota, key, shadow)
         });
         charges.collect()
     }

@@ -216,6 +216,7 @@ fn quota(limit: u32) -> Quota {
         by: vec![By::Client],
         operations: None,
         mode: None,
+        announced: String::new(),
     }
 }
 
@@ -224,12 +225,7 @@ fn charging(table: &Table, limit: u32) -> Job {
     Arc::new(move |host| {
         let quota = quota(limit);
         let key = quota.fingerprint(&table, table.home(b"client"), |_| b"client".to_vec());
-        let mut charges = [Charge {
-            at: 0,
-            quota: &quota,
-            key,
-            shadow: false,
-        }];
+        let mut charges = [Charge::new(0, &quota, key, false)];
         match charge::<()>(&table, host, None, &mut charges, 1) {
             Ok(_) => 1,
             Err(Refusal::Exceeded(_)) => 0,
@@ -431,11 +427,9 @@ fn charge_both(table: &Table, host: &dyn Host, client: &[u8], shared: bool) -> b
     };
     let quotas = [&own, &all];
     let mut charges: Vec<_> = (0..=usize::from(shared))
-        .map(|at| Charge {
-            at,
-            quota: quotas[at],
-            key: quotas[at].fingerprint(table, table.home(client), |_| client.to_vec()),
-            shadow: false,
+        .map(|at| {
+            let key = quotas[at].fingerprint(table, table.home(client), |_| client.to_vec());
+            Charge::new(at, quotas[at], key, false)
         })
         .collect();
     match charge::<()>(table, host, None, &mut charges, 1) {

@@ -300,5 +300,5 @@ impl Exchange<'_> {
 }
 
 pub fn header<'r>(reply: &'r Reply, name: &str) -> Option<&'r str> {
-    reply.headers.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_str())
+    reply.headers.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_ref())
 }

@@ -22,6 +22,8 @@ pub const ASKED_EACH_TIME_ALONE: &str = "alone, native jwt_authn, ext_authz in R
 /// What set-ups and cases are made of.
 pub struct World {
     pub module: PathBuf,
+    /// What it is compared with.
+    pub against: Option<PathBuf>,
     pub empty_module: PathBuf,
     pub capabilities: Vec<String>,
     pub tokens: Tokens,
@@ -29,6 +31,7 @@ pub struct World {
 }
 
 /// One measurement.
+#[derive(Clone)]
 pub struct Case {
     pub name: &'static str,
     pub setup: &'static str,
@@ -41,13 +44,50 @@ pub struct Case {
     pub first: Option<(Ask, u32)>,
 }
 
+/// The name of what is measured with the other module; names live as long as the program.
+fn other_module(name: &str) -> &'static str {
+    format!("{name}, other module").leak()
+}
+
 impl World {
     fn ours(&self, policy: &Value) -> Value {
         wasm(&self.module, "portcullis", &policy.to_string(), &self.capabilities)
     }
 
-    /// Every set-up by its name.
+    /// Every set-up by its name, those with the other module included.
     pub fn setups(&self) -> Vec<(&'static str, Shape)> {
+        let mut setups = self.own_setups();
+        if let Some(against) = &self.against {
+            let other = setups.iter().filter_map(|(name, shape)| {
+                let shape = shape.with_module(&self.module, against)?;
+                Some((other_module(name), shape))
+            });
+            let other: Vec<_> = other.collect();
+            setups.extend(other);
+        }
+        setups
+    }
+
+    /// Each case, and after it the same with the other module, if there is one.
+    pub fn beside(&self, cases: Vec<Case>) -> Vec<Case> {
+        let setups = self.setups();
+        let twin = |case: &Case| {
+            let setup = other_module(case.setup);
+            let known = setups.iter().any(|(name, _)| *name == setup);
+            known.then(|| Case {
+                name: other_module(case.name),
+                setup,
+                ..case.clone()
+            })
+        };
+        let pairs = cases.into_iter().flat_map(|case| {
+            let twin = twin(&case);
+            [Some(case), twin]
+        });
+        pairs.flatten().collect()
+    }
+
+    fn own_setups(&self) -> Vec<(&'static str, Shape)> {
         let keys = &self.tokens.key_set();
         let with = |filters: Vec<Value>| Shape {
             filters,

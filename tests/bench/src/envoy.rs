@@ -28,6 +28,24 @@ pub struct Shape {
     pub clusters: Vec<(&'static str, u16)>,
 }
 
+impl Shape {
+    /// The same with another module; `None` if it has not this one.
+    pub fn with_module(&self, module: &Path, other: &Path) -> Option<Self> {
+        let (module, other) = (json!(module), json!(other));
+        let mut filters = json!(self.filters);
+        let named = filters.to_string();
+        if !named.contains(&module.to_string()) {
+            return None;
+        }
+        filters = serde_json::from_str(&named.replace(&module.to_string(), &other.to_string())).ok()?;
+        let filters = filters.as_array()?.clone();
+        Some(Self {
+            filters,
+            ..self.clone()
+        })
+    }
+}
+
 pub struct Envoy {
     pub port: u16,
     pub tls: bool,

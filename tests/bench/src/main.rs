@@ -35,10 +35,11 @@ core, and reports the CPU time of the Envoy process for a request (as the kernel
 over the rounds, quartiles, and what a case adds to its base within the same rounds. Needs at least two cores.
 
   --quick          the main cases, in about a minute
-  --case NAME      only the cases whose name holds NAME, and their bases; may be repeated
+  --case NAME      only the case of that name, or those whose name holds it, and their bases; may be repeated
   --rounds N       how many rounds (7; quick 5)
   --seconds N      how long each case runs in a round (1)
   --module FILE    another module than target/portcullis.wasm
+  --against FILE   also with this module, in the same rounds: whether a change helps
   --json FILE      also writes the figures there
   --chart FILE     also draws what each case adds, as SVG
   --list           names the cases
@@ -55,6 +56,7 @@ struct Arguments {
     rounds: Option<usize>,
     seconds: Option<u32>,
     module: Option<PathBuf>,
+    against: Option<PathBuf>,
     json: Option<PathBuf>,
     chart: Option<PathBuf>,
 }
@@ -75,6 +77,7 @@ impl Arguments {
                 "--rounds" => arguments.rounds = Some(number(value()?)? as usize),
                 "--seconds" => arguments.seconds = Some(number(value()?)?),
                 "--module" => arguments.module = Some(value()?.into()),
+                "--against" => arguments.against = Some(value()?.into()),
                 "--json" => arguments.json = Some(value()?.into()),
                 "--chart" => arguments.chart = Some(value()?.into()),
                 "-h" | "--help" => arguments.help = true,
@@ -86,11 +89,13 @@ impl Arguments {
 
     /// The cases that were asked for, with the bases they need.
     fn select(&self, cases: Vec<Case>) -> Result<Vec<Case>, String> {
+        let whole = |name: &String| cases.iter().any(|case| case.name == name);
+        let named = |case: &Case, name: &String| case.name == name || !whole(name) && case.name.contains(name.as_str());
         let asked = |case: &Case| {
             if self.only.is_empty() {
                 !self.quick || case.quick
             } else {
-                self.only.iter().any(|name| case.name.contains(name.as_str()))
+                self.only.iter().any(|name| named(case, name))
             }
         };
         let names: Vec<&str> = cases
@@ -175,10 +180,10 @@ fn run(arguments: Arguments) -> Result<(), String> {
         println!("{USAGE}");
         return Ok(());
     }
-    let module = match &arguments.module {
-        Some(file) => fs::canonicalize(file).map_err(|error| format!("can't read {}: {error}", file.display()))?,
-        None => places::module()?,
-    };
+    let found =
+        |file: &PathBuf| fs::canonicalize(file).map_err(|error| format!("can't read {}: {error}", file.display()));
+    let module = arguments.module.as_ref().map_or_else(places::module, found)?;
+    let against = arguments.against.as_ref().map(found).transpose()?;
     let directory = RunDirectory::create()?;
     let run = directory.path();
     let empty = wat::parse_str(include_str!("empty.wat")).map_err(|error| format!("the empty filter: {error}"))?;
@@ -186,6 +191,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
     fs::write(&empty_module, empty).map_err(|error| format!("can't write the empty filter: {error}"))?;
     let world = World {
         module,
+        against,
         empty_module,
         capabilities: envoy::shipped_capabilities()?,
         tokens: Tokens::open(&places::root().join(".cache/bench"))?,
@@ -196,7 +202,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
         all.iter().for_each(|case| println!("{}", case.name));
         return Ok(());
     }
-    let chosen = arguments.select(all)?;
+    let chosen = world.beside(arguments.select(all)?);
     for case in &chosen {
         if let Token::Each(algorithm, ..) = &case.ask.token {
             world.tokens.make_set(*algorithm)?;
