@@ -4,7 +4,7 @@ use portcullis::guard::threats::{Categories, Category, Engine, Kind};
 use std::time::{Duration, Instant};
 
 /// What rules, tokenisers and the decoding chain look for or stop at; texts are made of one or two of them, repeated.
-const ATOMS: [&str; 44] = [
+const ATOMS: [&str; 54] = [
     "'",
     "\"",
     "`",
@@ -49,6 +49,16 @@ const ATOMS: [&str; 44] = [
     "on",
     "javascript:",
     "x=1 ",
+    "[",
+    "]",
+    "$a[",
+    "$a{",
+    "}",
+    "::",
+    "``",
+    "$_",
+    "@(",
+    "(a",
 ];
 
 const PROSE: &str = "The order came late on Monday, and the second parcel (a lamp) was broken; please send another. ";
@@ -93,7 +103,7 @@ fn no_text_costs_more_than_in_proportion_to_its_length() {
     assert!(grown.is_empty(), "{} of them:\n{}", grown.len(), grown.join("\n"));
 }
 
-/// `cargo test --release -p portcullis --test decisions -- --ignored --nocapture threats_cost`
+/// `cargo test --profile cost -p portcullis --test decisions -- --ignored --nocapture threats_cost`
 #[test]
 #[ignore = "a measurement"]
 fn the_worst_texts_beside_prose() {

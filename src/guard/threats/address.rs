@@ -20,7 +20,8 @@ pub fn judge(bytes: &[u8]) -> Option<&'static str> {
         .any(|known| scheme.eq_ignore_ascii_case(known));
     let slashes = rest.iter().take_while(|b| matches!(b, b'/' | b'\\')).count();
     // `http:127.0.0.1` is a URL to lenient clients; `key:value` is none.
-    if slashes < 2 && !(web && rest.iter().take(16).any(|b| *b == b'.')) {
+    let numeric = web && (rest.first() == Some(&b'[') || rest.len() > 6 && rest.iter().all(u8::is_ascii_digit));
+    if slashes < 2 && !(web && rest.iter().take(16).any(|b| *b == b'.')) && !numeric {
         return None;
     }
     let rest = from(rest, slashes);

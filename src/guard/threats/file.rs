@@ -69,11 +69,52 @@ pub fn judge(bytes: &[u8], kind: Kind) -> Option<&'static str> {
     if !text.iter().any(|b| is_blank(*b)) && (disguised(text) || steps(text)) {
         return Some("path.traversal");
     }
+    if kind == Kind::FileName && (spaced_program(text) || session(text)) {
+        return Some("path.upload");
+    }
+    if kind == Kind::Path && hidden(text) {
+        return Some("path.hidden");
+    }
     let whole = matches!(
         kind,
         Kind::Parameter | Kind::Json | Kind::Cookie | Kind::Header | Kind::FileName
     );
     (whole && of_system(text, kind)).then_some("path.file")
+}
+
+/// `photo. php`, `x.phar .png`: an ending that runs, with a blank that the storing side drops.
+fn spaced_program(text: &[u8]) -> bool {
+    let plain: Vec<u8> = text.iter().copied().filter(|b| !is_blank(*b)).collect();
+    plain.len() < text.len()
+        && text.windows(2).any(|pair| matches!(pair, b". " | b" ."))
+        && [&b".php"[..], b".phtml", b".phar", b".pht", b".jsp", b".asp"]
+            .iter()
+            .any(|ending| contains(&plain, ending))
+}
+
+/// The file of a PHP session, which an upload of that name would become.
+fn session(text: &[u8]) -> bool {
+    let name = text.rsplit(|b| matches!(b, b'/' | b'\\')).next().unwrap_or_default();
+    starts_with(name, b"sess_")
+        && name.len() >= 18
+        && from(name, 5)
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b',' | b'-'))
+}
+
+/// A hidden file or folder, which nobody serves, but for the few that are meant to be; or a log of errors.
+fn hidden(text: &[u8]) -> bool {
+    /// Folders that hosts and standards (RFC 8615) serve, sorted.
+    const SERVED: [&str; 5] = [".api", ".auth", ".netlify", ".vercel", ".well-known"];
+    const LOGS: [&str; 4] = ["access.log", "error.log", "error_log", "errors.log"];
+    let mut parts = text.split(|b| *b == b'/').peekable();
+    while let Some(part) = parts.next() {
+        let dotted = part.first() == Some(&b'.') && part.get(1).is_some_and(u8::is_ascii_alphabetic);
+        if dotted && !listed(&SERVED, part) || parts.peek().is_none() && listed(&LOGS, part) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether the value ends in `etc`, something, and a file's name, and the same something stands in front of `etc`.

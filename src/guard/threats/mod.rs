@@ -9,6 +9,7 @@ mod address;
 mod bytes;
 mod command;
 pub mod decode;
+mod disguise;
 mod file;
 mod literals;
 mod mail;
@@ -182,9 +183,12 @@ impl Default for Engine {
     }
 }
 
-/// Names of Java classes that deserialisation attacks are built from; looked for in base64 too, in which serialised
-/// objects travel.
-const GADGETS: [&str; 15] = [
+/// What deserialisation attacks are built from, names of Java classes most of it; looked for in base64 too, in which
+/// serialised objects travel.
+const GADGETS: [&str; 18] = [
+    "_$$ND_FUNC$$_",
+    "child_process",
+    "while(true)",
     "clonetransformer",
     "forclosure",
     "instantiatefactory",
@@ -315,6 +319,11 @@ impl Engine {
                 .split(|b| bytes::is_blank(*b))
                 .next()
                 .is_some_and(|word| word.contains(&b'/') && word.first() != Some(&b'/'));
+        let field = matches!(kind, Kind::Parameter | Kind::Cookie | Kind::Name);
+        let signs = bits & !(class::DIGIT | class::UNDERSCORE | class::BLANK) != 0;
+        let pieces = signs && !prose && (field || matches!(kind, Kind::Agent | Kind::Header));
+        verdict.ask(Category::Sql, pieces, || sql::fragment::judge(layer, field));
+        verdict.ask(Category::Script, pieces && field, || disguise::judge(layer, kind));
         let shells = if prose {
             class::SHELL | class::BRACE | class::OPERATOR
         } else {
@@ -330,12 +339,12 @@ impl Engine {
             bits & class::GLOB != 0 && bits & class::SLASH != 0,
             || command::globbed_path(layer).then_some("command.glob"),
         );
-        let field = matches!(kind, Kind::Parameter | Kind::Cookie | Kind::Name);
         verdict.ask(
             Category::Command,
             field && bits & (class::PAREN | class::BRACE) != 0,
             || php::judge(layer),
         );
+        verdict.ask(Category::Command, pieces && field, || command::fragment::judge(layer));
         verdict.ask(
             Category::Path,
             bits & (class::SLASH | class::DOT | class::ENCODED) != 0,

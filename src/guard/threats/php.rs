@@ -7,6 +7,8 @@ use super::bytes::{between, find_byte, from, is_blank, is_word, low, skip_blank,
 const CALL_BYTES_MAX: usize = 256;
 /// Indices in a row, and comments between them, that are read over.
 const PARTS_MAX: usize = 16;
+/// Places of a value at which a call may begin.
+const STARTS_MAX: usize = 4;
 
 pub fn judge(bytes: &[u8]) -> Option<&'static str> {
     if bytes.len() > CALL_BYTES_MAX {
@@ -41,6 +43,7 @@ fn gap(bytes: &[u8], mut at: usize) -> usize {
 /// `$a(1)`, `$_GET[x](y)`, `${'a'}(b)`, `$a->$b()`, and `${'a'}` by itself, which names a variable by an expression.
 fn by_variable(bytes: &[u8]) -> bool {
     let mut at = 0;
+    let mut closes = [Close::default(), Close::default()];
     while let Some(dollar) = find_byte(bytes, at, b'$') {
         at = dollar + 1;
         let mut end = dollar + from(bytes, dollar).iter().take_while(|b| **b == b'$').count();
@@ -52,18 +55,20 @@ fn by_variable(bytes: &[u8]) -> bool {
         let mut parts = 0;
         loop {
             let next = gap(bytes, end);
-            let close = match low(bytes, next) {
-                b'[' => b']',
-                b'{' => b'}',
+            let [square, curly] = &mut closes;
+            let brace = low(bytes, next) == b'{';
+            let found = match low(bytes, next) {
+                b'[' => square.from(bytes, next, b']'),
+                b'{' => curly.from(bytes, next, b'}'),
                 b'(' => return name + parts > 0,
                 _ => break,
             };
-            let Some(found) = find_byte(bytes, next, close) else {
+            let Some(found) = found else {
                 break;
             };
             let inside = between(bytes, next + 1, found).trim_ascii();
             // `${name}` alone is a template's; its expressions are not.
-            if close == b'}' && name == 0 && inside.first().is_some_and(|b| matches!(b, b'\'' | b'"' | b'$' | b'@')) {
+            if brace && name == 0 && inside.first().is_some_and(|b| matches!(b, b'\'' | b'"' | b'$' | b'@')) {
                 return true;
             }
             end = found + 1;
@@ -76,6 +81,25 @@ fn by_variable(bytes: &[u8]) -> bool {
     false
 }
 
+/// The next of a closing byte, looked for once for all that is opened in front of it: positions only grow.
+#[derive(Default)]
+struct Close {
+    known: bool,
+    at: Option<usize>,
+}
+
+impl Close {
+    fn from(&mut self, bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
+        if !self.known || self.at.is_some_and(|known| known < at) {
+            *self = Self {
+                known: true,
+                at: find_byte(bytes, at, byte),
+            };
+        }
+        self.at
+    }
+}
+
 /// `"system"(ls)`, `(sy.(st).em)('x')`, `[system][0](ls)`: at the value's beginning or behind `;`, `=` or `return`.
 fn by_value(bytes: &[u8]) -> bool {
     let starts = std::iter::once(0).chain(
@@ -84,7 +108,7 @@ fn by_value(bytes: &[u8]) -> bool {
             .enumerate()
             .filter(|(_, b)| matches!(b, b';' | b'='))
             .map(|(at, _)| at + 1)
-            .take(PARTS_MAX),
+            .take(STARTS_MAX),
     );
     for start in starts {
         let mut at = gap(bytes, start);

@@ -58,3 +58,23 @@ fn commands_are_found_behind_any_number_of_separators() {
         check(text, Kind::Json, None);
     }
 }
+
+/// Nothing is dropped where the automaton is built: its numbers hold all states there are.
+#[test]
+fn every_literal_of_every_rule_is_found() {
+    let engine = Engine::new();
+    for group in literals::groups() {
+        for text in group.texts {
+            let mut found = false;
+            engine.automaton.scan(text.as_bytes(), |id, end| {
+                let literal = engine.literals.get(id);
+                found |= end == text.len()
+                    && literal.is_some_and(|(len, groups)| {
+                        *len == text.len() && groups.iter().any(|g| std::ptr::eq(*g, group))
+                    });
+                found
+            });
+            assert!(found, "{text} of {}", group.rule);
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Command injection: a shell's separator or substitution with a command behind it, or a value that is a command line.
 //! Quotes, back-slashes, carets and empty expansions inside a command's name are read over, as shells do.
 
+pub mod fragment;
 mod names;
 
 use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low, word_len};

@@ -128,6 +128,9 @@ pub const GROUPS: &[Group] = &[
         &[
             "__proto__",
             "constructor.prototype",
+            "constructor.constructor",
+            "constructor._load",
+            "__js_function",
             "constructor[prototype",
             "[constructor]",
             "[prototype]",

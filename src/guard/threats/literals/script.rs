@@ -112,6 +112,12 @@ pub const GROUPS: &[Group] = &[
             "document?.",
             "document)[",
             "alert?.(",
+            "url(javascript",
+            "formaction=",
+            "vmlframe",
+            "<importimplementation",
+            "<noscript",
+            "!entity %",
         ],
     ),
 ];

@@ -18,7 +18,7 @@ use crate::request::Head;
 use crate::schema::{Cursor, Schema};
 use crate::verdict::{Denial, Extra, Mode, Problem, Reason};
 use place::{DEPTH_MAX, Place, Step, covers, render};
-use text::{form_decoded, includes, operator_name, remote, utf16_as_ascii};
+use text::{form_decoded, included, includes, operator_name, remote, utf16_as_ascii};
 
 /// A body as it was read.
 #[derive(Debug)]
@@ -274,8 +274,9 @@ impl Walk<'_> {
         let special =
             |b: &u8| !b.is_ascii_alphanumeric() && !matches!(b, b'/' | b'-' | b'_' | b'.' | b'~' | b':' | b'@' | b',');
         if path.iter().any(special) {
+            // Programs that take words out of paths read them as forms are.
             for segment in path.split(|b| *b == b'/') {
-                self.value(segment, Kind::Parameter, Place::Path, &[]);
+                self.value(&form_decoded(segment), Kind::Parameter, Place::Path, &[]);
             }
         }
         if let Some(query) = query {
@@ -297,7 +298,7 @@ impl Walk<'_> {
             }
             self.name(&decoded, place(name), &[]);
             let value = form_decoded(value);
-            if includes(name) && remote(&value) && self.wanted.has(Category::Path) && !self.done {
+            if (includes(name) && remote(&value) || included(&value)) && self.wanted.has(Category::Path) && !self.done {
                 let finding = Finding {
                     category: Category::Path,
                     rule: "path.remote",

@@ -68,6 +68,33 @@ pub(super) fn remote(value: &[u8]) -> bool {
         && value.len() > 9
 }
 
+/// Whether a value is a URL as inclusions have it, whatever its parameter's name: one that a trailing `?` cuts off from what
+/// the program appends, or a program's text on a machine without a name.
+pub(super) fn included(value: &[u8]) -> bool {
+    const PROGRAMS: [&str; 11] = [
+        "asp", "aspx", "cgi", "exe", "inc", "jsp", "php", "pl", "py", "sh", "txt",
+    ];
+    let scheme = value.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    if !listed(&["file", "ftp", "ftps", "http", "https"], between(value, 0, scheme)) {
+        return false;
+    }
+    let rest = from(value, scheme);
+    if value.last() == Some(&b'?') && value.iter().filter(|b| **b == b'?').count() == 1 {
+        return rest.len() == 1 || rest.starts_with(b"://");
+    }
+    let Some(rest) = rest.strip_prefix(b"://") else {
+        return false;
+    };
+    let host = rest.iter().position(|b| *b == b'/').unwrap_or(rest.len());
+    let address = between(rest, 0, host);
+    let unnamed =
+        address.first() == Some(&b'[') || address.iter().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b':'));
+    let path = from(rest, host);
+    let path = between(path, 0, find_byte(path, 0, b'?').unwrap_or(path.len()));
+    let ending = path.rsplit(|b| *b == b'.').next().unwrap_or_default();
+    unnamed && ending.len() < path.len() && listed(&PROGRAMS, ending)
+}
+
 /// A name or value of a query or form: `+` is a space, percent-encoding undone once. Borrowed where there is nothing to do.
 pub(super) fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.iter().any(|b| matches!(b, b'+' | b'%')) {
@@ -111,6 +138,23 @@ pub(super) fn utf16_as_ascii(bytes: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_included_is_told_by_its_form() {
+        for (value, expected) in [
+            ("http?", true),
+            ("https://a.example?", true),
+            ("http://192.0.2.7/x.php", true),
+            ("https://[2001:db8::1]/x.txt", true),
+            ("https://a.example/x.php", false),
+            ("https://a.example/?q=1", false),
+            ("http://192.0.2.7:8080/hook", false),
+            ("file", false),
+            ("what?", false),
+        ] {
+            assert_eq!(included(value.as_bytes()), expected, "{value}");
+        }
+    }
 
     #[test]
     fn names_that_are_operators() {

@@ -2,6 +2,7 @@
 //! or a whole expression), inside single quotes and inside double quotes. In each, tokens are read from where the query
 //! would resume, and reading stops at the first that fits no grammar: text that only mentions SQL stops soon.
 
+pub mod fragment;
 mod statements;
 pub mod tokens;
 
