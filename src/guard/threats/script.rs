@@ -133,6 +133,7 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     let mut read = Reading {
         close: 0,
         left: bytes.len().saturating_mul(OVERLAP_MAX).saturating_add(TAG_BYTES),
+        known: Vec::new(),
     };
     while let Some(open) = find_byte(bytes, at, b'<') {
         if read.close <= open {
@@ -152,9 +153,9 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     url(bytes).or_else(|| attribute_context(bytes))
 }
 
-/// How often on average a byte may be read as part of one tag or another, whose attributes hold what opens the next: a
-/// dense program text has each in about thirteen. What is beyond is nothing that people or programs write.
-const OVERLAP_MAX: usize = 32;
+/// How often on average a byte may be read as part of one attribute or another. Attributes that begin at the same byte
+/// are read once, whichever tags they are part of, so no text that people or programs write has it often.
+const OVERLAP_MAX: usize = 4;
 
 /// What a tag commonly has at most.
 const TAG_BYTES: usize = 4096;
@@ -165,7 +166,82 @@ struct Reading {
     close: usize,
     /// Bytes of attributes that may still be read.
     left: usize,
+    /// For each byte, what is known of the attributes from it to its tag's end; made when the first tag is read.
+    known: Vec<u8>,
 }
+
+/// All attributes from here on were judged, and nothing was found.
+const JUDGED: u8 = 1;
+/// One of them loads something.
+const LOADS: u8 = 1 << 1;
+/// One of them may replace the page.
+const REFRESHES: u8 = 1 << 2;
+
+impl Reading {
+    /// Judges the attributes of a tag from `at` to its end; gives the rule, or whether there are any and what they do, and
+    /// the end. Those that an earlier tag shares are not judged again.
+    fn attributes(&mut self, bytes: &[u8], at: usize, prose: bool) -> Result<(bool, u8, usize), &'static str> {
+        if self.known.is_empty() {
+            self.known = vec![0; bytes.len()];
+        }
+        let mut attributes = Attributes { bytes, at };
+        let mut starts: Vec<(usize, u8)> = Vec::new();
+        let mut shared = 0;
+        loop {
+            let before = attributes.at;
+            attributes.skip_separators();
+            let start = attributes.at;
+            let known = self.known.get(start).copied().unwrap_or(0);
+            if known & JUDGED != 0 {
+                shared = known;
+                break;
+            }
+            let Some((key, value)) = attributes.next() else { break };
+            self.left = self.left.saturating_sub(attributes.at.saturating_sub(before));
+            if let Some(rule) = attribute(key, value, prose) {
+                return Err(rule);
+            }
+            let mut does = 0;
+            if listed(&LOADING, key) {
+                does |= LOADS;
+            }
+            if key.eq_ignore_ascii_case(b"http-equiv") || key.eq_ignore_ascii_case(b"charset") {
+                does |= REFRESHES;
+            }
+            starts.push((start, does));
+            if self.left == 0 {
+                break;
+            }
+        }
+        let named = !starts.is_empty() || shared != 0;
+        let mut does = shared;
+        for (start, own) in starts.into_iter().rev() {
+            does |= own;
+            if let Some(known) = self.known.get_mut(start) {
+                *known = does | JUDGED;
+            }
+        }
+        // What is shared was read to the tag's end.
+        let end = match self.close {
+            usize::MAX => attributes.at,
+            close if shared != 0 => attributes.at.max(close + 1),
+            _ => attributes.at,
+        };
+        Ok((named, does, end))
+    }
+}
+
+/// Attributes that name what is loaded, sorted.
+const LOADING: [&str; 8] = [
+    "classid",
+    "code",
+    "data",
+    "href",
+    "implementation",
+    "rel",
+    "src",
+    "srcdoc",
+];
 
 /// Judges the tag that opens at `open`.
 fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'static str> {
@@ -215,57 +291,37 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
         return None;
     }
     let closed_soon = read.close.saturating_sub(at) < TAG_BYTES;
-    let mut attributes = Attributes {
-        bytes,
-        at: at + name_len,
+    let (named, does, end) = match read.attributes(bytes, at + name_len, prose) {
+        Ok(read) => read,
+        Err(rule) => return Some(rule),
     };
-    let mut named = 0_u32;
-    let mut refresh = false;
-    let mut loads = false;
-    while let Some((key, value)) = attributes.next() {
-        named += 1;
-        if let Some(rule) = attribute(key, value, prose) {
-            return Some(rule);
-        }
-        refresh |= key.eq_ignore_ascii_case(b"http-equiv") || key.eq_ignore_ascii_case(b"charset");
-        loads |= matches!(
-            key.to_ascii_lowercase().as_slice(),
-            b"src" | b"href" | b"data" | b"srcdoc" | b"code" | b"rel" | b"classid" | b"implementation"
-        );
-        if named > ATTRIBUTES_MAX {
-            break;
-        }
-    }
-    read.left = read.left.saturating_sub(attributes.at.saturating_sub(open));
+    let (loads, refresh) = (does & LOADS != 0, does & REFRESHES != 0);
     let element = |word: &str| local.eq_ignore_ascii_case(word.as_bytes());
     if element("script") {
         // `<script>` in a sentence about it is followed by no code; a page's is.
-        let body = from(bytes, attributes.at);
+        let body = from(bytes, end);
         let runs = loads || has_code(body) || !closed_soon;
         return (!prose || runs && closed_soon).then_some("script.element");
     }
     if name.contains(&b':') && element("vmlframe") {
         return Some("script.element");
     }
-    if !listed(&ACTIVE, &local.to_ascii_lowercase()) {
+    if !listed(&ACTIVE, local) {
         return None;
     }
     let active = match () {
         () if element("meta") => refresh,
         () if element("style") => {
-            let body = from(bytes, attributes.at);
-            !prose && (named > 0 && !closed_soon || executable_style(body.get(..body.len().min(1024)).unwrap_or(body)))
+            let body = from(bytes, end);
+            !prose && (named && !closed_soon || executable_style(body.get(..body.len().min(1024)).unwrap_or(body)))
         }
         () if element("link") || element("base") || element("xml") || element("import") => loads,
         () if element("frameset") || element("applet") || element("isindex") => !prose,
-        () => loads || !prose && (named > 0 || after == b'/' || after == 0 || bytes.len() < 32),
+        () => loads || !prose && (named || after == b'/' || after == 0 || bytes.len() < 32),
     };
     (active && (!prose || loads && !element("link") && !element("base") && !element("iframe") && !element("meta")))
         .then_some("script.element")
 }
-
-/// Attributes of one tag beyond this many are not read.
-const ATTRIBUTES_MAX: u32 = 64;
 
 /// Whether what follows a `<script>` looks like code rather than the rest of a sentence.
 fn has_code(body: &[u8]) -> bool {
@@ -310,15 +366,23 @@ struct Attributes<'v> {
 }
 
 impl<'v> Attributes<'v> {
+    const fn separates(byte: u8) -> bool {
+        is_blank(byte) || byte < 0x20 || matches!(byte, b'/' | b'"' | b'\'' | b'`' | b'+')
+    }
+
+    fn skip_separators(&mut self) {
+        let separators = from(self.bytes, self.at).iter().take_while(|b| Self::separates(**b));
+        self.at += separators.count();
+    }
+
     fn next(&mut self) -> Option<(&'v [u8], Option<&'v [u8]>)> {
-        let separator = |b: u8| is_blank(b) || b < 0x20 || matches!(b, b'/' | b'"' | b'\'' | b'`' | b'+');
-        self.at += from(self.bytes, self.at).iter().take_while(|b| separator(**b)).count();
+        self.skip_separators();
         let start = self.at;
         match self.bytes.get(start) {
             None | Some(b'>' | b'<') => return None,
             _ => {}
         }
-        let ends = |b: u8| separator(b) && b != b'+' || matches!(b, b'=' | b'>');
+        let ends = |b: u8| Self::separates(b) && b != b'+' || matches!(b, b'=' | b'>');
         let len = from(self.bytes, start + 1).iter().take_while(|b| !ends(**b)).count() + 1;
         let key = between(self.bytes, start, start + len);
         self.at = start + len;

@@ -4,12 +4,12 @@
 pub mod fragment;
 mod names;
 
-use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low, word_len};
+use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low, starts_with, word_len};
 use names::{COMMANDS, TITLES, WORDS, WRAPPERS};
 
 /// Bytes that may be looked at behind separators, for each byte of the value and at least. A script has a separator in
 /// ten bytes and a name of six behind it; what takes more is nothing that people or programs write.
-const LOOKED_PER_BYTE: usize = 16;
+const LOOKED_PER_BYTE: usize = 8;
 const LOOKED_MIN: usize = 1024;
 /// Blanks, quotes and brackets between a separator and a command.
 const LEADING_MAX: usize = 64;
@@ -24,7 +24,10 @@ const EXPANSION_BYTES_MAX: usize = 64;
 /// In `prose` only what acts in the midst of it counts: a separator or a substitution on a line of text, and behind it a
 /// command with an argument as command lines have them.
 pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
-    if !prose && let Some(rule) = command_at(bytes, 0, Before::Start).or_else(|| windows_at(bytes, 0)) {
+    let mut left = bytes.len().saturating_mul(LOOKED_PER_BYTE).saturating_add(LOOKED_MIN);
+    if !prose
+        && let Some(rule) = command_at(bytes, 0, Before::Start, &mut left).or_else(|| windows_at(bytes, 0, &mut left))
+    {
         return Some(rule);
     }
     if !prose && function(bytes) {
@@ -32,7 +35,6 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     }
     let mut at = 0;
     let first_letter = bytes.iter().position(u8::is_ascii_alphabetic).unwrap_or(bytes.len());
-    let mut left = bytes.len().saturating_mul(LOOKED_PER_BYTE).saturating_add(LOOKED_MIN);
     loop {
         let found = from(bytes, at)
             .iter()
@@ -75,7 +77,6 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
         if kind == Before::Substitution && byte == b'{' {
             at += 1;
         }
-        left = left.saturating_sub(reach(bytes, at));
         if left == 0 {
             return Some("command.tangled");
         }
@@ -86,30 +87,15 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
             if spoken || matches!(low(bytes, super::bytes::skip_spaces(bytes, at)), b'\n' | b'\r') {
                 continue;
             }
-            if command_at(bytes, at, Before::Prose).is_some() {
+            if command_at(bytes, at, Before::Prose, &mut left).is_some() {
                 return Some("command.chained");
             }
             continue;
         }
-        if let Some(rule) = command_at(bytes, at, kind).or_else(|| windows_at(bytes, at)) {
+        if let Some(rule) = command_at(bytes, at, kind, &mut left).or_else(|| windows_at(bytes, at, &mut left)) {
             return Some(rule);
         }
     }
-}
-
-/// Bytes that are looked at behind a separator: what leads, and a name.
-fn reach(bytes: &[u8], at: usize) -> usize {
-    let lead = from(bytes, at)
-        .iter()
-        .take(LEADING_MAX)
-        .take_while(|b| leads(**b))
-        .count();
-    let name = from(bytes, at + lead)
-        .iter()
-        .take(NAME_BYTES_MAX)
-        .take_while(|b| is_word(**b))
-        .count();
-    lead + name + 1
 }
 
 const fn leads(byte: u8) -> bool {
@@ -159,20 +145,38 @@ enum Before {
     Prose,
 }
 
-fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
-    let mut at = at;
+/// A command's name as a shell would read it.
+struct Spelled {
+    name: [u8; NAME_BYTES_MAX],
+    len: usize,
+    /// Quotes, expansions or escapes stand within it.
+    obscured: bool,
+    /// It is a path's last part.
+    pathed: bool,
+    /// Behind it.
+    end: usize,
+}
+
+/// Reads a name from a position on; what was looked at is taken from `left`. `None` if it is no command's.
+fn spelled(bytes: &[u8], start: usize, left: &mut usize) -> Option<Spelled> {
+    let mut at = start;
+    let mut spelled = Spelled {
+        name: [0; NAME_BYTES_MAX],
+        len: 0,
+        obscured: false,
+        pathed: false,
+        end: start,
+    };
     at += from(bytes, at)
         .iter()
         .take(LEADING_MAX)
         .take_while(|b| leads(**b))
         .count();
-    let mut name = [0_u8; NAME_BYTES_MAX];
-    let mut len = 0;
-    let mut obscured = false;
     let mut broken = false;
-    let mut pathed = false;
+    let mut fits = true;
     let stop = at.saturating_add(SPELLING_BYTES_MAX);
-    while let Some(byte) = bytes.get(at).copied().filter(|_| at < stop) {
+    while let Some(byte) = bytes.get(at).copied().filter(|_| at < stop && fits) {
+        let len = spelled.len;
         match byte {
             // An escaped end of line that was never unescaped, at the value's end.
             b'\\' if len > 0 && at + 2 == bytes.len() && matches!(low(bytes, at + 1), b'n' | b'r') => break,
@@ -180,22 +184,24 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
                 broken |= len > 0;
                 at += 1;
             }
+            b'$' if len > 0 && matches!(low(bytes, at + 1), b'(' | b'{') => {
+                let close = if low(bytes, at + 1) == b'(' { b')' } else { b'}' };
+                let reach = between(bytes, at, bytes.len().min(at + EXPANSION_BYTES_MAX));
+                let Some(end) = find_byte(reach, 0, close) else {
+                    *left = left.saturating_sub(reach.len());
+                    break;
+                };
+                broken = true;
+                at += end + 1;
+            }
             b'$' if len > 0
                 && matches!(
                     low(bytes, at + 1),
-                    b'@' | b'*' | b'-' | b'!' | b'?' | b'$' | b'1'..=b'9' | b'{' | b'(' | b'u'
+                    b'@' | b'*' | b'-' | b'!' | b'?' | b'$' | b'1'..=b'9' | b'u'
                 ) =>
             {
                 broken = true;
-                at += if low(bytes, at + 1) == b'(' {
-                    find_byte(between(bytes, at, bytes.len().min(at + EXPANSION_BYTES_MAX)), 0, b')')
-                        .map_or(2, |end| end + 1)
-                } else if low(bytes, at + 1) == b'{' {
-                    find_byte(between(bytes, at, bytes.len().min(at + EXPANSION_BYTES_MAX)), 0, b'}')
-                        .map_or(2, |end| end + 1)
-                } else {
-                    2
-                };
+                at += 2;
             }
             // Empty substitutions.
             b'`' if len > 0 && low(bytes, at + 1) == b'`' => {
@@ -208,21 +214,36 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
             }
             b'/' => {
                 // Only the last part of a path is the name.
-                pathed = true;
-                len = 0;
+                spelled.pathed = true;
+                spelled.len = 0;
                 at += 1;
             }
             b if is_word(b) || matches!(b, b'.' | b'-' | b'?' | b'*' | b'[' | b']') => {
                 // What stands behind a name, and not in it, obscures nothing.
-                obscured |= broken;
-                let slot = name.get_mut(len)?;
-                *slot = b.to_ascii_lowercase();
-                len += 1;
+                spelled.obscured |= broken;
+                match spelled.name.get_mut(len) {
+                    Some(slot) => *slot = b.to_ascii_lowercase(),
+                    None => fits = false,
+                }
+                spelled.len += 1;
                 at += 1;
             }
             _ => break,
         }
     }
+    *left = left.saturating_sub(at.saturating_sub(start) + 1);
+    spelled.end = at;
+    fits.then_some(spelled)
+}
+
+fn command_at(bytes: &[u8], at: usize, before: Before, left: &mut usize) -> Option<&'static str> {
+    let Spelled {
+        name,
+        len,
+        obscured,
+        pathed,
+        end: at,
+    } = spelled(bytes, at, left)?;
     let name = name.get(..len)?;
     if name.is_empty() {
         return None;
@@ -235,7 +256,7 @@ fn command_at(bytes: &[u8], at: usize, before: Before) -> Option<&'static str> {
     );
     if wraps
         && begins
-        && let Some(rule) = command_at(bytes, at, Before::Wrapper)
+        && let Some(rule) = command_at(bytes, at, Before::Wrapper, left)
     {
         return Some(rule);
     }
@@ -327,10 +348,15 @@ fn quoted_command(bytes: &[u8], at: usize) -> bool {
 }
 
 /// The loops and conditions of Windows' command interpreter: `for %a in (…) do`, `if [/i] [not] exist …`, `if a==b …`.
-fn windows_at(bytes: &[u8], at: usize) -> Option<&'static str> {
+fn windows_at(bytes: &[u8], at: usize, left: &mut usize) -> Option<&'static str> {
     /// What is looked at behind the first word.
     const REACH: usize = 160;
     let rest = from(bytes, at);
+    let begun = from(rest, rest.iter().take(LEADING_MAX).take_while(|b| leads(**b)).count());
+    if !starts_with(begun, b"if") && !starts_with(begun, b"for") {
+        return None;
+    }
+    *left = left.saturating_sub(REACH);
     let rest = rest.get(..rest.len().min(REACH)).unwrap_or(rest);
     let mut words = rest
         .split(|b| is_blank(*b) || matches!(b, b'(' | b'"'))
