@@ -60,6 +60,64 @@ pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
         .any(|w| w.eq_ignore_ascii_case(needle))
 }
 
+/// A sorted list of words in lower case that nearly every word of a text is looked for in: most are told to be in none by a
+/// few bits, without a search.
+#[derive(Debug)]
+pub struct Words<const N: usize> {
+    words: [&'static str; N],
+    /// A bit for each mark that a word of the list has.
+    marks: [u32; 64],
+}
+
+impl<const N: usize> Words<N> {
+    /// # Panics
+    /// At compile time, if the words are not sorted.
+    pub const fn new(words: [&'static str; N]) -> Self {
+        let mut marks = [0_u32; 64];
+        let mut at = 0;
+        while at < N {
+            #[allow(clippy::indexing_slicing)]
+            {
+                let mark = mark(words[at].as_bytes());
+                marks[mark >> 5] |= 1 << (mark & 31);
+                assert!(at == 0 || is_before(words[at - 1].as_bytes(), words[at].as_bytes()));
+            }
+            at += 1;
+        }
+        Self { words, marks }
+    }
+
+    /// Whether a word, in any case, is in the list.
+    pub fn has(&self, word: &[u8]) -> bool {
+        let mark = mark(word);
+        let bits = self.marks.get(mark >> 5).copied().unwrap_or(0);
+        bits & 1 << (mark & 31) != 0 && listed(&self.words, word)
+    }
+}
+
+const fn is_before(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() {
+        #[allow(clippy::indexing_slicing)]
+        if a[at] != b[at] {
+            return a[at] < b[at];
+        }
+        at += 1;
+    }
+    a.len() < b.len()
+}
+
+/// A number below 2048 that words of a list seldom share: of the length and three letters, whatever their case.
+const fn mark(word: &[u8]) -> usize {
+    if word.is_empty() {
+        return 0;
+    }
+    #[allow(clippy::indexing_slicing)]
+    let (first, second, last) = (word[0] | 0x20, word[word.len() / 2] | 0x20, word[word.len() - 1] | 0x20);
+    let sum = first as usize * 61 + second as usize * 13 + last as usize * 5 + word.len() * 149;
+    sum & 0x7FF
+}
+
 /// Whether `word`, in lower case, is in a sorted list.
 pub fn listed(list: &[&str], word: &[u8]) -> bool {
     /// Longer words are in no list.

@@ -98,9 +98,10 @@ fn decode_at(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
         b'&' => {
             let name = from(rest, 1);
             if name.first() != Some(&b'#') {
+                let first = low(name, 0);
                 let (entity, byte) = ENTITIES
                     .iter()
-                    .find(|(entity, _)| super::bytes::starts_with(name, entity))?;
+                    .find(|(entity, _)| entity.first() == Some(&first) && super::bytes::starts_with(name, entity))?;
                 out.push(*byte);
                 return entity.len().checked_add(1);
             }

@@ -1,7 +1,7 @@
 //! What kind of text a value is, found in one pass: whether there is anything in it that could act at all, and whether it
 //! is prose, in which mentions of code are common and only what acts where it stands counts.
 
-use super::bytes::{between, find_byte, from, is_blank, low};
+use super::bytes::{Words, between, find_byte, from, is_blank, low};
 
 /// Bytes by what they may begin; a value's bits are those of all its bytes.
 pub mod class {
@@ -78,11 +78,11 @@ pub fn bits(bytes: &[u8]) -> u16 {
 }
 
 /// Words that sentences are joined by and that no language of programs or queries has, sorted.
-const JOINTS: [&str; 40] = [
+static JOINTS: Words<40> = Words::new([
     "a", "an", "are", "be", "been", "but", "can", "could", "do", "does", "has", "have", "how", "i", "it", "its",
     "just", "may", "my", "of", "on", "our", "should", "so", "some", "that", "the", "there", "they", "this", "to",
     "was", "we", "were", "which", "will", "with", "would", "you", "your",
-];
+]);
 
 /// This many joints make prose. The ones below are for a longer text in which they are frequent.
 const JOINTS_MIN: usize = 8;
@@ -105,7 +105,7 @@ pub fn is_prose(bytes: &[u8]) -> bool {
             Some(b',' | b'.' | b':' | b'?' | b'!') => word.get(..word.len() - 1).unwrap_or(word),
             _ => word,
         };
-        if word.len() <= 6 && super::bytes::listed(&JOINTS, word) {
+        if word.len() <= 6 && JOINTS.has(word) {
             joints += 1;
             if joints >= wanted {
                 return true;
@@ -196,13 +196,6 @@ fn closing(bytes: &[u8], mut at: usize, mark: u8, run: usize, fence: bool) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lists_are_sorted() {
-        let mut sorted = JOINTS;
-        sorted.sort_unstable();
-        assert_eq!(JOINTS, sorted);
-    }
 
     #[test]
     fn code_is_what_is_marked_and_closed() {

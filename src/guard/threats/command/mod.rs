@@ -249,7 +249,7 @@ fn command_at(bytes: &[u8], at: usize, before: Before, left: &mut usize) -> Opti
         return None;
     }
     let exe = name.strip_suffix(b".exe").unwrap_or(name);
-    let wraps = listed(&WRAPPERS, exe) && matches!(low(bytes, at), b' ' | b'\t');
+    let wraps = WRAPPERS.has(exe) && matches!(low(bytes, at), b' ' | b'\t');
     let begins = matches!(
         before,
         Before::Start | Before::Separator | Before::Ampersand | Before::Line
@@ -260,8 +260,8 @@ fn command_at(bytes: &[u8], at: usize, before: Before, left: &mut usize) -> Opti
     {
         return Some(rule);
     }
-    let known = listed(&COMMANDS, exe);
-    let word = listed(&WORDS, exe);
+    let known = COMMANDS.has(exe);
+    let word = WORDS.has(exe);
     let wild = pathed
         && name.iter().any(|b| matches!(b, b'?' | b'*' | b'['))
         && name.first() != Some(&b'*')

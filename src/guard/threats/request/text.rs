@@ -11,7 +11,7 @@ pub(super) fn operator_name(name: &[u8]) -> bool {
     };
     let before = dollar.checked_sub(1).and_then(|at| name.get(at));
     let word = between(name, dollar + 1, dollar + 1 + word_len(name, dollar + 1));
-    matches!(before, None | Some(b'[' | b'.' | b'"' | b'\'')) && listed(&OPERATORS, word)
+    matches!(before, None | Some(b'[' | b'.' | b'"' | b'\'')) && OPERATORS.has(word)
 }
 
 /// Whether a parameter's name says that a file is to be included.

@@ -1,6 +1,7 @@
 //! A short value that is, by itself, a piece of a query: what is tried where the query's other half is known or guessed.
 //! For parameters, cookies and the like only: in documents and prose such pieces are quoted.
 
+use super::names::{ABOUT_SERVER, FUNCTIONS, TYPES};
 use super::tokens::{Kind, Token, Tokens, Word};
 use crate::guard::threats::bytes::{between, find_byte, from, is_blank, is_word, listed, low, starts_with, word_len};
 
@@ -8,119 +9,6 @@ use crate::guard::threats::bytes::{between, find_byte, from, is_blank, is_word, 
 const FRAGMENT_BYTES_MAX: usize = 256;
 /// Tokens that a piece is recognised by.
 const TOKENS_MAX: usize = 12;
-
-/// Functions of databases, sorted; as a whole value, `name(` is a call whose arguments the query gives.
-const FUNCTIONS: [&str; 101] = [
-    "abs",
-    "acos",
-    "adddate",
-    "ascii",
-    "asin",
-    "atan",
-    "avg",
-    "benchmark",
-    "bin",
-    "cast",
-    "ceil",
-    "ceiling",
-    "char",
-    "charindex",
-    "chr",
-    "coalesce",
-    "concat",
-    "concat_ws",
-    "conv",
-    "convert",
-    "cos",
-    "cot",
-    "count",
-    "crc32",
-    "curdate",
-    "current_user",
-    "database",
-    "date",
-    "date_add",
-    "date_format",
-    "day",
-    "decode",
-    "default",
-    "degrees",
-    "elt",
-    "encode",
-    "exec",
-    "execute",
-    "exp",
-    "extractvalue",
-    "field",
-    "floor",
-    "format",
-    "greatest",
-    "group_concat",
-    "hex",
-    "hour",
-    "if",
-    "ifnull",
-    "in",
-    "insert",
-    "instr",
-    "isnull",
-    "left",
-    "length",
-    "ln",
-    "load_file",
-    "local",
-    "locate",
-    "log",
-    "log10",
-    "lower",
-    "lpad",
-    "ltrim",
-    "max",
-    "md5",
-    "mid",
-    "min",
-    "minute",
-    "mod",
-    "month",
-    "name_const",
-    "now",
-    "nullif",
-    "password",
-    "pg_sleep",
-    "pi",
-    "pow",
-    "power",
-    "quarter",
-    "quote",
-    "rand",
-    "replace",
-    "reverse",
-    "right",
-    "round",
-    "rpad",
-    "schema",
-    "sha1",
-    "sin",
-    "sleep",
-    "substr",
-    "substring",
-    "tan",
-    "time",
-    "trim",
-    "upper",
-    "user",
-    "values",
-    "version",
-    "year",
-];
-/// Of those, what tells of the server, sorted.
-const ABOUT_SERVER: [&str; 5] = ["current_user", "database", "schema", "user", "version"];
-
-/// PostgreSQL's types, sorted; a cast to one tells by its error what was cast.
-const TYPES: [&str; 22] = [
-    "bigint", "bool", "boolean", "bytea", "date", "float", "float4", "float8", "int", "int2", "int4", "int8",
-    "integer", "json", "jsonb", "money", "numeric", "real", "regclass", "smallint", "varchar", "xml",
-];
 
 /// How a value is a piece of a query, or `None`. `whole`: it stands in a field whose values are put into queries, not in
 /// one with a grammar of its own.
@@ -206,7 +94,7 @@ impl Piece<'_> {
         else {
             return false;
         };
-        if !self.complete || !listed(&FUNCTIONS, name) {
+        if !self.complete || !FUNCTIONS.has(name) {
             return false;
         }
         let mut signs = self.list.iter().skip(1).map(|token| token.kind).peekable();
@@ -472,7 +360,6 @@ mod tests {
 
     #[test]
     fn lists_are_sorted() {
-        assert!(FUNCTIONS.is_sorted());
         assert!(ABOUT_SERVER.is_sorted());
         assert!(TYPES.is_sorted());
     }

@@ -3,6 +3,7 @@
 //! would resume, and reading stops at the first that fits no grammar: text that only mentions SQL stops soon.
 
 pub mod fragment;
+mod names;
 mod statements;
 pub mod tokens;
 

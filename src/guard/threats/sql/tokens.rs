@@ -2,7 +2,7 @@
 //! for MySQL's executable ones, whose inside is read). The union of what MySQL, PostgreSQL, SQL Server, Oracle and
 //! SQLite take. A token borrows nothing: it is a kind and where it stands.
 
-use crate::guard::threats::bytes::{between, find_byte, from, is_blank, is_word, listed, low, starts_with, word_len};
+use crate::guard::threats::bytes::{Words, between, find_byte, from, is_blank, is_word, low, starts_with, word_len};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -63,15 +63,15 @@ pub struct Token {
     pub end: usize,
 }
 
-const STATEMENTS: [&str; 22] = [
+static STATEMENTS: Words<22> = Words::new([
     "alter", "backup", "begin", "call", "copy", "create", "declare", "delete", "drop", "exec", "execute", "goto",
     "grant", "insert", "merge", "rename", "replace", "set", "shutdown", "truncate", "update", "waitfor",
-];
-const COMPARES: [&str; 17] = [
+]);
+static COMPARES: Words<17> = Words::new([
     "between", "collate", "div", "glob", "ilike", "in", "is", "isnull", "like", "match", "mod", "notnull", "overlaps",
     "regexp", "rlike", "similar", "sounds",
-];
-const CLAUSES: [&str; 9] = [
+]);
+static CLAUSES: Words<9> = Words::new([
     "except",
     "fetch",
     "group",
@@ -81,8 +81,8 @@ const CLAUSES: [&str; 9] = [
     "limit",
     "order",
     "procedure",
-];
-const PARTS: [&str; 20] = [
+]);
+static PARTS: Words<20> = Words::new([
     "all",
     "any",
     "as",
@@ -103,7 +103,7 @@ const PARTS: [&str; 20] = [
     "then",
     "when",
     "with",
-];
+]);
 
 fn word(text: &[u8]) -> Word {
     let is = |other: &str| text.eq_ignore_ascii_case(other.as_bytes());
@@ -125,13 +125,13 @@ fn word(text: &[u8]) -> Word {
         Word::Where
     } else if is("null") || is("true") || is("false") {
         Word::Literal
-    } else if listed(&STATEMENTS, text) {
+    } else if STATEMENTS.has(text) {
         Word::Statement
-    } else if listed(&COMPARES, text) {
+    } else if COMPARES.has(text) {
         Word::Compare
-    } else if listed(&CLAUSES, text) {
+    } else if CLAUSES.has(text) {
         Word::Clause
-    } else if listed(&PARTS, text) {
+    } else if PARTS.has(text) {
         Word::Part
     } else {
         Word::Name

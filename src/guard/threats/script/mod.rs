@@ -3,130 +3,12 @@
 //! run or load code, event handlers, script URLs, executable styles. Values that break out of an attribute or out of a
 //! script are judged too. Prose that names elements passes.
 
-use super::bytes::{between, contains, find_byte, from, is_blank, is_word, listed, low, starts_with, word_len};
+mod attributes;
+mod names;
 
-/// Elements that run or load code, or change what the page's other code does.
-const ACTIVE: [&str; 14] = [
-    "applet", "base", "embed", "frame", "frameset", "iframe", "import", "isindex", "link", "meta", "object", "script",
-    "style", "xml",
-];
-
-/// Attributes that hold a URL which a browser may follow by itself or at a click.
-const URLS: [&str; 19] = [
-    "action",
-    "background",
-    "cite",
-    "code",
-    "codebase",
-    "content",
-    "data",
-    "dynsrc",
-    "folder",
-    "formaction",
-    "from",
-    "href",
-    "lowsrc",
-    "poster",
-    "src",
-    "srcset",
-    "to",
-    "value",
-    "values",
-];
-
-/// What the names of event handlers begin with after `on`; where no tag is around, a name must be one of these.
-const EVENTS: [&str; 62] = [
-    "abort",
-    "activate",
-    "after",
-    "animation",
-    "auxclick",
-    "before",
-    "begin",
-    "blur",
-    "bounce",
-    "can",
-    "cell",
-    "change",
-    "click",
-    "close",
-    "content",
-    "context",
-    "copy",
-    "cue",
-    "cut",
-    "dbl",
-    "deactivate",
-    "drag",
-    "drop",
-    "duration",
-    "emptied",
-    "end",
-    "error",
-    "filter",
-    "finish",
-    "focus",
-    "form",
-    "full",
-    "hash",
-    "help",
-    "input",
-    "invalid",
-    "key",
-    "load",
-    "lose",
-    "media",
-    "message",
-    "mouse",
-    "move",
-    "online",
-    "page",
-    "paste",
-    "play",
-    "pointer",
-    "pop",
-    "progress",
-    "property",
-    "ready",
-    "repeat",
-    "reset",
-    "resize",
-    "scroll",
-    "search",
-    "select",
-    "start",
-    "submit",
-    "touch",
-    "wheel",
-];
-
-/// Further ones, of which only the whole name counts.
-const EVENTS_WHOLE: [&str; 24] = [
-    "cancel",
-    "command",
-    "ended",
-    "fetch",
-    "gotpointercapture",
-    "hide",
-    "install",
-    "orientationchange",
-    "outofsync",
-    "pause",
-    "ratechange",
-    "rowexit",
-    "seeked",
-    "seeking",
-    "show",
-    "stalled",
-    "stop",
-    "storage",
-    "suspend",
-    "timeout",
-    "toggle",
-    "transitionend",
-    "unload",
-    "zoom",
-];
+use super::bytes::{between, contains, find_byte, from, is_blank, is_word, low, starts_with, word_len};
+use attributes::Attributes;
+use names::{ACTIVE, EVENTS, EVENTS_WHOLE, LOADING, URLS};
 
 pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     let mut at = 0;
@@ -202,7 +84,7 @@ impl Reading {
                 return Err(rule);
             }
             let mut does = 0;
-            if listed(&LOADING, key) {
+            if LOADING.has(key) {
                 does |= LOADS;
             }
             if key.eq_ignore_ascii_case(b"http-equiv") || key.eq_ignore_ascii_case(b"charset") {
@@ -230,18 +112,6 @@ impl Reading {
         Ok((named, does, end))
     }
 }
-
-/// Attributes that name what is loaded, sorted.
-const LOADING: [&str; 8] = [
-    "classid",
-    "code",
-    "data",
-    "href",
-    "implementation",
-    "rel",
-    "src",
-    "srcdoc",
-];
 
 /// Judges the tag that opens at `open`.
 fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'static str> {
@@ -306,7 +176,7 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
     if name.contains(&b':') && element("vmlframe") {
         return Some("script.element");
     }
-    if !listed(&ACTIVE, local) {
+    if !ACTIVE.has(local) {
         return None;
     }
     let active = match () {
@@ -359,63 +229,6 @@ fn stray(bytes: &[u8], at: usize, prose: bool, read: &mut Reading) -> Option<&'s
     None
 }
 
-/// Reads a tag's attributes to its end.
-struct Attributes<'v> {
-    bytes: &'v [u8],
-    at: usize,
-}
-
-impl<'v> Attributes<'v> {
-    const fn separates(byte: u8) -> bool {
-        is_blank(byte) || byte < 0x20 || matches!(byte, b'/' | b'"' | b'\'' | b'`' | b'+')
-    }
-
-    fn skip_separators(&mut self) {
-        let separators = from(self.bytes, self.at).iter().take_while(|b| Self::separates(**b));
-        self.at += separators.count();
-    }
-
-    fn next(&mut self) -> Option<(&'v [u8], Option<&'v [u8]>)> {
-        self.skip_separators();
-        let start = self.at;
-        match self.bytes.get(start) {
-            None | Some(b'>' | b'<') => return None,
-            _ => {}
-        }
-        let ends = |b: u8| Self::separates(b) && b != b'+' || matches!(b, b'=' | b'>');
-        let len = from(self.bytes, start + 1).iter().take_while(|b| !ends(**b)).count() + 1;
-        let key = between(self.bytes, start, start + len);
-        self.at = start + len;
-        let blanks = from(self.bytes, self.at)
-            .iter()
-            .take_while(|b| is_blank(**b) || **b < 0x20)
-            .count();
-        if low(self.bytes, self.at + blanks) != b'=' {
-            return Some((key, None));
-        }
-        self.at += blanks + 1;
-        self.at += from(self.bytes, self.at)
-            .iter()
-            .take_while(|b| is_blank(**b) || **b < 0x20)
-            .count();
-        let quote = low(self.bytes, self.at);
-        let start = match quote {
-            b'"' | b'\'' | b'`' => self.at + 1,
-            _ => self.at,
-        };
-        let rest = from(self.bytes, start);
-        let len = match quote {
-            b'"' | b'\'' | b'`' => rest.iter().position(|b| *b == quote).unwrap_or(rest.len()),
-            _ => rest
-                .iter()
-                .position(|b| is_blank(*b) || *b == b'>')
-                .unwrap_or(rest.len()),
-        };
-        self.at = start + len + usize::from(start > self.at);
-        Some((key, Some(between(self.bytes, start, start + len))))
-    }
-}
-
 fn attribute(key: &[u8], value: Option<&[u8]>, prose: bool) -> Option<&'static str> {
     let value = value?;
     if key.len() > 40 {
@@ -426,7 +239,7 @@ fn attribute(key: &[u8], value: Option<&[u8]>, prose: bool) -> Option<&'static s
     if handler(key, true) && !(prose && value.starts_with(b"{")) && !(prose && value.is_empty()) {
         return Some("script.handler");
     }
-    if listed(&URLS, local) && script_url(value) {
+    if URLS.has(local) && script_url(value) {
         return Some("script.url");
     }
     if key.eq_ignore_ascii_case(b"style") && executable_style(value) {
@@ -446,7 +259,7 @@ fn handler(key: &[u8], lenient: bool) -> bool {
 }
 
 fn known_event(event: &[u8]) -> bool {
-    listed(&EVENTS_WHOLE, event) || EVENTS.iter().any(|known| starts_with(event, known.as_bytes()))
+    EVENTS_WHOLE.has(event) || EVENTS.iter().any(|known| starts_with(event, known.as_bytes()))
 }
 
 /// Whether a URL runs script. White space and controls in front of, and in, the scheme don't count for browsers.
