@@ -188,7 +188,7 @@ async fn send(stack: &Stack, samples: Vec<Sample>) -> Outcome<(BTreeMap<String, 
 }
 
 /// Whether the guard may see something else than was sent. Before any filter, Envoy takes dot segments and double slashes
-/// out of a path, ends it at a fragment, removes a `Referer` that is no URL, and puts the peer into `X-Forwarded-For`.
+/// out of a path, ends it at a fragment, removes a `Referer` that is no URL or has a fragment, and puts the peer into `X-Forwarded-For`.
 fn rewritten(sample: &Sample) -> bool {
     let target = &sample.target;
     let path = target.split(|b| *b == b'?').next().unwrap_or(target);
@@ -197,7 +197,7 @@ fn rewritten(sample: &Sample) -> bool {
         let url = value.starts_with(b"http://") || value.starts_with(b"https://");
         !url || value
             .iter()
-            .any(|b| !b.is_ascii_graphic() || b"\"<>\\^`{|}".contains(b))
+            .any(|b| !b.is_ascii_graphic() || b"\"#<>\\^`{|}".contains(b))
     };
     let field = |(name, value): &(String, Vec<u8>)| match name.as_str() {
         "x-forwarded-for" => true,
