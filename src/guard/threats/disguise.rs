@@ -109,8 +109,11 @@ fn commented(text: &[u8]) -> bool {
     }
     let mut plain = Vec::with_capacity(text.len());
     let mut at = 0;
+    let last_end = text.windows(2).rposition(|pair| pair == b"*/").unwrap_or(0);
     while let Some(byte) = text.get(at) {
-        if starts_with(from(text, at), b"/*")
+        // Behind the last end none is looked for: what opens again and again would be read to the end each time.
+        if at < last_end
+            && starts_with(from(text, at), b"/*")
             && let Some(len) = from(text, at + 2).windows(2).position(|pair| pair == b"*/")
         {
             at += len + 4;

@@ -19,7 +19,7 @@ pub fn judge(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// The first position behind blanks and comments.
-fn gap(bytes: &[u8], mut at: usize) -> usize {
+pub fn gap(bytes: &[u8], mut at: usize) -> usize {
     for _ in 0..PARTS_MAX {
         at = skip_blank(bytes, at);
         let rest = from(bytes, at);
@@ -81,22 +81,23 @@ fn by_variable(bytes: &[u8]) -> bool {
     false
 }
 
-/// The next of a closing byte, looked for once for all that is opened in front of it: positions only grow.
+/// The next of a closing byte, looked for once for all that is opened between where it was looked for and where it stands.
 #[derive(Default)]
 struct Close {
-    known: bool,
-    at: Option<usize>,
+    /// From where it was looked for, and where it was found.
+    known: Option<(usize, Option<usize>)>,
 }
 
 impl Close {
     fn from(&mut self, bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
-        if !self.known || self.at.is_some_and(|known| known < at) {
-            *self = Self {
-                known: true,
-                at: find_byte(bytes, at, byte),
-            };
+        match self.known {
+            Some((from, found)) if from <= at && found.is_none_or(|found| at <= found) => found,
+            _ => {
+                let found = find_byte(bytes, at, byte);
+                self.known = Some((at, found));
+                found
+            }
         }
-        self.at
     }
 }
 
@@ -184,6 +185,7 @@ mod tests {
             "\"system\"(ls);",
             "( string ) \"sys\".\"t\".\"em\" ('uname');",
             "return\"system\"(xyz).s",
+            "$a[$b[0][1] (3)",
         ] {
             assert!(judge(text.as_bytes()).is_some(), "{text}");
         }

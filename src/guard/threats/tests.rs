@@ -59,6 +59,17 @@ fn commands_are_found_behind_any_number_of_separators() {
     }
 }
 
+#[test]
+fn what_a_tag_loads_is_known_wherever_it_ends_and_whatever_tag_was_read_before() {
+    for text in [
+        "<meta http-equiv=\"refresh\" content=\"0; http://a.example?</a>",
+        "<a b=<base href=\"//a.example/</a>",
+        "<a <b <embed c src=x",
+    ] {
+        check(text, Kind::Parameter, Some("script.element"));
+    }
+}
+
 /// Nothing is dropped where the automaton is built: its numbers hold all states there are.
 #[test]
 fn every_literal_of_every_rule_is_found() {

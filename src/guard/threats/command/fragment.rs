@@ -2,6 +2,7 @@
 //! settings. For parameters, cookies and the like only: in documents such pieces are quoted.
 
 use crate::guard::threats::bytes::{between, from, is_blank, is_word, listed, low, skip_blank, starts_with, word_len};
+use crate::guard::threats::php::gap;
 
 /// Longer values are texts.
 const FRAGMENT_BYTES_MAX: usize = 256;
@@ -148,12 +149,14 @@ fn tilde(text: &[u8]) -> bool {
 /// `c$_at`, `ping$() `, ``pi``ng``: what expands to nothing, beside letters.
 fn obscured(text: &[u8]) -> bool {
     let letter = |at: Option<usize>| at.is_some_and(|at| low(text, at).is_ascii_alphabetic());
+    // ``code`` in texts is opened and closed.
+    let lone = text.windows(2).filter(|pair| *pair == b"``").count() == 1;
     let mut empties = 0_usize;
     for (at, pair) in text.windows(2).enumerate() {
         let before = letter(at.checked_sub(1));
         let hidden = match pair {
             b"$_" => before && letter(Some(at + 2)),
-            b"``" => before,
+            b"``" => before && (lone || letter(Some(at + 2))),
             b"$(" => before && low(text, at + 2) == b')',
             _ => false,
         };
@@ -251,22 +254,6 @@ fn call(text: &[u8]) -> bool {
     }
 }
 
-/// Behind a name: blanks, and comments as PHP has them.
-fn gap(text: &[u8], at: usize) -> usize {
-    let at = skip_blank(text, at);
-    let rest = from(text, at);
-    if let Some(inside) = rest.strip_prefix(b"/*") {
-        let end = inside.windows(2).position(|pair| pair == b"*/");
-        return end.map_or(at, |end| skip_blank(text, at + end + 4));
-    }
-    if rest.starts_with(b"//") || rest.starts_with(b"#") {
-        let end = rest.iter().position(|b| *b == b'\n');
-        return end.map_or(at, |end| skip_blank(text, at + end + 1));
-    }
-    // What stands between in texts that were taken apart.
-    if rest.starts_with(b"=(") { at + 1 } else { at }
-}
-
 /// `memory_limit = 512M`.
 fn setting(text: &[u8]) -> bool {
     let Some(equals) = text.iter().position(|b| *b == b'=') else {
@@ -325,6 +312,7 @@ mod tests {
             "file",
             "2 + 2 = 4",
             "/api/bin/list/all",
+            "use ``mode`` here",
         ] {
             assert_eq!(judge(text.as_bytes()), None, "{text}");
         }

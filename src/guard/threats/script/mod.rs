@@ -58,6 +58,8 @@ const JUDGED: u8 = 1;
 const LOADS: u8 = 1 << 1;
 /// One of them may replace the page.
 const REFRESHES: u8 = 1 << 2;
+/// The attribute here belongs to the tag that is being read.
+const READ: u8 = 1 << 3;
 
 impl Reading {
     /// Judges the attributes of a tag from `at` to its end; gives the rule, or whether there are any and what they do, and
@@ -67,8 +69,7 @@ impl Reading {
             self.known = vec![0; bytes.len()];
         }
         let mut attributes = Attributes { bytes, at };
-        let mut starts: Vec<(usize, u8)> = Vec::new();
-        let mut shared = 0;
+        let (mut named, mut shared) = (false, 0);
         loop {
             let before = attributes.at;
             attributes.skip_separators();
@@ -83,26 +84,31 @@ impl Reading {
             if let Some(rule) = attribute(key, value, prose) {
                 return Err(rule);
             }
-            let mut does = 0;
+            let mut does = READ;
             if LOADING.has(key) {
                 does |= LOADS;
             }
             if key.eq_ignore_ascii_case(b"http-equiv") || key.eq_ignore_ascii_case(b"charset") {
                 does |= REFRESHES;
             }
-            starts.push((start, does));
+            if let Some(known) = self.known.get_mut(start) {
+                *known = does;
+            }
+            named = true;
             if self.left == 0 {
                 break;
             }
         }
-        let named = !starts.is_empty() || shared != 0;
-        let mut does = shared;
-        for (start, own) in starts.into_iter().rev() {
-            does |= own;
-            if let Some(known) = self.known.get_mut(start) {
-                *known = does | JUDGED;
-            }
+        // Each does what those behind it do. In place: a list beside it would take many times the value's memory.
+        let mut does = shared & !JUDGED;
+        // A quote that nothing closes ends beyond the value.
+        let last = attributes.at.min(bytes.len());
+        let read = self.known.get_mut(at..last).unwrap_or_default();
+        for known in read.iter_mut().rev().filter(|known| **known & READ != 0) {
+            does |= *known & !READ;
+            *known = does | JUDGED;
         }
+        let named = named || shared != 0;
         // What is shared was read to the tag's end.
         let end = match self.close {
             usize::MAX => attributes.at,
