@@ -58,14 +58,19 @@ impl Engine {
             Need::Revocation(_) => Source::Lookup,
             Need::Introspection(_) => Source::Introspection,
         };
-        let admitted = self.with_breaker(host, source, |breaker| breaker.admits(host.now()));
-        if !admitted {
+        let now = host.now();
+        if !self.revocation.borrow_mut().breaker(source).admits(now) {
             return Claim::Nobody;
         }
-        match self.question(need) {
+        let claim = match self.question(need) {
             Some((table, timeout, question)) => answers::claim(table, host, timeout, question),
             None => Claim::Mine,
+        };
+        // What another worker asks is no probe of this one's breaker.
+        if claim == Claim::Mine {
+            self.with_breaker(host, source, |breaker| breaker.asked(now));
         }
+        claim
     }
 
     /// How a question that another worker asks has ended; `None` while it is at it.

@@ -228,6 +228,25 @@ fn a_source_that_is_silent_is_not_waited_for_and_one_question_a_second_tries_it(
     assert_eq!(probe("even").claim(), Claim::Mine);
 }
 
+#[test]
+fn a_question_that_another_worker_asks_uses_up_no_probe() {
+    let scene = Scene::new(POLICY);
+    let other = scene.worker(POLICY);
+    for i in 0..5 {
+        let exchange = scene.send(&with_id(&scene, &format!("silent-{i}")));
+        assert_eq!(exchange.claim(), Claim::Mine);
+        exchange.answered(None);
+    }
+    scene.pass(1);
+    let request = with_id(&scene, "same");
+    let asked = scene.send_to(&other, &request);
+    assert_eq!(asked.claim(), Claim::Mine);
+    assert!(matches!(scene.send(&request).claim(), Claim::Elsewhere(_)));
+    assert_eq!(scene.host.measured(Gauge::Breaker(Source::Lookup)), Some(2));
+    assert_eq!(scene.send(&with_id(&scene, "another")).claim(), Claim::Mine);
+    assert_eq!(scene.host.measured(Gauge::Breaker(Source::Lookup)), Some(1));
+}
+
 const INTROSPECTING: &str = r#"{
   "operations": [ { "id": "o", "methods": ["GET"], "path": "/x", "scopes": ["read"] }, { "id": "p", "methods": ["GET"], "path": "/plain" } ],
   "tokens": { "providers": [ { "issuer": "i", "audiences": ["a"], "algorithms": ["HS256"], "claims_to_headers": { "x-user": "sub" }, "jwks": { "inline": { "keys": [ { "kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY" } ] } } } ] },

@@ -151,7 +151,8 @@ pub fn ending(table: &Table, host: &dyn Host, question: Fingerprint) -> Option<E
     })
 }
 
-/// Writes down how this worker's question, asked then, has ended; `until` it is to be remembered.
+/// Writes down how this worker's question, asked then, has ended; `until` it is to be remembered. What was asked later,
+/// after the question's mark was lost, stands: a source may have heard of a revocation in between.
 ///
 /// # Errors
 /// See [`StoreError`].
@@ -163,8 +164,12 @@ pub fn settle(
     asked: Instant,
     until: Instant,
 ) -> Result<(), StoreError> {
-    table.update(host, question, host.now(), |record| {
+    let now = host.now();
+    table.update(host, question, now, |record| {
         let record = match (revoked, record) {
+            (Some(_), Some(record)) if record.words[0] != UNTOLD && is_between(record.words[1], asked, now) => {
+                return (None, ());
+            }
             (Some(revoked), _) => Record {
                 words: [if revoked { REVOKED } else { NOT_REVOKED }, asked.0, ANSWERED],
                 idle_at: until,
@@ -178,6 +183,11 @@ pub fn settle(
         };
         (Some(record), ())
     })
+}
+
+/// Whether an answer's question was asked after this one. Not what is ahead of now: the clock was put back since.
+fn is_between(learnt: u64, asked: Instant, now: Instant) -> bool {
+    asked < Instant(learnt) && Instant(learnt) <= now
 }
 
 /// Until when those who wait for a question that was asked then may look for its ending.
@@ -286,6 +296,36 @@ mod tests {
         assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
         answers.learn(&table, &host, &lookup, question, None);
         assert!(shared(&table, &host, &lookup, question).unwrap().known.unwrap().revoked);
+    }
+
+    #[test]
+    fn an_answer_that_comes_late_takes_back_nothing_that_was_asked_after_it() {
+        let (host, lookup) = (MemoryHost::default(), lookup());
+        let table = Table::open(&host, 1 << 20).unwrap();
+        let question = name(&table, &lookup, "/a");
+        let (mut slow, mut quick) = (Answers::default(), Answers::default());
+        slow.note_question(question, host.now());
+        // The record of its question is forgotten for another's, so another worker asks.
+        host.advance(Duration::from_millis(100));
+        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
+        quick.note_question(question, host.now());
+        let asked = host.now();
+        host.advance(Duration::from_millis(10));
+        quick.learn(&table, &host, &lookup, question, Some(true));
+        let ends = host.now().plus(Duration::from_secs(600));
+        publish_revoked(&table, &host, question, Some(ends)).unwrap();
+        host.advance(Duration::from_millis(10));
+        slow.learn(&table, &host, &lookup, question, Some(false));
+        assert!(shared(&table, &host, &lookup, question).unwrap().revoked_for_good);
+        assert!(matches!(ending(&table, &host, question), Some(Ending::Told { revoked: true, .. })));
+        // A record from before the clock was put back is no later answer.
+        let ahead = host.now().plus(Duration::from_secs(60));
+        settle(&table, &host, question, Some(true), ahead, ahead).unwrap();
+        settle(&table, &host, question, Some(false), asked, ahead).unwrap();
+        assert_eq!(
+            ending(&table, &host, question),
+            Some(Ending::Told { revoked: false, asked })
+        );
     }
 
     #[test]

@@ -33,16 +33,17 @@ pub struct Breaker {
 
 impl Breaker {
     /// Whether the source may be asked now. Of an open breaker, one question an interval may.
-    pub fn admits(&mut self, now: Instant) -> bool {
-        match self.probe_at {
-            None => true,
-            // A time further ahead than it can be was set before the clock was put back.
-            Some(at) if now < at && at.since(now) <= PROBE_INTERVAL => false,
-            Some(_) => {
-                self.probe_at = Some(now.plus(PROBE_INTERVAL));
-                self.probing = true;
-                true
-            }
+    pub fn admits(&self, now: Instant) -> bool {
+        // A time further ahead than it can be was set before the clock was put back.
+        self.probe_at
+            .is_none_or(|at| at <= now || at.since(now) > PROBE_INTERVAL)
+    }
+
+    /// Notes that an admitted question goes out.
+    pub fn asked(&mut self, now: Instant) {
+        if self.probe_at.is_some() {
+            self.probe_at = Some(now.plus(PROBE_INTERVAL));
+            self.probing = true;
         }
     }
 
@@ -77,10 +78,19 @@ mod tests {
         Instant(milliseconds * 1_000_000)
     }
 
+    /// Asks, if it may.
+    fn asks(breaker: &mut Breaker, now: Instant) -> bool {
+        let admitted = breaker.admits(now);
+        if admitted {
+            breaker.asked(now);
+        }
+        admitted
+    }
+
     fn opened() -> Breaker {
         let mut breaker = Breaker::default();
         for _ in 0..FAILURES_MAX {
-            assert!(breaker.admits(at(5000)) && breaker.standing() == Standing::Closed);
+            assert!(asks(&mut breaker, at(5000)) && breaker.standing() == Standing::Closed);
             breaker.failed(at(5000));
         }
         breaker
@@ -93,7 +103,7 @@ mod tests {
             for _ in 1..FAILURES_MAX {
                 breaker.failed(at(0));
             }
-            assert!(breaker.admits(at(0)));
+            assert!(asks(&mut breaker, at(0)));
             breaker.succeeded();
         }
         assert_eq!(opened().standing(), Standing::Open);
@@ -102,21 +112,21 @@ mod tests {
     #[test]
     fn an_open_breaker_lets_one_probe_out_an_interval() {
         let mut breaker = opened();
-        assert!(!breaker.admits(at(5000)) && !breaker.admits(at(5999)));
-        assert!(breaker.admits(at(6000)));
+        assert!(!asks(&mut breaker, at(5000)) && !asks(&mut breaker, at(5999)));
+        assert!(asks(&mut breaker, at(6000)));
         assert_eq!(breaker.standing(), Standing::HalfOpen);
-        assert!(!breaker.admits(at(6000)) && !breaker.admits(at(6999)));
+        assert!(!asks(&mut breaker, at(6000)) && !asks(&mut breaker, at(6999)));
         breaker.failed(at(6200));
-        assert!(!breaker.admits(at(7199)) && breaker.admits(at(7200)));
+        assert!(!asks(&mut breaker, at(7199)) && asks(&mut breaker, at(7200)));
         breaker.succeeded();
-        assert!(breaker.admits(at(7201)) && breaker.admits(at(7201)));
+        assert!(asks(&mut breaker, at(7201)) && asks(&mut breaker, at(7201)));
         assert_eq!(breaker.standing(), Standing::Closed);
     }
 
     #[test]
     fn a_lost_probe_and_a_clock_put_back_hold_nobody_for_ever() {
         let mut breaker = opened();
-        assert!(breaker.admits(at(6000)) && breaker.admits(at(7000)));
-        assert!(breaker.admits(at(100)) && !breaker.admits(at(1099)));
+        assert!(asks(&mut breaker, at(6000)) && asks(&mut breaker, at(7000)));
+        assert!(asks(&mut breaker, at(100)) && !asks(&mut breaker, at(1099)));
     }
 }

@@ -99,9 +99,17 @@ impl Process {
 
     /// Ends the process: SIGTERM, and SIGKILL if that does not do. Never fails; after it the process is gone.
     pub fn stop(&mut self) {
+        self.end(Signal::TERM);
+    }
+
+    /// Ends the process at once, with no chance to say goodbye to anybody or to write anything down.
+    pub fn kill(&mut self) {
+        self.end(Signal::KILL);
+    }
+
+    fn end(&mut self, mut signal: Signal) {
         if let Some(pid) = pid_of(&self.child) {
             let deadline = Instant::now() + Duration::from_secs(STOP_SECONDS_MAX);
-            let mut signal = Signal::TERM;
             while matches!(self.child.try_wait(), Ok(None)) {
                 let _ = rustix::process::kill_process(pid, signal);
                 if Instant::now() >= deadline {

@@ -198,6 +198,13 @@ impl Stack {
         self.processes.remove(&part);
     }
 
+    /// Kills a part, as a crash would; returns when it is gone.
+    pub fn kill_part(&mut self, part: Part) {
+        if let Some(mut process) = self.processes.remove(&part) {
+            process.kill();
+        }
+    }
+
     /// Brings back the state of the start: the parts that ran, the policy, a backend that has seen nothing.
     pub async fn restore(&mut self) -> Outcome<()> {
         for part in [Part::Redis, Part::Webdis, Part::Backend, Part::Edge] {

@@ -310,7 +310,7 @@ async fn with_stale_no_fault_refuses_anybody_but_the_revoked(stack: &mut Stack) 
     through_each_fault(stack, &source, |_, brief, _| brief.starts_with("404")).await
 }
 
-/// Redis is stopped for longer than the feed serves without it, and started again with its data; what became of the good
+/// Redis is killed for longer than the feed serves without it, and started again with its data; what became of the good
 /// token. The revoked one never passes, and what is revoked afterwards is refused as well.
 async fn through_an_outage_of_redis(stack: &mut Stack, on_error: &str, stale: &str) -> Outcome<Tally> {
     let _feed = with_feed(stack, "0s").await?;
@@ -340,7 +340,7 @@ async fn through_an_outage_of_redis(stack: &mut Stack, on_error: &str, stale: &s
     stack.tell_redis(&["SAVE"], "+OK").await?;
     let tally = under_load(&workers, (&good, &bad), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        stack.stop_part(Part::Redis);
+        stack.kill_part(Part::Redis);
         // A poll's turn, its timeout and half a second, and as much again.
         tokio::time::sleep(Duration::from_millis(1800)).await;
         stack.start_part(Part::Redis).await?;

@@ -128,7 +128,7 @@ async fn a_revoked_token_is_refused_within_the_cache_and_from_then_on_by_every_w
     bounded("lookup", &refusals, CACHE + Duration::from_millis(50))
 }
 
-/// Redis is stopped and started again under load, so often; what became of the good token. The revoked one never passes.
+/// Redis is killed and started again under load, so often; what became of the good token. The revoked one never passes.
 async fn through_outages(stack: &mut Stack, on_error: &str, stale: &str, outages: u32) -> Outcome<Tally> {
     let workers = with_lookup(stack, on_error, stale).await?;
     let (good, bad) = (
@@ -139,7 +139,7 @@ async fn through_outages(stack: &mut Stack, on_error: &str, stale: &str, outages
     let tally = under_load(&workers, (&good, &bad), async {
         for _ in 0..outages {
             tokio::time::sleep(Duration::from_millis(1500)).await;
-            stack.stop_part(Part::Redis);
+            stack.kill_part(Part::Redis);
             tokio::time::sleep(Duration::from_millis(2500)).await;
             stack.start_part(Part::Redis).await?;
             stack.set_in_redis("revoked:killed").await?;
