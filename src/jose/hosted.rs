@@ -4,7 +4,7 @@
 //! Both ways give one verdict: what differs between libraries (lengths, ranges of r and s) is judged here first.
 
 use super::Algorithm;
-use super::decode_base64url;
+use super::base64url;
 use crate::host::Host;
 
 /// The algorithms that a host may check, by their hash.
@@ -27,9 +27,10 @@ impl Proved {
     /// Tries a host with known answers: a good signature, one with a changed bit, and one over another text.
     pub fn by(host: &dyn Host) -> Self {
         let proved = CANDIDATES.iter().filter(|(algorithm, key, signature)| {
-            let (Some(key), Some(signature)) =
-                (decode_base64url(key.as_bytes()), decode_base64url(signature.as_bytes()))
-            else {
+            let (Some(key), Some(signature)) = (
+                base64url::decode(key.as_bytes()),
+                base64url::decode(signature.as_bytes()),
+            ) else {
                 return false;
             };
             let mut changed = signature.clone();
@@ -188,14 +189,14 @@ mod tests {
 
     #[test]
     fn keys_are_encoded_as_others_do() {
-        let known = decode_base64url(RSA_KEY.as_bytes()).unwrap();
+        let known = base64url::decode(RSA_KEY.as_bytes()).unwrap();
         // n starts after two sequences, an algorithm, a bit string and its own header.
         let (n, e) = (&known[33..33 + 256], [1, 0, 1]);
         assert_eq!(rsa_key_info(n, &e), known);
         assert_eq!(rsa_key_info(&[&[0, 0], n].concat(), &e), known);
-        let known = decode_base64url(P256_KEY.as_bytes()).unwrap();
+        let known = base64url::decode(P256_KEY.as_bytes()).unwrap();
         assert_eq!(ec_key_info(Algorithm::Es256, &known[26..]), Some(known));
-        let known = decode_base64url(P384_KEY.as_bytes()).unwrap();
+        let known = base64url::decode(P384_KEY.as_bytes()).unwrap();
         assert_eq!(ec_key_info(Algorithm::Es384, &known[23..]), Some(known));
         assert_eq!(ec_key_info(Algorithm::EdDsa, &[]), None);
     }
@@ -209,7 +210,7 @@ mod tests {
         }
         let host = MemoryHost::default();
         // Right for one algorithm only.
-        let good = decode_base64url(ES256.as_bytes()).unwrap();
+        let good = base64url::decode(ES256.as_bytes()).unwrap();
         host.set_signatures(Box::new(move |hash, _, signature, text| {
             Some(hash == "sha256" && signature == good && text == TEXT)
         }));

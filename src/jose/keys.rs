@@ -3,7 +3,7 @@
 //! A key that is for encryption, too short, private, of an unknown kind, or for no algorithm that the provider lists is
 //! skipped; a set without one usable key is malformed. jwt-simple imports the keys and keeps its own policy on them.
 
-use super::decode_base64url;
+use super::base64url;
 use super::signature::{Signatures, Verifier};
 use crate::json::{Object, Value};
 use std::collections::BTreeSet;
@@ -147,7 +147,7 @@ fn text<'k>(jwk: &'k Object<'_>, name: &str) -> Option<&'k str> {
 }
 
 fn bytes(jwk: &Object<'_>, name: &str) -> Option<Vec<u8>> {
-    decode_base64url(text(jwk, name)?.as_bytes())
+    base64url::decode(text(jwk, name)?.as_bytes())
 }
 
 /// Whether the key's own members allow checking signatures with it.

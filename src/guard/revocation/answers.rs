@@ -317,7 +317,10 @@ mod tests {
         host.advance(Duration::from_millis(10));
         slow.learn(&table, &host, &lookup, question, Some(false));
         assert!(shared(&table, &host, &lookup, question).unwrap().revoked_for_good);
-        assert!(matches!(ending(&table, &host, question), Some(Ending::Told { revoked: true, .. })));
+        assert!(matches!(
+            ending(&table, &host, question),
+            Some(Ending::Told { revoked: true, .. })
+        ));
         // A record from before the clock was put back is no later answer.
         let ahead = host.now().plus(Duration::from_secs(60));
         settle(&table, &host, question, Some(true), ahead, ahead).unwrap();

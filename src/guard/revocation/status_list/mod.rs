@@ -13,7 +13,7 @@ use crate::callout::{Answer, Callout};
 use crate::guard::revocation::{Failure, Told};
 use crate::guard::token::{Endpoint, Provider};
 use crate::jose::keys::Signature;
-use crate::jose::{Compact, KeySet, Signatures, decode_base64url, type_matches};
+use crate::jose::{Compact, KeySet, Signatures, base64url, type_matches};
 use crate::json::{Duplicates, Limits, Object, Value, parse};
 use crate::rate::Instant;
 use crate::verdict::Reason;
@@ -258,7 +258,7 @@ fn seconds(value: &Value<'_>) -> Option<u64> {
 
 /// Inflates `lst`: base64url of zlib's format (RFC 1950), in full and within the bound.
 pub fn inflate(text: &str) -> Option<Vec<u8>> {
-    let compressed = decode_base64url(text.as_bytes())?;
+    let compressed = base64url::decode(text.as_bytes())?;
     decompress_to_vec_zlib_with_limit(&compressed, INFLATED_BYTES_MAX).ok()
 }
 
