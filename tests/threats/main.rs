@@ -129,3 +129,22 @@ fn attacks_are_caught_and_ordinary_requests_pass() {
         assert!(count.refused <= most, "{group}: {} false alarms", count.refused);
     }
 }
+
+/// What APIs are asked every day, one value a line: filters of many languages, searches, names, prices, code, signs.
+#[test]
+fn ordinary_values_pass_in_a_query_and_in_json() {
+    let judge = Judge::new();
+    let mut refused = Vec::new();
+    for line in include_str!("ordinary.txt").lines() {
+        let body = format!("{{\"q\":{}}}", corpus::json_string(line));
+        for sample in [
+            corpus::in_query("", "", line.as_bytes()),
+            corpus::in_json("", "", body.into_bytes()),
+        ] {
+            if let Some(rule) = judge.refuses(&sample) {
+                refused.push(format!("{line}: {rule}"));
+            }
+        }
+    }
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
+}

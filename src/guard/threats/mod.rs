@@ -379,6 +379,8 @@ fn allows(group: &Group, kind: Kind) -> bool {
         ("path.upload", _) => kind == Kind::FileName,
         ("path.hidden", _) => matches!(kind, Kind::Path | Kind::Parameter | Kind::Header | Kind::FileName),
         ("expression.node" | "expression.ruby" | "script.object" | "header.split", Kind::Json) => false,
+        // Addresses by themselves are data as a rule (a log's `client_ip`); URLs are judged wherever they stand.
+        ("request_forgery.loopback", Kind::Json) => false,
         (
             "request_forgery.loopback" | "request_forgery.metadata" | "request_forgery.scheme",
             Kind::Referer | Kind::Header | Kind::Agent,

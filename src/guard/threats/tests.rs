@@ -60,6 +60,29 @@ fn commands_are_found_behind_any_number_of_separators() {
 }
 
 #[test]
+fn a_name_may_be_what_a_text_is_about() {
+    for text in [
+        "powershell for beginners",
+        "ansible and terraform",
+        "chef-owned restaurant",
+        "touch (screen) of a phone",
+        "state = \"ACTIVE\" AND labels.env = \"prod\"",
+    ] {
+        check(text, Kind::Parameter, None);
+    }
+    check("{\"ip\":\"127.0.0.1\"}", Kind::Json, None);
+    for (text, rule) in [
+        ("powershell", "command.shell"),
+        ("powershell -enc aQBlAHgA", "command.shell"),
+        ("x; powershell for fun", "command.shell"),
+        ("ansible-playbook site.yml", "command.shell"),
+        ("touch ('/tmp/x')", "command.php"),
+    ] {
+        check(text, Kind::Parameter, Some(rule));
+    }
+}
+
+#[test]
 fn what_a_tag_loads_is_known_wherever_it_ends_and_whatever_tag_was_read_before() {
     for text in [
         "<meta http-equiv=\"refresh\" content=\"0; http://a.example?</a>",

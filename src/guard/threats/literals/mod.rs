@@ -91,7 +91,9 @@ pub fn confirmed(bytes: &[u8], around: Around, start: usize, end: usize, prose: 
         Anywhere | Strong | Value => true,
         Call => {
             let open = skip_gap(bytes, end);
-            apart(previous) && previous != Some(b'-') && low(bytes, open) == b'(' && !mentioned(bytes, start, open)
+            let spoken = open > end && listed(&SPOKEN, between(bytes, start, end)) && !has_argument(bytes, open);
+            let called = low(bytes, open) == b'(' && !spoken;
+            apart(previous) && previous != Some(b'-') && called && !mentioned(bytes, start, open)
         }
         Command => {
             let front = bytes.get(..start).unwrap_or_default().trim_ascii_end();
@@ -100,7 +102,9 @@ pub fn confirmed(bytes: &[u8], around: Around, start: usize, end: usize, prose: 
                 Some(b'(') => front.ends_with(b"$("),
                 Some(last) => matches!(last, b';' | b'|' | b'&' | b'=' | b'\'' | b'"'),
             };
-            separated && !matches!(next, Some(b':' | b','))
+            // At the beginning, a name may be what a text is about: `powershell for beginners`.
+            let topic = front.is_empty() && next == Some(b' ') && begins_topic(from(bytes, end));
+            separated && !topic && !matches!(next, Some(b':' | b','))
         }
         Member => {
             matches!(previous, Some(b'.' | b'[' | b'\'' | b'"' | b'('))
@@ -170,6 +174,69 @@ fn mentioned(bytes: &[u8], start: usize, open: usize) -> bool {
     let before = trimmed.len().checked_sub(len + 1).map(|at| low(trimmed, at));
     // A word of a sentence: nothing but a blank or a comma stands around it.
     trimmed.len() < front.len() && len > 0 && before.is_none_or(is_blank) && !listed(&BEFORE_CALLS, word)
+}
+
+/// Functions whose names are ordinary words, which a remark may follow: `mail (urgent)`.
+const SPOKEN: [&str; 11] = [
+    "assert",
+    "define",
+    "explode",
+    "extract",
+    "file",
+    "glob",
+    "implode",
+    "mail",
+    "serialize",
+    "spawn",
+    "touch",
+];
+
+/// Whether a string, variable or number begins in a parenthesis.
+fn has_argument(bytes: &[u8], open: usize) -> bool {
+    let first = low(bytes, super::bytes::skip_blank(bytes, open.saturating_add(1)));
+    matches!(first, b'\'' | b'"' | b'`' | b'$' | b'@') || first.is_ascii_digit()
+}
+
+/// Words that a topic has and a command's arguments have not.
+const TOPICS: [&str; 26] = [
+    "a",
+    "and",
+    "basics",
+    "beginners",
+    "command",
+    "commands",
+    "course",
+    "examples",
+    "explained",
+    "for",
+    "guide",
+    "how",
+    "is",
+    "meaning",
+    "of",
+    "online",
+    "script",
+    "scripting",
+    "the",
+    "to",
+    "tool",
+    "training",
+    "tutorial",
+    "versus",
+    "vs",
+    "with",
+];
+
+/// Whether what follows a name is nothing but words of letters, and one of them tells that a topic is meant.
+fn begins_topic(rest: &[u8]) -> bool {
+    /// Longer texts are judged as prose, if they are.
+    const TOPIC_BYTES_MAX: usize = 80;
+    let words = rest.trim_ascii();
+    words.len() <= TOPIC_BYTES_MAX
+        && words
+            .iter()
+            .all(|b| b.is_ascii_alphabetic() || *b == b' ' || *b >= 0x80)
+        && words.split(|b| *b == b' ').any(|word| listed(&TOPICS, word))
 }
 
 /// The first position that is neither blank nor in a comment of SQL's or PHP's.

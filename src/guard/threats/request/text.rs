@@ -80,7 +80,11 @@ pub(super) fn included(value: &[u8]) -> bool {
     }
     let rest = from(value, scheme);
     if value.last() == Some(&b'?') && value.iter().filter(|b| **b == b'?').count() == 1 {
-        return rest.len() == 1 || rest.starts_with(b"://");
+        // Of a site alone, the question has been left out.
+        let named = rest
+            .strip_prefix(b"://")
+            .and_then(|rest| find_byte(rest, 0, b'/').map(|slash| from(rest, slash)));
+        return rest.len() == 1 || named.is_some_and(|path| path.len() > 2);
     }
     let Some(rest) = rest.strip_prefix(b"://") else {
         return false;
@@ -143,7 +147,9 @@ mod tests {
     fn what_is_included_is_told_by_its_form() {
         for (value, expected) in [
             ("http?", true),
-            ("https://a.example?", true),
+            ("https://a.example/shell?", true),
+            ("https://a.example?", false),
+            ("https://a.example/?", false),
             ("http://192.0.2.7/x.php", true),
             ("https://[2001:db8::1]/x.txt", true),
             ("https://a.example/x.php", false),

@@ -105,7 +105,8 @@ static PARTS: Words<20> = Words::new([
     "with",
 ]);
 
-fn word(text: &[u8]) -> Word {
+/// What a word is to a database.
+pub fn word(text: &[u8]) -> Word {
     let is = |other: &str| text.eq_ignore_ascii_case(other.as_bytes());
     match text.len() {
         2..=12 => {}
