@@ -150,7 +150,8 @@ fn bytes(jwk: &Object<'_>, name: &str) -> Option<Vec<u8>> {
     base64url::decode(text(jwk, name)?.as_bytes())
 }
 
-/// Whether the key's own members allow checking signatures with it.
+/// Whether the key's own members allow checking signatures with it. Operations that are no texts, or named twice, say nothing
+/// that can be relied on (RFC 7517 §4.3).
 fn is_for_signatures(jwk: &Object<'_>) -> bool {
     let used_for = match jwk.get("use") {
         None => true,
@@ -158,9 +159,11 @@ fn is_for_signatures(jwk: &Object<'_>) -> bool {
     };
     let operations = match jwk.get("key_ops") {
         None => true,
-        Some(value) => value
-            .as_array()
-            .is_some_and(|ops| ops.iter().any(|op| op.as_str() == Some("verify"))),
+        Some(value) => value.as_array().is_some_and(|operations| {
+            let mut named = BTreeSet::new();
+            let each_once = |op: &Value<'_>| op.as_str().is_some_and(|op| named.insert(op.to_owned()));
+            operations.iter().all(each_once) && named.contains("verify")
+        }),
     };
     used_for && operations
 }
