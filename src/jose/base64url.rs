@@ -25,6 +25,7 @@ const fn values() -> [u8; 256] {
     values
 }
 
+#[inline]
 fn value(letter: u8) -> u8 {
     VALUES.get(usize::from(letter)).copied().unwrap_or(NONE)
 }
@@ -42,21 +43,22 @@ pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     ];
     let mut seen = 0;
     let (places, ending) = out.as_chunks_mut::<3>();
-    for (group, place) in groups.iter().zip(places) {
-        let [a, b, c, d] = group.map(value);
+    for ([a, b, c, d], place) in groups.iter().zip(places) {
+        // Not by `map`, which is a call for each letter unless everything is inlined.
+        let (a, b, c, d) = (value(*a), value(*b), value(*c), value(*d));
         seen |= a | b | c | d;
         *place = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
     }
     let left_over = match (rest, ending) {
         ([], []) => 0,
         ([a, b], [first]) => {
-            let [a, b] = [a, b].map(|letter| value(*letter));
+            let (a, b) = (value(*a), value(*b));
             seen |= a | b;
             *first = a << 2 | b >> 4;
             b & 0x0F
         }
         ([a, b, c], [first, second]) => {
-            let [a, b, c] = [a, b, c].map(|letter| value(*letter));
+            let (a, b, c) = (value(*a), value(*b), value(*c));
             seen |= a | b | c;
             [*first, *second] = [a << 2 | b >> 4, b << 4 | c >> 2];
             c & 0x03
