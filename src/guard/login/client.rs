@@ -150,3 +150,20 @@ impl Attempts {
         self.failed = policy.client.charge(self.failed, now, 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ban_lengths_do_not_overflow() {
+        let ban = BanPolicy {
+            first: Duration::from_secs(900),
+            factor: 10,
+            longest: Duration::MAX,
+            forget: Duration::MAX,
+            scope: BanScope::All,
+        };
+        assert!(ban.length(255) >= ban.length(254));
+    }
+}
