@@ -2,6 +2,7 @@
 
 use crate::scene::{Scene, Verdict, get, header, post_json, request};
 use portcullis::host::Counter;
+use portcullis::store::ATTEMPTS_MAX;
 use std::time::Duration;
 
 const POLICY: &str = r#"{ "login": { "operations": [ { "methods": ["POST"], "path": "/login" } ], "client": { "attempts": 5, "window": "15m" }, "ban": { "for": "15m" } } }"#;
@@ -106,6 +107,48 @@ fn without_a_store_logins_are_refused_unless_told_otherwise() {
     let scene = Scene::new(&POLICY.replace("\"ban\"", "\"on_error\": \"allow\", \"ban\""));
     scene.host.set_broken(true);
     scene.allowed(&guess());
+}
+
+/// An update that loses every race is answered as `on_error` says, counted, and takes nothing.
+#[test]
+fn a_login_that_loses_every_write_is_refused_unless_told_otherwise() {
+    let scene = Scene::new(POLICY);
+    scene.host.lose_writes(ATTEMPTS_MAX - 1);
+    scene.allowed(&guess()).responds(200);
+    assert_eq!(scene.host.counted(Counter::StoreExhausted), 0);
+    for times in 1..=10 {
+        scene.host.lose_writes(ATTEMPTS_MAX);
+        let reply = scene.denied(&guess(), "store_unavailable");
+        assert_eq!(reply.status, 503);
+        assert_eq!(scene.host.counted(Counter::StoreExhausted), times);
+    }
+    assert_eq!(scene.host.counted(Counter::StoreFailure), 0);
+    assert_eq!(scene.host.counted(Counter::AttemptReserved), 1);
+    for _ in 0..5 {
+        scene.allowed(&guess()).responds(401);
+    }
+    scene.denied(&guess(), "client_banned");
+    // Without a reservation there is nothing to settle.
+    let scene = Scene::new(&POLICY.replace("\"ban\"", "\"on_error\": \"allow\", \"ban\""));
+    for times in 1..=10 {
+        scene.host.lose_writes(ATTEMPTS_MAX);
+        scene.allowed(&guess()).responds(401);
+        assert_eq!(scene.host.counted(Counter::StoreExhausted), times);
+    }
+    assert_eq!(scene.host.counted(Counter::AttemptFailed), 0);
+}
+
+#[test]
+fn an_attempt_whose_settlement_is_lost_stays_counted() {
+    let scene = Scene::new(POLICY);
+    for times in 1..=5 {
+        let exchange = scene.allowed(&guess());
+        scene.host.lose_writes(ATTEMPTS_MAX);
+        exchange.responds(200);
+        assert_eq!(scene.host.counted(Counter::StoreExhausted), times);
+    }
+    assert_eq!(scene.host.counted(Counter::AttemptRefunded), 0);
+    scene.denied(&guess(), "login_limited");
 }
 
 /// A retry at the second of `Retry-After` is let through, and one a second earlier is not; whatever the fraction of a second at
