@@ -151,6 +151,20 @@ fn an_attempt_whose_settlement_is_lost_stays_counted() {
     scene.denied(&guess(), "login_limited");
 }
 
+#[test]
+fn each_ban_s_end_is_counted_also_where_the_next_follows_at_once() {
+    let scene = Scene::new(&POLICY.replace("\"15m\" } }", "\"1s\", \"factor\": 1 } }"));
+    for bans in 1..=3 {
+        for _ in 0..5 {
+            scene.allowed(&guess()).responds(401);
+        }
+        scene.denied(&guess(), "client_banned");
+        assert_eq!(scene.host.counted(Counter::BanStarted), bans);
+        assert_eq!(scene.host.counted(Counter::BanExpired), bans - 1);
+        scene.pass(15 * 60);
+    }
+}
+
 /// A retry at the second of `Retry-After` is let through, and one a second earlier is not; whatever the fraction of a second at
 /// which it was told, and whether the limit or the ban is what lasts.
 #[test]

@@ -30,8 +30,12 @@ impl LoginPolicy {
         let (mut reservation, clean) = match charged.map_err(Refusal::Store)? {
             Ok(charged) => charged,
             Err((refusal, started)) => {
-                if started {
+                if let Some(earlier) = started {
                     host.count(Counter::BanStarted);
+                    // The record of the earlier ban is written over: nobody will find its end any more.
+                    if earlier > Instant::EPOCH && table.unseen(host, home, earlier) {
+                        host.count(Counter::BanExpired);
+                    }
                 }
                 return Err(self.with_longest_wait(table, host, &fresh, refusal, now));
             }
@@ -56,26 +60,28 @@ impl LoginPolicy {
         Ok(reservation)
     }
 
-    /// What the client's bucket says. On a refusal nothing is kept, but for a ban that starts.
+    /// What the client's bucket says. On a refusal nothing is kept, but for a ban that starts: then the end of the one before
+    /// it is told.
     fn reserve_client(
         &self,
         view: &mut View,
         fresh: &Reservation,
         now: Instant,
-    ) -> Result<(Reservation, bool), (Refusal, bool)> {
+    ) -> Result<(Reservation, bool), (Refusal, Option<Instant>)> {
         let place = view.look(fresh.attempts);
         let alone = place.is_some_and(|place| !place.is_crowd());
         let mut attempts = Attempts::of(place.and_then(|place| place.record));
         let clean = attempts.is_clean(now);
+        let earlier = attempts.banned_until;
         let taken = attempts.reserve(self, now, alone);
-        let starts = matches!(taken, Err(Stop::BanStarts(_)));
         if let (Ok(()) | Err(Stop::BanStarts(_)), Some(place)) = (&taken, place) {
             view.put(place, attempts.record(self));
         }
         match taken {
             Ok(()) => {}
-            Err(Stop::Banned(left) | Stop::BanStarts(left)) => return Err((Refusal::Banned(left), starts)),
-            Err(Stop::Limited(left)) => return Err((Refusal::Limited(left), false)),
+            Err(Stop::BanStarts(left)) => return Err((Refusal::Banned(left), Some(earlier))),
+            Err(Stop::Banned(left)) => return Err((Refusal::Banned(left), None)),
+            Err(Stop::Limited(left)) => return Err((Refusal::Limited(left), None)),
         }
         let mut reservation = Reservation {
             attempts: fresh.attempts,
@@ -89,7 +95,7 @@ impl LoginPolicy {
             None => Ok((reservation, clean)),
             Some(refusal) => {
                 view.leave();
-                Err((refusal, false))
+                Err((refusal, None))
             }
         }
     }
