@@ -78,6 +78,16 @@ pub enum Decision {
     Refuse { retry_after: Duration },
 }
 
+impl Decision {
+    /// How long a retry has to wait; zero if it was admitted.
+    pub fn wait(self) -> Duration {
+        match self {
+            Self::Admit { .. } => Duration::ZERO,
+            Self::Refuse { retry_after } => retry_after,
+        }
+    }
+}
+
 impl Rate {
     /// `limit` and `burst` are at least 1, or they are taken as 1; a rate above 10^9 a second counts as 10^9.
     pub fn new(limit: u32, window: Duration, burst: u32) -> Self {

@@ -151,6 +151,21 @@ fn an_attempt_whose_settlement_is_lost_stays_counted() {
     scene.denied(&guess(), "login_limited");
 }
 
+/// What time has given back already is not given back again when a slow backend answers at last.
+#[test]
+fn slow_logins_of_one_s_own_buy_no_guesses() {
+    let scene = Scene::new(&POLICY.replace("15m\" }, \"ban\"", "5s\" }, \"ban\""));
+    let under_way: Vec<_> = (0..5).map(|_| scene.allowed(&guess())).collect();
+    scene.pass(5);
+    for _ in 0..5 {
+        scene.allowed(&guess()).responds(401);
+    }
+    for own in under_way {
+        own.responds(200);
+    }
+    scene.denied(&guess(), "client_banned");
+}
+
 #[test]
 fn each_ban_s_end_is_counted_also_where_the_next_follows_at_once() {
     let scene = Scene::new(&POLICY.replace("\"15m\" } }", "\"1s\", \"factor\": 1 } }"));

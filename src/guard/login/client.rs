@@ -36,7 +36,8 @@ impl BanPolicy {
     }
 }
 
-/// A client's attempts. `reserved` decides who gets in, `failed` about bans, `refunded` bounds what is given back.
+/// A client's attempts. `reserved` bounds those that are let in, `failed` those that are known to have failed and so starts
+/// bans, `refunded` what is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Attempts {
     pub reserved: Instant,
@@ -96,7 +97,9 @@ impl Attempts {
                 pack(self.refunded, self.bans.into()),
             ],
             idle_at: self.reserved.max(self.failed).max(self.refunded).max(forgotten),
-            held_until: self.banned_until.max(policy.client.refused_until(self.reserved)),
+            held_until: self
+                .banned_until
+                .max(policy.client.refused_until(self.reserved.max(self.failed))),
         }
     }
 
@@ -114,23 +117,24 @@ impl Attempts {
         if let Some(left) = self.ban_left(now) {
             return Err(Stop::Banned(left));
         }
-        match policy.client.take(self.reserved, now, 1) {
-            Decision::Admit { state, .. } => {
+        let [reserved, failed] = [self.reserved, self.failed].map(|state| policy.client.take(state, now, 1));
+        let wait = reserved.wait().max(failed.wait());
+        match (reserved, failed) {
+            (Decision::Admit { state, .. }, Decision::Admit { .. }) => {
                 self.reserved = state;
                 Ok(())
             }
-            Decision::Refuse { retry_after } => match policy.client.take(self.failed, now, 1) {
-                Decision::Refuse { .. } if alone => {
-                    let quiet_over = self.banned_until.plus(policy.ban.forget) <= now;
-                    let earlier = if quiet_over { 0 } else { self.bans };
-                    self.bans = earlier.saturating_add(1);
-                    let length = Instant::from_seconds(now.plus(policy.ban.length(earlier)).seconds());
-                    // Whoever comes when the ban is over shall have an attempt, and not the next ban for having none.
-                    self.banned_until = length.max(policy.client.refused_until(self.reserved).next_second());
-                    Err(Stop::BanStarts(self.banned_until.since(now)))
-                }
-                _ => Err(Stop::Limited(retry_after)),
-            },
+            // Also where `reserved` has room: a late answer gives back what time had given back already.
+            (_, Decision::Refuse { .. }) if alone => {
+                let quiet_over = self.banned_until.plus(policy.ban.forget) <= now;
+                let earlier = if quiet_over { 0 } else { self.bans };
+                self.bans = earlier.saturating_add(1);
+                let length = Instant::from_seconds(now.plus(policy.ban.length(earlier)).seconds());
+                // Whoever comes when the ban is over shall have an attempt, and not the next ban for having none.
+                self.banned_until = length.max(now.plus(wait).next_second());
+                Err(Stop::BanStarts(self.banned_until.since(now)))
+            }
+            _ => Err(Stop::Limited(wait)),
         }
     }
 
