@@ -11,7 +11,7 @@ use crate::store::{Table, View};
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The backend let somebody in: the attempt is given back, and the client is known to the account.
+    /// The backend let somebody in: the attempt is given back, and the client is known to the account, if it named no other.
     Success,
     /// The backend answered otherwise than a failure, or failed itself (5xx): the attempt is given back.
     Refund,
@@ -23,6 +23,12 @@ impl LoginPolicy {
     /// Settles an attempt. That the store fails leaves it counted: the safe side.
     pub fn settle(&self, table: &Table, host: &dyn Host, reservation: &Reservation, outcome: Outcome) {
         let now = host.now().whole_milliseconds();
+        // Of two names the backend looked one up, nobody knows which: whoever logs in to his own account with another's name
+        // beside it has proved nothing of that one.
+        let of_accounts = match outcome {
+            Outcome::Success if reservation.accounts.len() > 1 => Outcome::Refund,
+            other => other,
+        };
         let settled = table.change(host, reservation.attempts.home, now, |view| {
             let mut refunded = false;
             if let Some(place) = view.look(reservation.attempts) {
@@ -33,13 +39,13 @@ impl LoginPolicy {
                 }
                 view.put(place, attempts.record(self));
             }
-            if outcome == Outcome::Success {
+            if of_accounts == Outcome::Success {
                 self.forgive_accounts(view, reservation, now);
             }
-            self.settle_own(view, reservation, outcome, now);
+            self.settle_own(view, reservation, of_accounts, now);
             refunded
         });
-        self.settle_accounts(table, host, reservation, outcome, now);
+        self.settle_accounts(table, host, reservation, of_accounts, now);
         match (outcome, settled) {
             (Outcome::Count, Ok(_)) => host.count(Counter::AttemptFailed),
             (_, Ok(true)) => host.count(Counter::AttemptRefunded),
