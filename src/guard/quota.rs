@@ -57,7 +57,7 @@ pub struct Charge<'q> {
     pub key: Fingerprint,
     /// Counted apart, so that a trial uses up nothing that is real.
     pub shadow: bool,
-    /// What its bucket says of it: kept here, since every request would pay for a list beside the charges.
+    /// What was taken of it in its bucket: kept here, since every request would pay for a list beside the charges.
     found: Option<Found>,
 }
 
@@ -190,6 +190,9 @@ fn take(view: &mut View, charges: &mut [Charge<'_>], units: u32, shadow: bool, n
                 view.put(place, record(&charge.quota.rate, found.state));
             }
         }
+    } else {
+        let refused = charges.iter_mut().filter(|charge| charge.shadow == shadow);
+        refused.for_each(|charge| charge.found = None);
     }
     refused
 }
@@ -253,20 +256,23 @@ pub fn charge<S>(
     }
     let (charged, rest) = charges.split_at_checked(done).unwrap_or((charges, &[]));
     let Some(refusal) = refusal else {
-        if let Some(refused) = shadowed {
+        if shadowed.is_some() {
             // The trial refused it somewhere: what it charged elsewhere is given back.
-            let given: Vec<Charge<'_>> = charged.iter().filter(|charge| charge.shadow).copied().collect();
-            let home = given.iter().find(|c| c.at == refused.quota).map(|c| c.key.home);
-            let elsewhere: Vec<Charge<'_>> = given.into_iter().filter(|c| Some(c.key.home) != home).collect();
-            refund(table, host, &elsewhere, units);
+            give_back(table, host, charged, |charge| charge.shadow, units);
         }
         return Ok(shadowed);
     };
-    refund(table, host, charged, units);
+    give_back(table, host, charged, |_| true, units);
     Err(match refusal {
         Refusal::Exceeded(refused) => Refusal::Exceeded(longest(table, host, rest, units, now, refused)),
         other => other,
     })
+}
+
+/// Gives back what was taken for these charges: not where a trial of the same bucket refused.
+fn give_back(table: &Table, host: &dyn Host, charged: &[Charge<'_>], which: impl Fn(&Charge<'_>) -> bool, units: u32) {
+    let taken = charged.iter().filter(|charge| charge.found.is_some() && which(charge));
+    refund(table, host, &taken.copied().collect::<Vec<_>>(), units);
 }
 
 fn longer(a: Option<Exceeded>, b: Option<Exceeded>) -> Option<Exceeded> {
@@ -535,6 +541,28 @@ mod tests {
             assert_eq!(shadowed, Some(Exceeded { quota: 1, retry_after }));
         }
         scene.left(&[(&other, false)], &[7]);
+    }
+
+    #[test]
+    fn a_trial_gets_back_only_what_was_charged_to_it() {
+        let (narrow, trial) = (quota("narrow", 9), quota("trial", 2));
+        let (shared, other) = (
+            by(quota("shared", 1), &[]),
+            by(quota("other", 1), &[By::Header("x".into())]),
+        );
+        // Charged twice, then refused by itself where the request is refused elsewhere, or by two trials at once.
+        for beside in [(&shared, false), (&other, true)] {
+            let scene = Scene::new();
+            let all = [(&narrow, false), (&trial, true), beside];
+            scene.charge(&[(&trial, true)]).unwrap();
+            scene.charge(&all).unwrap();
+            for _ in 0..5 {
+                let _ = scene.charge(&all);
+            }
+            let retry_after = Duration::from_secs(30);
+            let refused = Some(Exceeded { quota: 0, retry_after });
+            assert_eq!(scene.charge(&[(&trial, true)]).unwrap().1, refused, "{}", beside.0.name);
+        }
     }
 
     #[test]
