@@ -160,6 +160,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_lies_ahead_of_a_clock_that_was_put_back_makes_no_longer_ban() {
+        let policy = crate::guard::login::scene::policy();
+        let now = Instant::from_seconds(1_800_000_000);
+        let ahead = now.plus(Duration::from_secs(365 * 86_400));
+        let with = |reserved, failed| Attempts {
+            reserved,
+            failed,
+            ..Attempts::default()
+        };
+        let seconds = Duration::from_secs;
+        for (mut attempts, alone, stop) in [
+            (with(ahead, ahead), true, Stop::BanStarts(seconds(900))),
+            (with(Instant::EPOCH, ahead), true, Stop::BanStarts(seconds(900))),
+            (with(ahead, Instant::EPOCH), true, Stop::Limited(seconds(180))),
+            (with(Instant::EPOCH, ahead), false, Stop::Limited(seconds(180))),
+        ] {
+            assert_eq!(attempts.reserve(&policy, now, alone), Err(stop));
+        }
+    }
+
+    #[test]
     fn ban_lengths_do_not_overflow() {
         let ban = BanPolicy {
             first: Duration::from_secs(900),
