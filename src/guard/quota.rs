@@ -161,7 +161,8 @@ fn take(view: &mut View, charges: &mut [Charge<'_>], units: u32, shadow: bool, n
     for charge in charges.iter_mut().filter(|charge| charge.shadow == shadow) {
         let rate = &charge.quota.rate;
         let place = view.look(charge.key);
-        charge.found = match rate.take(state(place.and_then(|place| place.record)), now, units) {
+        let stored = state(place.and_then(|place| place.record));
+        charge.found = match rate.take(stored, now, units) {
             Decision::Admit { state, remaining } => {
                 let standing = Standing {
                     quota: charge.at,
@@ -171,6 +172,11 @@ fn take(view: &mut View, charges: &mut [Charge<'_>], units: u32, shadow: bool, n
                 Some(Found { place, state, standing })
             }
             Decision::Refuse { retry_after } => {
+                // The only thing that a refusal writes, and once. Its record is there, so that no other moves.
+                let kept = rate.within(stored, now);
+                if let Some(place) = place.filter(|_| kept != stored) {
+                    view.put(place, record(rate, kept));
+                }
                 let exceeded = Exceeded {
                     quota: charge.at,
                     retry_after,
@@ -234,12 +240,10 @@ pub fn charge<S>(
                 return Err(stop);
             }
             let refused = take(view, group, units, false, now);
-            let mut shadowed = None;
-            if refused.is_some() {
-                view.leave();
-            } else {
-                shadowed = take(view, group, units, true, now);
-            }
+            let shadowed = match refused {
+                Some(_) => None,
+                None => take(view, group, units, true, now),
+            };
             Ok((refused, shadowed))
         });
         match judged {

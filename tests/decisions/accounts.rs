@@ -2,6 +2,7 @@
 
 use crate::scene::{Request, Scene, Verdict, header, post_json, request};
 use portcullis::host::Counter;
+use std::time::Duration;
 
 const POLICY: &str = r#"{ "login": {
   "client": { "attempts": 5, "window": "15m", "refunds": 20 },
@@ -261,4 +262,21 @@ fn an_own_login_that_names_a_tried_account_too_gives_no_account_back() {
         }
     }
     scene.denied(&guess("dan"), "login_spraying");
+}
+
+#[test]
+fn a_clock_that_is_put_back_closes_an_account_no_longer_than_one_window() {
+    let scene = Scene::new(LOOSE);
+    for i in 0..40 {
+        from(&scene, i);
+        scene.allowed(&guess("ann")).responds(401);
+    }
+    scene.host.put_back(Duration::from_secs(86_400));
+    from(&scene, 90);
+    let reply = scene.denied(&guess("ann"), "account_limited");
+    assert_eq!(header(&reply, "retry-after"), Some("180"));
+    scene.pass(179);
+    scene.denied(&guess("ann"), "account_limited");
+    scene.pass(1);
+    scene.allowed(&guess("ann")).responds(401);
 }

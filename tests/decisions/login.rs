@@ -180,6 +180,23 @@ fn each_ban_s_end_is_counted_also_where_the_next_follows_at_once() {
     }
 }
 
+/// Times that were stored before the clock was put back are no longer ahead than one limit: the wait that is told is the truth.
+#[test]
+fn a_clock_that_is_put_back_holds_nobody_longer_than_one_window() {
+    let scene = Scene::new(POLICY);
+    let under_way: Vec<_> = (0..5).map(|_| scene.allowed(&guess())).collect();
+    scene.denied(&guess(), "login_limited");
+    scene.host.put_back(Duration::from_secs(86_400));
+    let reply = scene.denied(&guess(), "login_limited");
+    assert_eq!(header(&reply, "retry-after"), Some("180"));
+    scene.pass(179);
+    scene.denied(&guess(), "login_limited");
+    scene.pass(1);
+    scene.allowed(&guess());
+    scene.denied(&guess(), "login_limited");
+    drop(under_way);
+}
+
 /// A retry at the second of `Retry-After` is let through, and one a second earlier is not; whatever the fraction of a second at
 /// which it was told, and whether the limit or the ban is what lasts.
 #[test]

@@ -6,6 +6,7 @@ use jwt_simple::algorithms::{HS256Key, MACLike};
 use portcullis::host::{Counter, Host};
 use portcullis::store::ATTEMPTS_MAX;
 use portcullis::verdict::Reason;
+use std::time::Duration;
 
 const POLICY: &str = r#"{
   "operations": [ { "id": "list", "methods": ["GET"], "path": "/orders" }, { "id": "dear", "methods": ["GET"], "path": "/dear", "cost": 3 } ],
@@ -146,6 +147,37 @@ fn a_charge_that_loses_every_write_is_refused_counted_and_takes_nothing() {
     scene.allowed(&get("/other"));
     assert_eq!(scene.host.counted(Counter::Shadowed(Reason::StoreUnavailable)), 1);
     assert_eq!(scene.host.counted(Counter::StoreExhausted), 1);
+}
+
+#[test]
+fn a_clock_that_is_put_back_holds_nobody_longer_than_one_window() {
+    let scene = Scene::new(POLICY);
+    scene.allowed(&get("/orders"));
+    scene.allowed(&get("/orders"));
+    scene.host.put_back(Duration::from_secs(86_400));
+    let reply = scene.denied(&get("/orders"), "quota_exceeded");
+    // The wider one is used up as far as anybody can tell.
+    assert_eq!(header(&reply, "retry-after"), Some("10"));
+    scene.pass(9);
+    scene.denied(&get("/orders"), "quota_exceeded");
+    scene.pass(1);
+    scene.allowed(&get("/orders"));
+    scene.denied(&get("/orders"), "quota_exceeded");
+}
+
+#[test]
+fn a_window_that_is_made_shorter_holds_nobody_longer() {
+    let policy = |window: &str| format!(r#"{{ "quotas": [ {{ "name": "q", "limit": 2, "window": "{window}" }} ] }}"#);
+    let scene = Scene::new(&policy("1h"));
+    scene.allowed(&get("/x"));
+    scene.allowed(&get("/x"));
+    let after = scene.worker(&policy("10s"));
+    let verdict = || scene.send_to(&after, &get("/x")).verdict();
+    assert_eq!(verdict(), Verdict::Denied("quota_exceeded"));
+    scene.pass(4);
+    assert_eq!(verdict(), Verdict::Denied("quota_exceeded"));
+    scene.pass(1);
+    assert_eq!(verdict(), Verdict::Allowed);
 }
 
 const BY_TOKEN: &str = r#"{

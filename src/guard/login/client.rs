@@ -112,11 +112,16 @@ impl Attempts {
         self.failed == Instant::EPOCH && self.bans == 0 && self.reserved <= now
     }
 
-    /// Takes an attempt. `alone`: the record is this client's and not the crowd's, which is never banned.
+    /// Takes an attempt. On a refusal too, what is left is to be kept if it differs: a ban that starts, and states that lay
+    /// ahead of a clock that was put back. `alone`: the record is this client's and not the crowd's, which is never banned.
     pub fn reserve(&mut self, policy: &LoginPolicy, now: Instant, alone: bool) -> Result<(), Stop> {
         if let Some(left) = self.ban_left(now) {
             return Err(Stop::Banned(left));
         }
+        for state in [&mut self.reserved, &mut self.failed] {
+            *state = policy.client.within(*state, now);
+        }
+        self.refunded = policy.refunds.within(self.refunded, now);
         let [reserved, failed] = [self.reserved, self.failed].map(|state| policy.client.take(state, now, 1));
         let wait = reserved.wait().max(failed.wait());
         match (reserved, failed) {

@@ -60,8 +60,8 @@ impl LoginPolicy {
         Ok(reservation)
     }
 
-    /// What the client's bucket says. On a refusal nothing is kept, but for a ban that starts: then the end of the one before
-    /// it is told.
+    /// What the client's bucket says. On a refusal nothing is taken. Of a ban that starts, the end of the one before it is
+    /// told.
     fn reserve_client(
         &self,
         view: &mut View,
@@ -70,16 +70,16 @@ impl LoginPolicy {
     ) -> Result<(Reservation, bool), (Refusal, Option<Instant>)> {
         let place = view.look(fresh.attempts);
         let alone = place.is_some_and(|place| !place.is_crowd());
-        let mut attempts = Attempts::of(place.and_then(|place| place.record));
+        let found = Attempts::of(place.and_then(|place| place.record));
+        let mut attempts = found;
         let clean = attempts.is_clean(now);
-        let earlier = attempts.banned_until;
         let taken = attempts.reserve(self, now, alone);
-        if let (Ok(()) | Err(Stop::BanStarts(_)), Some(place)) = (&taken, place) {
+        if let Some(place) = place.filter(|_| attempts != found) {
             view.put(place, attempts.record(self));
         }
         match taken {
             Ok(()) => {}
-            Err(Stop::BanStarts(left)) => return Err((Refusal::Banned(left), Some(earlier))),
+            Err(Stop::BanStarts(left)) => return Err((Refusal::Banned(left), Some(found.banned_until))),
             Err(Stop::Banned(left)) => return Err((Refusal::Banned(left), None)),
             Err(Stop::Limited(left)) => return Err((Refusal::Limited(left), None)),
         }
@@ -153,11 +153,13 @@ impl LoginPolicy {
             let Some(place) = view.look(account) else {
                 return Err(Refusal::Store(StoreError::Full));
             };
-            let mut account = Account::of(place.record, now);
+            let found = Account::of(place.record, now);
+            let mut account = found;
             let taken = account.reserve(&policy.rate, now, clean, !place.is_crowd(), self.ban.forget);
-            let from = taken.map_err(Refusal::Account)?;
-            view.put(place, account.record(&policy.rate));
-            Ok(from)
+            if account != found {
+                view.put(place, account.record(&policy.rate));
+            }
+            taken.map_err(Refusal::Account)
         });
         taken.map_err(Refusal::Store)?
     }
