@@ -108,7 +108,7 @@ pub enum Refusal<S> {
 /// A look at the client's bucket before anything is charged in it, in the same read: `Some` stops the request.
 pub struct Gate<'g, S> {
     pub home: Home,
-    pub look: &'g dyn Fn(&View) -> Option<S>,
+    pub look: &'g dyn Fn(&mut View) -> Option<S>,
 }
 
 fn record(rate: &Rate, state: Instant) -> Record {
@@ -223,8 +223,8 @@ pub fn charge<S>(
     if let Some(gate) = gate
         && charges.first().is_none_or(|first| first.key.home != gate.home)
     {
-        let view = table.view(host, gate.home, now).map_err(Refusal::Store)?;
-        if let Some(stop) = (gate.look)(&view) {
+        let seen = table.change(host, gate.home, now, |view| (gate.look)(view));
+        if let Some(stop) = seen.map_err(Refusal::Store)? {
             return Err(Refusal::Stopped(stop));
         }
     }

@@ -197,6 +197,42 @@ fn a_clock_that_is_put_back_holds_nobody_longer_than_one_window() {
     drop(under_way);
 }
 
+/// Whether it is the login that meets it or, with bans of everything, any request.
+#[test]
+fn a_ban_from_before_the_clock_was_put_back_lasts_no_longer_than_the_longest() {
+    let policy = POLICY.replace(
+        "\"for\": \"15m\"",
+        "\"for\": \"15m\", \"max\": \"1h\", \"scope\": \"all\"",
+    );
+    let counted = policy.replacen(
+        '{',
+        r#"{ "quotas": [ { "name": "q", "limit": 100, "window": "1m" } ], "#,
+        1,
+    );
+    for (policy, is_counted) in [(&policy, false), (&counted, true)] {
+        for request in [guess(), get("/orders")] {
+            let scene = Scene::new(policy);
+            for _ in 0..5 {
+                scene.allowed(&guess()).responds(401);
+            }
+            scene.denied(&guess(), "client_banned");
+            scene.host.put_back(Duration::from_secs(86_400));
+            let reply = scene.denied(&request, "client_banned");
+            assert_eq!(header(&reply, "retry-after"), Some("3600"));
+            scene.pass(3599);
+            scene.denied(&request, "client_banned");
+            scene.pass(1);
+            if is_counted {
+                // The quota comes after the ban, so its turn to be cut comes now.
+                let reply = scene.denied(&request, "quota_exceeded");
+                assert_eq!(header(&reply, "retry-after"), Some("1"));
+                scene.pass(1);
+            }
+            scene.allowed(&request);
+        }
+    }
+}
+
 /// A retry at the second of `Retry-After` is let through, and one a second earlier is not; whatever the fraction of a second at
 /// which it was told, and whether the limit or the ban is what lasts.
 #[test]

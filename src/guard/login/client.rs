@@ -103,6 +103,18 @@ impl Attempts {
         }
     }
 
+    /// Cuts what lies further ahead than this policy puts it now: left by a clock that was put back, or by a policy of longer
+    /// windows or bans.
+    pub fn cut(&mut self, policy: &LoginPolicy, now: Instant) {
+        for state in [&mut self.reserved, &mut self.failed] {
+            *state = policy.client.within(*state, now);
+        }
+        self.refunded = policy.refunds.within(self.refunded, now);
+        let longest = now.plus(policy.ban.longest.max(policy.ban.first));
+        let latest = longest.max(policy.client.within(Instant(u64::MAX), now));
+        self.banned_until = self.banned_until.min(latest.next_second());
+    }
+
     pub fn ban_left(&self, now: Instant) -> Option<Duration> {
         (self.banned_until > now).then(|| self.banned_until.since(now))
     }
@@ -115,13 +127,10 @@ impl Attempts {
     /// Takes an attempt. On a refusal too, what is left is to be kept if it differs: a ban that starts, and states that lay
     /// ahead of a clock that was put back. `alone`: the record is this client's and not the crowd's, which is never banned.
     pub fn reserve(&mut self, policy: &LoginPolicy, now: Instant, alone: bool) -> Result<(), Stop> {
+        self.cut(policy, now);
         if let Some(left) = self.ban_left(now) {
             return Err(Stop::Banned(left));
         }
-        for state in [&mut self.reserved, &mut self.failed] {
-            *state = policy.client.within(*state, now);
-        }
-        self.refunded = policy.refunds.within(self.refunded, now);
         let [reserved, failed] = [self.reserved, self.failed].map(|state| policy.client.take(state, now, 1));
         let wait = reserved.wait().max(failed.wait());
         match (reserved, failed) {

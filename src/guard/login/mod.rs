@@ -27,7 +27,7 @@ pub use settle::Outcome;
 
 use crate::client::Client;
 use crate::rate::Instant;
-use crate::store::{Fingerprint, Home, Record, StoreError, Table, Use};
+use crate::store::{Fingerprint, Home, Record, StoreError, Table, Use, View};
 use account::From;
 use client::Attempts;
 use std::time::Duration;
@@ -80,9 +80,18 @@ impl LoginPolicy {
         table.fingerprint_at(home, Use::Login, &[&client.key()])
     }
 
-    /// How long the client of this record is still banned, if it is.
-    pub fn ban_left(&self, record: Option<Record>, now: Instant) -> Option<Duration> {
-        Attempts::of(record).ban_left(now)
+    /// How long a client is still banned, if it is. Writes only what had to be cut.
+    pub fn ban_left(&self, view: &mut View, key: Fingerprint, now: Instant) -> Option<Duration> {
+        let record = view.find(key)?;
+        let found = Attempts::of(Some(record));
+        let mut attempts = found;
+        attempts.cut(self, now);
+        if attempts != found
+            && let Some(place) = view.look(key)
+        {
+            view.put(place, attempts.record(self));
+        }
+        attempts.ban_left(now)
     }
 
     fn named(&self, table: &Table, client: Client, names: &[String]) -> Reservation {

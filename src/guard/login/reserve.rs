@@ -198,11 +198,9 @@ mod tests {
         assert_eq!(scene.host.counted(Counter::BanStarted), 1);
         scene.pass(899);
         assert_eq!(scene.reserve(), banned(1));
-        let record = scene
-            .table
-            .peek(&scene.host, scene.policy.key(&scene.table, scene.client))
-            .unwrap();
-        let left = scene.policy.ban_left(record, scene.host.now());
+        let key = scene.policy.key(&scene.table, scene.client);
+        let mut view = scene.table.view(&scene.host, key.home, scene.host.now()).unwrap();
+        let left = scene.policy.ban_left(&mut view, key, scene.host.now());
         assert_eq!(left, Some(Duration::from_secs(1)));
         scene.pass(1);
         assert!(scene.reserve().is_ok());
