@@ -70,7 +70,7 @@ pub enum Counter {
     /// What became of a request at the quota at this position of the configuration.
     Quota(QuotaEvent, usize),
     BanStarted,
-    /// A ban that has ended, counted within a round of the survey (`store::survey`).
+    /// A ban that has ended, counted within a round of the survey (`store::survey`), or when the next one starts first.
     BanExpired,
     AttemptReserved,
     AttemptRefunded,

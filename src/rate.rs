@@ -78,6 +78,16 @@ pub enum Decision {
     Refuse { retry_after: Duration },
 }
 
+impl Decision {
+    /// How long a retry has to wait; zero if it was admitted.
+    pub fn wait(self) -> Duration {
+        match self {
+            Self::Admit { .. } => Duration::ZERO,
+            Self::Refuse { retry_after } => retry_after,
+        }
+    }
+}
+
 impl Rate {
     /// `limit` and `burst` are at least 1, or they are taken as 1; a rate above 10^9 a second counts as 10^9.
     pub fn new(limit: u32, window: Duration, burst: u32) -> Self {
@@ -109,9 +119,16 @@ impl Rate {
     }
 
     /// What is used of the burst at `now`. A state further ahead than any admitted request leaves it (a changed limit,
-    /// a clock that was set back, a damaged cell) counts as a burst used up, so it heals within one window.
+    /// a clock that was set back, a damaged cell) counts as a burst used up. It heals within one window if it is kept as
+    /// [`Rate::within`] gives it.
     fn used(&self, state: Instant, now: Instant) -> u64 {
         state.0.saturating_sub(now.0).min(self.span(self.burst))
+    }
+
+    /// The state, if any admitted request could leave it; the latest such state otherwise. To be kept on a refusal too: a
+    /// state that stays ahead refuses again and again.
+    pub fn within(&self, state: Instant, now: Instant) -> Instant {
+        state.min(Instant(now.0.saturating_add(self.span(self.burst))))
     }
 
     /// Asks for `units` at `now`.
@@ -223,6 +240,13 @@ mod tests {
             retry_after: Duration::from_secs(12),
         };
         assert_eq!(rate.take(Instant(u64::MAX), START, 1), refused);
+        let kept = rate.within(Instant(u64::MAX), START);
+        assert_eq!(rate.take(kept, START, 1), refused);
+        assert!(matches!(rate.take(kept, later(11), 1), Decision::Refuse { .. }));
+        assert_eq!(admitted(rate, kept, later(12)).1, 0);
+        assert_eq!(rate.within(later(60), START), later(60));
+        assert_eq!(rate.within(later(60), later(1)), later(60));
+        assert_eq!(rate.within(later(61), START), later(60));
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub struct Charge<'q> {
     pub key: Fingerprint,
     /// Counted apart, so that a trial uses up nothing that is real.
     pub shadow: bool,
-    /// What its bucket says of it: kept here, since every request would pay for a list beside the charges.
+    /// What was taken of it in its bucket: kept here, since every request would pay for a list beside the charges.
     found: Option<Found>,
 }
 
@@ -108,7 +108,7 @@ pub enum Refusal<S> {
 /// A look at the client's bucket before anything is charged in it, in the same read: `Some` stops the request.
 pub struct Gate<'g, S> {
     pub home: Home,
-    pub look: &'g dyn Fn(&View) -> Option<S>,
+    pub look: &'g dyn Fn(&mut View) -> Option<S>,
 }
 
 fn record(rate: &Rate, state: Instant) -> Record {
@@ -161,7 +161,8 @@ fn take(view: &mut View, charges: &mut [Charge<'_>], units: u32, shadow: bool, n
     for charge in charges.iter_mut().filter(|charge| charge.shadow == shadow) {
         let rate = &charge.quota.rate;
         let place = view.look(charge.key);
-        charge.found = match rate.take(state(place.and_then(|place| place.record)), now, units) {
+        let stored = state(place.and_then(|place| place.record));
+        charge.found = match rate.take(stored, now, units) {
             Decision::Admit { state, remaining } => {
                 let standing = Standing {
                     quota: charge.at,
@@ -171,6 +172,11 @@ fn take(view: &mut View, charges: &mut [Charge<'_>], units: u32, shadow: bool, n
                 Some(Found { place, state, standing })
             }
             Decision::Refuse { retry_after } => {
+                // The only thing that a refusal writes, and once. Its record is there, so that no other moves.
+                let kept = rate.within(stored, now);
+                if let Some(place) = place.filter(|_| kept != stored) {
+                    view.put(place, record(rate, kept));
+                }
                 let exceeded = Exceeded {
                     quota: charge.at,
                     retry_after,
@@ -190,6 +196,9 @@ fn take(view: &mut View, charges: &mut [Charge<'_>], units: u32, shadow: bool, n
                 view.put(place, record(&charge.quota.rate, found.state));
             }
         }
+    } else {
+        let refused = charges.iter_mut().filter(|charge| charge.shadow == shadow);
+        refused.for_each(|charge| charge.found = None);
     }
     refused
 }
@@ -214,8 +223,8 @@ pub fn charge<S>(
     if let Some(gate) = gate
         && charges.first().is_none_or(|first| first.key.home != gate.home)
     {
-        let view = table.view(host, gate.home, now).map_err(Refusal::Store)?;
-        if let Some(stop) = (gate.look)(&view) {
+        let seen = table.change(host, gate.home, now, |view| (gate.look)(view));
+        if let Some(stop) = seen.map_err(Refusal::Store)? {
             return Err(Refusal::Stopped(stop));
         }
     }
@@ -231,12 +240,10 @@ pub fn charge<S>(
                 return Err(stop);
             }
             let refused = take(view, group, units, false, now);
-            let mut shadowed = None;
-            if refused.is_some() {
-                view.leave();
-            } else {
-                shadowed = take(view, group, units, true, now);
-            }
+            let shadowed = match refused {
+                Some(_) => None,
+                None => take(view, group, units, true, now),
+            };
             Ok((refused, shadowed))
         });
         match judged {
@@ -253,20 +260,23 @@ pub fn charge<S>(
     }
     let (charged, rest) = charges.split_at_checked(done).unwrap_or((charges, &[]));
     let Some(refusal) = refusal else {
-        if let Some(refused) = shadowed {
+        if shadowed.is_some() {
             // The trial refused it somewhere: what it charged elsewhere is given back.
-            let given: Vec<Charge<'_>> = charged.iter().filter(|charge| charge.shadow).copied().collect();
-            let home = given.iter().find(|c| c.at == refused.quota).map(|c| c.key.home);
-            let elsewhere: Vec<Charge<'_>> = given.into_iter().filter(|c| Some(c.key.home) != home).collect();
-            refund(table, host, &elsewhere, units);
+            give_back(table, host, charged, |charge| charge.shadow, units);
         }
         return Ok(shadowed);
     };
-    refund(table, host, charged, units);
+    give_back(table, host, charged, |_| true, units);
     Err(match refusal {
         Refusal::Exceeded(refused) => Refusal::Exceeded(longest(table, host, rest, units, now, refused)),
         other => other,
     })
+}
+
+/// Gives back what was taken for these charges: not where a trial of the same bucket refused.
+fn give_back(table: &Table, host: &dyn Host, charged: &[Charge<'_>], which: impl Fn(&Charge<'_>) -> bool, units: u32) {
+    let taken = charged.iter().filter(|charge| charge.found.is_some() && which(charge));
+    refund(table, host, &taken.copied().collect::<Vec<_>>(), units);
 }
 
 fn longer(a: Option<Exceeded>, b: Option<Exceeded>) -> Option<Exceeded> {
@@ -535,6 +545,28 @@ mod tests {
             assert_eq!(shadowed, Some(Exceeded { quota: 1, retry_after }));
         }
         scene.left(&[(&other, false)], &[7]);
+    }
+
+    #[test]
+    fn a_trial_gets_back_only_what_was_charged_to_it() {
+        let (narrow, trial) = (quota("narrow", 9), quota("trial", 2));
+        let (shared, other) = (
+            by(quota("shared", 1), &[]),
+            by(quota("other", 1), &[By::Header("x".into())]),
+        );
+        // Charged twice, then refused by itself where the request is refused elsewhere, or by two trials at once.
+        for beside in [(&shared, false), (&other, true)] {
+            let scene = Scene::new();
+            let all = [(&narrow, false), (&trial, true), beside];
+            scene.charge(&[(&trial, true)]).unwrap();
+            scene.charge(&all).unwrap();
+            for _ in 0..5 {
+                let _ = scene.charge(&all);
+            }
+            let retry_after = Duration::from_secs(30);
+            let refused = Some(Exceeded { quota: 0, retry_after });
+            assert_eq!(scene.charge(&[(&trial, true)]).unwrap().1, refused, "{}", beside.0.name);
+        }
     }
 
     #[test]

@@ -62,6 +62,11 @@ impl MemoryHost {
         self.now.set(self.now.get().plus(span));
     }
 
+    /// Puts the clock back, as whoever sets a host's time may.
+    pub fn put_back(&self, span: Duration) {
+        self.now.set(self.now.get().minus(span));
+    }
+
     /// Sets what `source.address` gives, such as `192.0.2.1:50000`.
     pub fn set_address(&self, address: &str) {
         *self.address.borrow_mut() = address.to_owned();

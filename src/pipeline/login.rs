@@ -19,8 +19,8 @@ pub(super) struct BanWatch<'e> {
 }
 
 impl BanWatch<'_> {
-    pub fn left(&self, view: &View, now: Instant) -> Option<Duration> {
-        self.policy.ban_left(view.find(self.key), now)
+    pub fn left(&self, view: &mut View, now: Instant) -> Option<Duration> {
+        self.policy.ban_left(view, self.key, now)
     }
 
     /// The refusal for what was seen, if there is one.

@@ -20,13 +20,13 @@ impl Pipeline {
         };
         let home = table.home(&client.key());
         let ban = self.ban_watch(engine, table, client, home);
-        let look = |view: &crate::store::View| ban.as_ref().and_then(|watch| watch.left(view, host.now()));
+        let look = |view: &mut crate::store::View| ban.as_ref().and_then(|watch| watch.left(view, host.now()));
         let enforced = ban.as_ref().is_some_and(|watch| watch.mode == Mode::Enforce);
         let gate = Gate { home, look: &look };
         let mut charges = self.charges(engine, table, client, home, false);
         if let Some(watch) = ban.as_ref().filter(|_| !enforced || charges.is_empty()) {
             // In shadow a ban stops nothing; and where nothing is counted, a store that fails is the login's to answer.
-            if let Some(denial) = watch.denial(table.view(host, gate.home, host.now()).map(|view| look(&view))) {
+            if let Some(denial) = watch.denial(table.change(host, gate.home, host.now(), |view| look(view))) {
                 self.refuse(host, watch.mode, denial)?;
             }
         }

@@ -4,7 +4,7 @@
 //! together. Nothing waits for it, and what is lost to another worker's write is done again.
 
 use super::bucket::Bucket;
-use super::{Record, SLOTS, Table};
+use super::{Home, Record, SLOTS, Table};
 use crate::host::{Cell, Counter, Gauge, Host};
 use crate::rate::Instant;
 use std::time::Duration;
@@ -56,6 +56,16 @@ impl Round {
 }
 
 impl Table {
+    /// Whether no round has come by a bucket yet since this instant: what ended then, and is about to be written over, is in
+    /// no count. A step that another worker makes right now may be mistaken for one to come.
+    pub fn unseen(&self, host: &dyn Host, home: Home, end: Instant) -> bool {
+        let cell = host.read(Cell::Survey).ok().flatten();
+        cell.and_then(|cell| Round::decode(&cell.bytes)).is_none_or(|round| {
+            let ahead = u64::from(home.0) >= round.next;
+            end > round.started || (end > round.before && ahead)
+        })
+    }
+
     /// Goes a step further, if nobody else just did; `banned_until` tells the end of a record's ban from its kind and
     /// itself. What is found is measured when a round ends.
     pub fn survey(&self, host: &dyn Host, banned_until: impl Fn(u8, &Record) -> Option<Instant>) {
@@ -160,6 +170,28 @@ mod tests {
         }
         assert_eq!(host.measured(Gauge::BansActive), Some(20));
         assert_eq!(host.counted(Counter::BanExpired), 10);
+    }
+
+    #[test]
+    fn what_a_round_has_counted_is_seen_and_nothing_else() {
+        let host = MemoryHost::default();
+        let tables = [1, 2].map(|_| Table::open(&host, 1 << 20).unwrap());
+        let [table, _] = &tables;
+        let last = Home(table.buckets() - 1);
+        assert!(table.unseen(&host, Home(0), host.now()));
+        round(&host, &tables);
+        let end = host.now();
+        host.advance(Duration::from_millis(100));
+        for home in [Home(0), last] {
+            assert!(table.unseen(&host, home, end));
+        }
+        // The round under way began before it; the next one comes by the first buckets at its first step.
+        round(&host, &tables);
+        table.survey(&host, |_, _| None);
+        assert!(!table.unseen(&host, Home(0), end));
+        assert!(table.unseen(&host, last, end));
+        round(&host, &tables);
+        assert!(!table.unseen(&host, last, end));
     }
 
     #[test]

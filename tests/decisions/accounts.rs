@@ -1,7 +1,8 @@
 //! Attempts at accounts: slowed down for strangers, open to their owners, whatever a guesser tries.
 
-use crate::scene::{Request, Scene, header, post_json, request};
+use crate::scene::{Request, Scene, Verdict, header, post_json, request};
 use portcullis::host::Counter;
+use std::time::Duration;
 
 const POLICY: &str = r#"{ "login": {
   "client": { "attempts": 5, "window": "15m", "refunds": 20 },
@@ -56,7 +57,7 @@ fn strangers_do_not_lock_the_owner_out() {
     for i in 0..500 {
         from(&scene, i);
         let exchange = scene.send(&guess("ann"));
-        if exchange.verdict() == crate::scene::Verdict::Allowed {
+        if exchange.verdict() == Verdict::Allowed {
             exchange.responds(401);
         }
     }
@@ -84,7 +85,7 @@ fn who_was_never_seen_failing_draws_on_a_reserve() {
     for i in 1_000..2_000 {
         from(&scene, i);
         let exchange = scene.send(&guess("ann"));
-        if exchange.verdict() == crate::scene::Verdict::Allowed {
+        if exchange.verdict() == Verdict::Allowed {
             exchange.responds(401);
             passed += 1;
         }
@@ -100,7 +101,7 @@ fn never_more_than_a_hundred_failures_in_a_row() {
         for i in 0..40 {
             from(&scene, hour * 40 + i);
             let exchange = scene.send(&guess("ann"));
-            if exchange.verdict() == crate::scene::Verdict::Allowed {
+            if exchange.verdict() == Verdict::Allowed {
                 exchange.responds(401);
                 failures += 1;
             }
@@ -125,7 +126,7 @@ fn known_and_unknown_accounts_get_the_same_answers() {
             from(&scene, i / 6);
             let exchange = scene.send(&guess("ann"));
             answers.push(exchange.verdict());
-            if exchange.verdict() == crate::scene::Verdict::Allowed {
+            if exchange.verdict() == Verdict::Allowed {
                 exchange.responds(401);
             }
         }
@@ -199,7 +200,7 @@ fn a_policy_that_knows_no_failure_is_still_a_bound() {
     let mut passed = 0;
     for _ in 0..200 {
         let exchange = scene.send(&guess("ann"));
-        if exchange.verdict() == crate::scene::Verdict::Allowed {
+        if exchange.verdict() == Verdict::Allowed {
             // Not in `failure.statuses`: each is given back, up to `refunds`.
             exchange.responds(404);
             passed += 1;
@@ -208,4 +209,74 @@ fn a_policy_that_knows_no_failure_is_still_a_bound() {
     assert_eq!(passed, 25);
     assert_eq!(scene.host.counted(Counter::AttemptKept), 5);
     assert_eq!(scene.host.counted(Counter::BanStarted), 0);
+}
+
+/// A backend looks one of two names up, and the policy can't tell which: so a login with one's own name beside somebody
+/// else's is no proof for either.
+#[test]
+fn an_own_login_that_names_another_account_too_proves_nothing_of_that() {
+    const BOTH: &str = r#"{"username":"mallory","email":"ann","password":"x"}"#;
+    let scene = Scene::new(LOOSE);
+    from(&scene, 500);
+    scene.allowed(&post_json("/login", BOTH)).responds(200);
+    // Strangers use up what they share, and newcomers the reserve.
+    for i in 0..40 {
+        from(&scene, i);
+        scene.allowed(&guess("ann")).responds(401);
+    }
+    from(&scene, 500);
+    scene.denied(&guess("ann"), "account_limited");
+    // Nor does it break a row of failures.
+    let mut failures = 40;
+    for hour in 1..20_u32 {
+        scene.pass(3600);
+        from(&scene, 500);
+        let own = scene.send(&post_json("/login", BOTH));
+        if own.verdict() == Verdict::Allowed {
+            own.responds(200);
+        }
+        for i in 0..40 {
+            from(&scene, 600 + hour * 40 + i);
+            let exchange = scene.send(&guess("ann"));
+            if exchange.verdict() == Verdict::Allowed {
+                exchange.responds(401);
+                failures += 1;
+            }
+        }
+    }
+    assert_eq!(failures, 100);
+}
+
+#[test]
+fn an_own_login_that_names_a_tried_account_too_gives_no_account_back() {
+    let scene = Scene::new(LOOSE);
+    for name in ["ann", "bob", "cid"] {
+        // While the own login waits for its answer, the name beside it is tried.
+        let own = scene.send(&post_json(
+            "/login",
+            &format!(r#"{{"username":"mallory","email":"{name}"}}"#),
+        ));
+        if own.verdict() == Verdict::Allowed {
+            scene.allowed(&guess(name)).responds(401);
+            own.responds(200);
+        }
+    }
+    scene.denied(&guess("dan"), "login_spraying");
+}
+
+#[test]
+fn a_clock_that_is_put_back_closes_an_account_no_longer_than_one_window() {
+    let scene = Scene::new(LOOSE);
+    for i in 0..40 {
+        from(&scene, i);
+        scene.allowed(&guess("ann")).responds(401);
+    }
+    scene.host.put_back(Duration::from_secs(86_400));
+    from(&scene, 90);
+    let reply = scene.denied(&guess("ann"), "account_limited");
+    assert_eq!(header(&reply, "retry-after"), Some("180"));
+    scene.pass(179);
+    scene.denied(&guess("ann"), "account_limited");
+    scene.pass(1);
+    scene.allowed(&guess("ann")).responds(401);
 }

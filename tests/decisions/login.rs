@@ -2,6 +2,7 @@
 
 use crate::scene::{Scene, Verdict, get, header, post_json, request};
 use portcullis::host::Counter;
+use portcullis::store::ATTEMPTS_MAX;
 use std::time::Duration;
 
 const POLICY: &str = r#"{ "login": { "operations": [ { "methods": ["POST"], "path": "/login" } ], "client": { "attempts": 5, "window": "15m" }, "ban": { "for": "15m" } } }"#;
@@ -106,6 +107,130 @@ fn without_a_store_logins_are_refused_unless_told_otherwise() {
     let scene = Scene::new(&POLICY.replace("\"ban\"", "\"on_error\": \"allow\", \"ban\""));
     scene.host.set_broken(true);
     scene.allowed(&guess());
+}
+
+/// An update that loses every race is answered as `on_error` says, counted, and takes nothing.
+#[test]
+fn a_login_that_loses_every_write_is_refused_unless_told_otherwise() {
+    let scene = Scene::new(POLICY);
+    scene.host.lose_writes(ATTEMPTS_MAX - 1);
+    scene.allowed(&guess()).responds(200);
+    assert_eq!(scene.host.counted(Counter::StoreExhausted), 0);
+    for times in 1..=10 {
+        scene.host.lose_writes(ATTEMPTS_MAX);
+        let reply = scene.denied(&guess(), "store_unavailable");
+        assert_eq!(reply.status, 503);
+        assert_eq!(scene.host.counted(Counter::StoreExhausted), times);
+    }
+    assert_eq!(scene.host.counted(Counter::StoreFailure), 0);
+    assert_eq!(scene.host.counted(Counter::AttemptReserved), 1);
+    for _ in 0..5 {
+        scene.allowed(&guess()).responds(401);
+    }
+    scene.denied(&guess(), "client_banned");
+    // Without a reservation there is nothing to settle.
+    let scene = Scene::new(&POLICY.replace("\"ban\"", "\"on_error\": \"allow\", \"ban\""));
+    for times in 1..=10 {
+        scene.host.lose_writes(ATTEMPTS_MAX);
+        scene.allowed(&guess()).responds(401);
+        assert_eq!(scene.host.counted(Counter::StoreExhausted), times);
+    }
+    assert_eq!(scene.host.counted(Counter::AttemptFailed), 0);
+}
+
+#[test]
+fn an_attempt_whose_settlement_is_lost_stays_counted() {
+    let scene = Scene::new(POLICY);
+    for times in 1..=5 {
+        let exchange = scene.allowed(&guess());
+        scene.host.lose_writes(ATTEMPTS_MAX);
+        exchange.responds(200);
+        assert_eq!(scene.host.counted(Counter::StoreExhausted), times);
+    }
+    assert_eq!(scene.host.counted(Counter::AttemptRefunded), 0);
+    scene.denied(&guess(), "login_limited");
+}
+
+/// What time has given back already is not given back again when a slow backend answers at last.
+#[test]
+fn slow_logins_of_one_s_own_buy_no_guesses() {
+    let scene = Scene::new(&POLICY.replace("15m\" }, \"ban\"", "5s\" }, \"ban\""));
+    let under_way: Vec<_> = (0..5).map(|_| scene.allowed(&guess())).collect();
+    scene.pass(5);
+    for _ in 0..5 {
+        scene.allowed(&guess()).responds(401);
+    }
+    for own in under_way {
+        own.responds(200);
+    }
+    scene.denied(&guess(), "client_banned");
+}
+
+#[test]
+fn each_ban_s_end_is_counted_also_where_the_next_follows_at_once() {
+    let scene = Scene::new(&POLICY.replace("\"15m\" } }", "\"1s\", \"factor\": 1 } }"));
+    for bans in 1..=3 {
+        for _ in 0..5 {
+            scene.allowed(&guess()).responds(401);
+        }
+        scene.denied(&guess(), "client_banned");
+        assert_eq!(scene.host.counted(Counter::BanStarted), bans);
+        assert_eq!(scene.host.counted(Counter::BanExpired), bans - 1);
+        scene.pass(15 * 60);
+    }
+}
+
+/// Times that were stored before the clock was put back are no longer ahead than one limit: the wait that is told is the truth.
+#[test]
+fn a_clock_that_is_put_back_holds_nobody_longer_than_one_window() {
+    let scene = Scene::new(POLICY);
+    let under_way: Vec<_> = (0..5).map(|_| scene.allowed(&guess())).collect();
+    scene.denied(&guess(), "login_limited");
+    scene.host.put_back(Duration::from_secs(86_400));
+    let reply = scene.denied(&guess(), "login_limited");
+    assert_eq!(header(&reply, "retry-after"), Some("180"));
+    scene.pass(179);
+    scene.denied(&guess(), "login_limited");
+    scene.pass(1);
+    scene.allowed(&guess());
+    scene.denied(&guess(), "login_limited");
+    drop(under_way);
+}
+
+/// Whether it is the login that meets it or, with bans of everything, any request.
+#[test]
+fn a_ban_from_before_the_clock_was_put_back_lasts_no_longer_than_the_longest() {
+    let policy = POLICY.replace(
+        "\"for\": \"15m\"",
+        "\"for\": \"15m\", \"max\": \"1h\", \"scope\": \"all\"",
+    );
+    let counted = policy.replacen(
+        '{',
+        r#"{ "quotas": [ { "name": "q", "limit": 100, "window": "1m" } ], "#,
+        1,
+    );
+    for (policy, is_counted) in [(&policy, false), (&counted, true)] {
+        for request in [guess(), get("/orders")] {
+            let scene = Scene::new(policy);
+            for _ in 0..5 {
+                scene.allowed(&guess()).responds(401);
+            }
+            scene.denied(&guess(), "client_banned");
+            scene.host.put_back(Duration::from_secs(86_400));
+            let reply = scene.denied(&request, "client_banned");
+            assert_eq!(header(&reply, "retry-after"), Some("3600"));
+            scene.pass(3599);
+            scene.denied(&request, "client_banned");
+            scene.pass(1);
+            if is_counted {
+                // The quota comes after the ban, so its turn to be cut comes now.
+                let reply = scene.denied(&request, "quota_exceeded");
+                assert_eq!(header(&reply, "retry-after"), Some("1"));
+                scene.pass(1);
+            }
+            scene.allowed(&request);
+        }
+    }
 }
 
 /// A retry at the second of `Retry-After` is let through, and one a second earlier is not; whatever the fraction of a second at

@@ -3,7 +3,10 @@
 use crate::scene::{Scene, Verdict, get, header, request};
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use jwt_simple::algorithms::{HS256Key, MACLike};
-use portcullis::host::Host;
+use portcullis::host::{Counter, Host};
+use portcullis::store::ATTEMPTS_MAX;
+use portcullis::verdict::Reason;
+use std::time::Duration;
 
 const POLICY: &str = r#"{
   "operations": [ { "id": "list", "methods": ["GET"], "path": "/orders" }, { "id": "dear", "methods": ["GET"], "path": "/dear", "cost": 3 } ],
@@ -121,6 +124,60 @@ fn without_a_store_nothing_passes_uncounted() {
     let scene = Scene::new(POLICY);
     scene.host.set_broken(true);
     assert_eq!(scene.denied(&get("/orders"), "store_unavailable").status, 503);
+}
+
+#[test]
+fn a_charge_that_loses_every_write_is_refused_counted_and_takes_nothing() {
+    let scene = Scene::new(POLICY);
+    scene.host.lose_writes(ATTEMPTS_MAX - 1);
+    scene.allowed(&get("/other"));
+    assert_eq!(scene.host.counted(Counter::StoreExhausted), 0);
+    for times in 1..=10 {
+        scene.host.lose_writes(ATTEMPTS_MAX);
+        assert_eq!(scene.denied(&get("/other"), "store_unavailable").status, 503);
+        assert_eq!(scene.host.counted(Counter::StoreExhausted), times);
+        assert_eq!(scene.host.counted(Counter::Denied(Reason::StoreUnavailable)), times);
+    }
+    assert_eq!(scene.host.counted(Counter::StoreFailure), 0);
+    let fields = scene.allowed(&get("/other")).responds(200);
+    assert_eq!(fields[1].1, "\"all\";r=4;t=10");
+    // In a trial a store that fails refuses nobody.
+    let scene = Scene::new(&POLICY.replacen('{', "{ \"mode\": \"shadow\", ", 1));
+    scene.host.lose_writes(ATTEMPTS_MAX);
+    scene.allowed(&get("/other"));
+    assert_eq!(scene.host.counted(Counter::Shadowed(Reason::StoreUnavailable)), 1);
+    assert_eq!(scene.host.counted(Counter::StoreExhausted), 1);
+}
+
+#[test]
+fn a_clock_that_is_put_back_holds_nobody_longer_than_one_window() {
+    let scene = Scene::new(POLICY);
+    scene.allowed(&get("/orders"));
+    scene.allowed(&get("/orders"));
+    scene.host.put_back(Duration::from_secs(86_400));
+    let reply = scene.denied(&get("/orders"), "quota_exceeded");
+    // The wider one is used up as far as anybody can tell.
+    assert_eq!(header(&reply, "retry-after"), Some("10"));
+    scene.pass(9);
+    scene.denied(&get("/orders"), "quota_exceeded");
+    scene.pass(1);
+    scene.allowed(&get("/orders"));
+    scene.denied(&get("/orders"), "quota_exceeded");
+}
+
+#[test]
+fn a_window_that_is_made_shorter_holds_nobody_longer() {
+    let policy = |window: &str| format!(r#"{{ "quotas": [ {{ "name": "q", "limit": 2, "window": "{window}" }} ] }}"#);
+    let scene = Scene::new(&policy("1h"));
+    scene.allowed(&get("/x"));
+    scene.allowed(&get("/x"));
+    let after = scene.worker(&policy("10s"));
+    let verdict = || scene.send_to(&after, &get("/x")).verdict();
+    assert_eq!(verdict(), Verdict::Denied("quota_exceeded"));
+    scene.pass(4);
+    assert_eq!(verdict(), Verdict::Denied("quota_exceeded"));
+    scene.pass(1);
+    assert_eq!(verdict(), Verdict::Allowed);
 }
 
 const BY_TOKEN: &str = r#"{

@@ -99,6 +99,9 @@ impl Account {
         if self.closed_until > now {
             return Err(self.closed_until.since(now));
         }
+        for state in [&mut self.shared, &mut self.reserve] {
+            *state = rate.within(*state, now);
+        }
         let from = match rate.take(self.shared, now, 1) {
             Decision::Admit { state, .. } if self.row < ROW_MAX || !alone => {
                 self.shared = state;

@@ -36,7 +36,8 @@ impl BanPolicy {
     }
 }
 
-/// A client's attempts. `reserved` decides who gets in, `failed` about bans, `refunded` bounds what is given back.
+/// A client's attempts. `reserved` bounds those that are let in, `failed` those that are known to have failed and so starts
+/// bans, `refunded` what is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Attempts {
     pub reserved: Instant,
@@ -96,8 +97,22 @@ impl Attempts {
                 pack(self.refunded, self.bans.into()),
             ],
             idle_at: self.reserved.max(self.failed).max(self.refunded).max(forgotten),
-            held_until: self.banned_until.max(policy.client.refused_until(self.reserved)),
+            held_until: self
+                .banned_until
+                .max(policy.client.refused_until(self.reserved.max(self.failed))),
         }
+    }
+
+    /// Cuts what lies further ahead than this policy puts it now: left by a clock that was put back, or by a policy of longer
+    /// windows or bans.
+    pub fn cut(&mut self, policy: &LoginPolicy, now: Instant) {
+        for state in [&mut self.reserved, &mut self.failed] {
+            *state = policy.client.within(*state, now);
+        }
+        self.refunded = policy.refunds.within(self.refunded, now);
+        let longest = now.plus(policy.ban.longest.max(policy.ban.first));
+        let latest = longest.max(policy.client.within(Instant(u64::MAX), now));
+        self.banned_until = self.banned_until.min(latest.next_second());
     }
 
     pub fn ban_left(&self, now: Instant) -> Option<Duration> {
@@ -109,28 +124,31 @@ impl Attempts {
         self.failed == Instant::EPOCH && self.bans == 0 && self.reserved <= now
     }
 
-    /// Takes an attempt. `alone`: the record is this client's and not the crowd's, which is never banned.
+    /// Takes an attempt. On a refusal too, what is left is to be kept if it differs: a ban that starts, and states that lay
+    /// ahead of a clock that was put back. `alone`: the record is this client's and not the crowd's, which is never banned.
     pub fn reserve(&mut self, policy: &LoginPolicy, now: Instant, alone: bool) -> Result<(), Stop> {
+        self.cut(policy, now);
         if let Some(left) = self.ban_left(now) {
             return Err(Stop::Banned(left));
         }
-        match policy.client.take(self.reserved, now, 1) {
-            Decision::Admit { state, .. } => {
+        let [reserved, failed] = [self.reserved, self.failed].map(|state| policy.client.take(state, now, 1));
+        let wait = reserved.wait().max(failed.wait());
+        match (reserved, failed) {
+            (Decision::Admit { state, .. }, Decision::Admit { .. }) => {
                 self.reserved = state;
                 Ok(())
             }
-            Decision::Refuse { retry_after } => match policy.client.take(self.failed, now, 1) {
-                Decision::Refuse { .. } if alone => {
-                    let quiet_over = self.banned_until.plus(policy.ban.forget) <= now;
-                    let earlier = if quiet_over { 0 } else { self.bans };
-                    self.bans = earlier.saturating_add(1);
-                    let length = Instant::from_seconds(now.plus(policy.ban.length(earlier)).seconds());
-                    // Whoever comes when the ban is over shall have an attempt, and not the next ban for having none.
-                    self.banned_until = length.max(policy.client.refused_until(self.reserved).next_second());
-                    Err(Stop::BanStarts(self.banned_until.since(now)))
-                }
-                _ => Err(Stop::Limited(retry_after)),
-            },
+            // Also where `reserved` has room: a late answer gives back what time had given back already.
+            (_, Decision::Refuse { .. }) if alone => {
+                let quiet_over = self.banned_until.plus(policy.ban.forget) <= now;
+                let earlier = if quiet_over { 0 } else { self.bans };
+                self.bans = earlier.saturating_add(1);
+                let length = Instant::from_seconds(now.plus(policy.ban.length(earlier)).seconds());
+                // Whoever comes when the ban is over shall have an attempt, and not the next ban for having none.
+                self.banned_until = length.max(now.plus(wait).next_second());
+                Err(Stop::BanStarts(self.banned_until.since(now)))
+            }
+            _ => Err(Stop::Limited(wait)),
         }
     }
 
@@ -148,5 +166,43 @@ impl Attempts {
 
     pub fn count(&mut self, policy: &LoginPolicy, now: Instant) {
         self.failed = policy.client.charge(self.failed, now, 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_ahead_of_a_clock_that_was_put_back_makes_no_longer_ban() {
+        let policy = crate::guard::login::scene::policy();
+        let now = Instant::from_seconds(1_800_000_000);
+        let ahead = now.plus(Duration::from_secs(365 * 86_400));
+        let with = |reserved, failed| Attempts {
+            reserved,
+            failed,
+            ..Attempts::default()
+        };
+        let seconds = Duration::from_secs;
+        for (mut attempts, alone, stop) in [
+            (with(ahead, ahead), true, Stop::BanStarts(seconds(900))),
+            (with(Instant::EPOCH, ahead), true, Stop::BanStarts(seconds(900))),
+            (with(ahead, Instant::EPOCH), true, Stop::Limited(seconds(180))),
+            (with(Instant::EPOCH, ahead), false, Stop::Limited(seconds(180))),
+        ] {
+            assert_eq!(attempts.reserve(&policy, now, alone), Err(stop));
+        }
+    }
+
+    #[test]
+    fn ban_lengths_do_not_overflow() {
+        let ban = BanPolicy {
+            first: Duration::from_secs(900),
+            factor: 10,
+            longest: Duration::MAX,
+            forget: Duration::MAX,
+            scope: BanScope::All,
+        };
+        assert!(ban.length(255) >= ban.length(254));
     }
 }

@@ -1,6 +1,8 @@
 //! How long whoever is refused an attempt has to wait: until no limit refuses him any more, not only the one that spoke.
 
-use super::{Account, Attempts, From, LoginPolicy, Refusal, Reservation, Stop};
+use super::account::{Account, From};
+use super::client::{Attempts, Stop};
+use super::{LoginPolicy, Refusal, Reservation};
 use crate::host::Host;
 use crate::rate::Instant;
 use crate::store::Table;
@@ -82,5 +84,54 @@ impl Reservation {
             tried: self.tried,
             accounts: self.accounts.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::login::scene::{Scene, policy};
+    use crate::guard::login::{AccountPolicy, BanPolicy};
+    use crate::rate::Rate;
+
+    #[test]
+    fn a_refusal_tells_the_longest_wait_of_all_limits_and_a_retry_then_passes() {
+        let mut scene = Scene::new();
+        let ban = BanPolicy {
+            first: Duration::from_secs(1),
+            ..scene.policy.ban
+        };
+        let from = vec![crate::json::pointer::Pointer::parse("/username").unwrap()];
+        scene.policy = LoginPolicy {
+            client: Rate::new(2, Duration::from_secs(20), 2),
+            account: Some(AccountPolicy {
+                rate: Rate::new(1, Duration::from_secs(3600), 1),
+                from,
+            }),
+            accounts: Some(Rate::new(2, Duration::from_secs(600), 2)),
+            ban,
+            ..policy()
+        };
+        let reserve = |name: &str| {
+            let Scene {
+                host,
+                table,
+                policy,
+                client,
+            } = &scene;
+            policy.reserve(table, host, *client, &[name.to_owned()])
+        };
+        let _under_way = [reserve("a").unwrap(), reserve("b").unwrap()];
+        // By itself, the client's limit would say 10 s.
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        assert_eq!(reserve("c"), Err(Refusal::Limited(minutes(5))));
+        assert_eq!(reserve("a"), Err(Refusal::Limited(minutes(60))));
+        scene.pass(299);
+        assert!(reserve("c").is_err());
+        scene.pass(1);
+        assert!(reserve("c").is_ok());
+        assert_eq!(reserve("a"), Err(Refusal::Account(minutes(55))));
+        scene.pass(55 * 60);
+        assert!(reserve("a").is_ok());
     }
 }

@@ -13,6 +13,7 @@ use serde_json::json;
 scenarios! { options();
     quotas_are_counted_by_name,
     attempts_and_bans_are_counted_from_start_to_end,
+    a_ban_is_active_until_it_ends_and_then_expired,
     the_table_tells_how_full_it_is_and_what_it_had_to_do,
 }
 
@@ -113,6 +114,67 @@ async fn attempts_and_bans_are_counted_from_start_to_end(stack: &mut Stack) -> O
     until("the end of the ban, counted", Duration::from_secs(20), async || {
         moved(stack, &before, &[("login.bans_expired", 1)]).await
     })
+    .await
+}
+
+async fn a_ban_is_active_until_it_ends_and_then_expired(stack: &mut Stack) -> Outcome<()> {
+    let mut policy = stack.policy()?;
+    policy["quotas"] = json!([]);
+    // Each ban is longer than the one before: one that was over before anybody looked is followed by another.
+    policy["login"]["ban"] = json!({ "for": "2s", "factor": 2, "max": "1m" });
+    stack.set_policy(&policy).await?;
+    let client = stack.client()?;
+    let guess = from(
+        Request::post_json("/login", &json!({ "username": "ann", "password": "wrong-password" })),
+        "198.51.100.5",
+    );
+    let settled = async || {
+        let now = stack.edge.module_counters().await?;
+        same("active bans", value(&now, "login.bans_active")?, 0)?;
+        same(
+            "bans expired",
+            value(&now, "login.bans_expired")?,
+            value(&now, "login.bans")?,
+        )
+    };
+    until("the end of earlier bans", Duration::from_secs(60), settled).await?;
+    let before = stack.edge.module_counters().await?;
+    let (mut admitted, mut refused) = (0, 0);
+    until("an active ban", Duration::from_secs(120), async || {
+        let reply = client.send(&guess).await?;
+        match (reply.status, reply.code().as_deref()) {
+            (401, None) => admitted += 1,
+            (429, Some("client_banned")) => refused += 1,
+            _ => return Err(reply.brief()),
+        }
+        let now = stack.edge.module_counters().await?;
+        same("active bans", value(&now, "login.bans_active")?, 1)
+    })
+    .await?;
+    same("at least the attempts", admitted >= ATTEMPTS as u64, true)?;
+    let expected = [
+        ("login.attempts", admitted),
+        ("login.failures", admitted),
+        ("login.refunds", 0),
+        ("denied.client_banned", refused),
+        ("denied.login_limited", 0),
+    ];
+    moved(stack, &before, &expected).await?;
+    until("the end of the ban", Duration::from_secs(120), settled).await?;
+    let now = stack.edge.module_counters().await?;
+    let bans = value(&now, "login.bans")? - value(&before, "login.bans")?;
+    same(
+        &format!("{bans} bans, {refused} refusals"),
+        (1..=refused).contains(&bans),
+        true,
+    )?;
+    // Whoever was banned may try again.
+    same("the status", client.send(&guess).await?.status, 401)?;
+    moved(
+        stack,
+        &before,
+        &[("login.attempts", admitted + 1), ("login.bans", bans)],
+    )
     .await
 }
 
