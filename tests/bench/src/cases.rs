@@ -9,9 +9,10 @@ use crate::envoy::{Shape, wasm};
 use crate::load::{Ask, Token};
 use crate::native::*;
 use crate::peers::Peers;
-use crate::revoked;
 use crate::tokens::{Algorithm, DISTINCT, Tokens};
+use crate::{refusals, revoked};
 use portcullis_cost::policies::*;
+use portcullis_e2e::places;
 
 /// The cases of which the report tells what share one has of the other.
 pub const LOOKUP: &str = "token and lookup in Redis";
@@ -38,10 +39,22 @@ pub struct Case {
     pub ask: Ask,
     /// What the added CPU time is added to.
     pub base: &'static str,
-    /// Also in the quick form.
-    pub quick: bool,
-    /// Asked before, so many times, whatever the answer.
-    pub first: Option<(Ask, u32)>,
+    pub when: When,
+    /// Asked before, in this order, whatever the answer.
+    pub first: Vec<Ask>,
+}
+
+/// How much of a run a case is worth, which may not take longer than ten minutes. Who names a case has it in each round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// In each round, also of the quick form.
+    Quick,
+    /// In each round.
+    EachRound,
+    /// In every second round, and without a warm-up of its own.
+    SomeRounds,
+    /// Only if `--case` names it.
+    Named,
 }
 
 /// The name of what is measured with the other module; names live as long as the program.
@@ -93,7 +106,7 @@ impl World {
             filters,
             ..Shape::default()
         };
-        let ours = |policy: Value| with(vec![self.ours(&policy)]);
+        let ours = |policy: Value| self.shape(&policy);
         let chain = || {
             vec![
                 native_jwt(keys, true),
@@ -142,7 +155,6 @@ impl World {
             ("all", ours(all(keys))),
             ("all-tls", tls(ours(all(keys)))),
             ("all-proxied", proxied(ours(all(keys)))),
-            ("strict", proxied(ours(strict(keys)))),
             (
                 "redis",
                 Shape {
@@ -164,15 +176,34 @@ impl World {
             ("chain-proxied", proxied(with(chain()))),
         ];
         setups.extend(revoked::setups(&tokens(keys), ours));
+        setups.extend(refusals::setups(keys, ours));
         setups
+    }
+
+    /// All guards with as large a document as there is: GitHub's, if `scripts/corpora` has fetched it.
+    pub fn real(&self) -> Option<Shape> {
+        let path = places::root().join(".cache/corpora/openapi/github.json");
+        let document = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+        Some(self.shape(&with_document(&self.tokens.key_set(), &document)))
+    }
+
+    /// All guards with so many operations.
+    pub fn with_operations(&self, count: usize) -> Shape {
+        self.shape(&with_operations(&self.tokens.key_set(), count))
+    }
+
+    fn shape(&self, policy: &Value) -> Shape {
+        Shape {
+            filters: vec![self.ours(policy)],
+            ..Shape::default()
+        }
     }
 
     /// Every case, in the order of the report.
     pub fn cases(&self) -> Vec<Case> {
         let tokens = &self.tokens;
         let good = |algorithm| Token::Fixed(tokens.mint(algorithm, "id-1", &Value::Null));
-        let claims = |claims: Value| Token::Fixed(tokens.mint(Algorithm::Rs256, "id-1", &claims));
-        let revoked = || claims(json!({ "jti": revoked_id() }));
+        let revoked = || Token::Fixed(tokens.mint(Algorithm::Rs256, "id-1", &json!({ "jti": revoked_id() })));
         let (rs, es) = (|| good(Algorithm::Rs256), || good(Algorithm::Es256));
         let distinct = |algorithm, count| Token::Each(algorithm, tokens.set_path(algorithm), count);
         let get = || Ask::get("/orders/4711");
@@ -182,28 +213,20 @@ impl World {
             setup,
             ask,
             base,
-            quick: false,
-            first: None,
+            when: When::EachRound,
+            first: Vec::new(),
+        };
+        let some = |name, setup, ask, base| Case {
+            when: When::SomeRounds,
+            ..case(name, setup, ask, base)
+        };
+        let named = |name, setup, ask, base| Case {
+            when: When::Named,
+            ..case(name, setup, ask, base)
         };
         let quick = |name, setup, ask, base| Case {
-            name,
-            setup,
-            ask,
-            base,
-            quick: true,
-            first: None,
-        };
-        let whole = tokens.mint(Algorithm::Rs256, "id-2", &Value::Null);
-        let at = whole.rfind('.').map_or(0, |dot| dot + 10);
-        let other = if whole[at..].starts_with('A') { "B" } else { "A" };
-        let forged = || Token::Fixed(format!("{}{other}{}", &whole[..at], &whole[at + 1..]));
-        let refusal = |name, ask: Ask, base| Case {
-            name,
-            setup: "all-proxied",
-            ask,
-            base,
-            quick: false,
-            first: None,
+            when: When::Quick,
+            ..case(name, setup, ask, base)
         };
         let kib = 1 << 10;
         let ten = || Ask::get(TEN_VALUES);
@@ -237,144 +260,144 @@ impl World {
                 "bare, proxied",
             ),
             // A token that is seen for the first time.
-            case(
+            some(
                 "RS256, first sight",
                 "tokens-new",
                 get().token(distinct(Algorithm::Rs256, DISTINCT)),
                 "bare",
             ),
-            case("native RS256, uncached", "jwt-uncached", get().token(rs()), "bare"),
-            case(
+            some("native RS256, uncached", "jwt-uncached", get().token(rs()), "bare"),
+            some(
                 "ES256, first sight",
                 "tokens-new",
                 get().token(distinct(Algorithm::Es256, DISTINCT)),
                 "bare",
             ),
-            case("native ES256, uncached", "jwt-uncached", get().token(es()), "bare"),
+            some("native ES256, uncached", "jwt-uncached", get().token(es()), "bare"),
             // Bodies.
             quick("1 KiB, buffered", "bare-buffer", post(kib), "1 KiB, buffered"),
             quick("1 KiB, all guards", "all", post(kib).token(rs()), "1 KiB, buffered"),
             case("1 KiB, requests", "requests", post(kib), "1 KiB, buffered"),
-            case("16 KiB, buffered", "bare-buffer", post(16 * kib), "16 KiB, buffered"),
-            case(
+            some("16 KiB, buffered", "bare-buffer", post(16 * kib), "16 KiB, buffered"),
+            some(
                 "16 KiB, all guards",
                 "all",
                 post(16 * kib).token(rs()),
                 "16 KiB, buffered",
             ),
-            case("128 KiB, buffered", "bare-buffer", post(128 * kib), "128 KiB, buffered"),
-            case(
+            some("128 KiB, buffered", "bare-buffer", post(128 * kib), "128 KiB, buffered"),
+            some(
                 "128 KiB, all guards",
                 "all",
                 post(128 * kib).token(rs()),
                 "128 KiB, buffered",
             ),
-            case("1 MiB, buffered", "bare-buffer", post(kib * kib), "1 MiB, buffered"),
-            case(
+            some("1 MiB, buffered", "bare-buffer", post(kib * kib), "1 MiB, buffered"),
+            some(
                 "1 MiB, all guards",
                 "all",
                 post(kib * kib).token(rs()),
                 "1 MiB, buffered",
             ),
             // Malicious content: what it adds to a module that does nothing, and to one that reads bodies.
-            case("ten values, nothing", "nothing", ten(), "ten values, nothing"),
-            case("ten values, threats", "threats", ten(), "ten values, nothing"),
-            case(
+            some("ten values, nothing", "nothing", ten(), "ten values, nothing"),
+            some("ten values, threats", "threats", ten(), "ten values, nothing"),
+            some(
                 "1 KiB of prose, requests",
                 "bodies",
                 text(1),
                 "1 KiB of prose, requests",
             ),
-            case(
+            some(
                 "1 KiB of prose, threats",
                 "bodies-threats",
                 text(1),
                 "1 KiB of prose, requests",
             ),
-            case(
+            named(
                 "4 KiB of prose, requests",
                 "bodies",
                 text(4),
                 "4 KiB of prose, requests",
             ),
-            case(
+            named(
                 "4 KiB of prose, threats",
                 "bodies-threats",
                 text(4),
                 "4 KiB of prose, requests",
             ),
-            case(
+            some(
                 "16 KiB of prose, requests",
                 "bodies",
                 text(16),
                 "16 KiB of prose, requests",
             ),
-            case(
+            some(
                 "16 KiB of prose, threats",
                 "bodies-threats",
                 text(16),
                 "16 KiB of prose, requests",
             ),
-            case(
+            named(
                 "64 KiB of prose, requests",
                 "bodies",
                 text(64),
                 "64 KiB of prose, requests",
             ),
-            case(
+            named(
                 "64 KiB of prose, threats",
                 "bodies-threats",
                 text(64),
                 "64 KiB of prose, requests",
             ),
-            case(
+            named(
                 "256 KiB of prose, requests",
                 "bodies",
                 text(256),
                 "256 KiB of prose, requests",
             ),
-            case(
+            named(
                 "256 KiB of prose, threats",
                 "bodies-threats",
                 text(256),
                 "256 KiB of prose, requests",
             ),
-            case(
+            some(
                 "1 MiB of prose, requests",
                 "bodies",
                 text(1024),
                 "1 MiB of prose, requests",
             ),
-            case(
+            some(
                 "1 MiB of prose, threats",
                 "bodies-threats",
                 text(1024),
                 "1 MiB of prose, requests",
             ),
             // Other ways in.
-            case("HTTP/2, bare", "bare", get().http2(), "HTTP/2, bare"),
-            case("HTTP/2, all guards", "all", get().token(rs()).http2(), "HTTP/2, bare"),
-            case("TLS, bare", "bare-tls", get(), "TLS, bare"),
-            case("TLS, all guards", "all-tls", get().token(rs()), "TLS, bare"),
+            some("HTTP/2, bare", "bare", get().http2(), "HTTP/2, bare"),
+            some("HTTP/2, all guards", "all", get().token(rs()).http2(), "HTTP/2, bare"),
+            some("TLS, bare", "bare-tls", get(), "TLS, bare"),
+            some("TLS, all guards", "all-tls", get().token(rs()), "TLS, bare"),
             // Revocation: two ways to the same Redis.
-            case(LOOKUP, "redis", get().token(rs()), "bare"),
-            case(ASKED_EACH_TIME, "redis-native", get().token(rs()), "bare"),
-            case("alone, bare", "bare", get().alone(), "alone, bare"),
-            case(LOOKUP_ALONE, "redis", get().alone().token(rs()), "alone, bare"),
-            case(
+            some(LOOKUP, "redis", get().token(rs()), "bare"),
+            some(ASKED_EACH_TIME, "redis-native", get().token(rs()), "bare"),
+            some("alone, bare", "bare", get().alone(), "alone, bare"),
+            some(LOOKUP_ALONE, "redis", get().alone().token(rs()), "alone, bare"),
+            some(
                 ASKED_EACH_TIME_ALONE,
                 "redis-native",
                 get().alone().token(rs()),
                 "alone, bare",
             ),
             // That both really ask it: a token that is revoked there.
-            case(
+            some(
                 "token revoked in Redis, lookup",
                 "redis",
                 get().token(revoked()).refused(401, "token_revoked"),
                 "bare",
             ),
-            case(
+            some(
                 "token revoked in Redis, native",
                 "redis-native",
                 get().token(revoked()).refused(403, "revoked_by_authorizer"),
@@ -382,7 +405,7 @@ impl World {
             ),
             // What must not grow.
             case("2 operations", "operations-2", get(), "bare"),
-            case("2000 operations", "operations-2000", get(), "2 operations"),
+            some("2000 operations", "operations-2000", get(), "2 operations"),
             case("5000 operations", "operations-5000", get(), "2 operations"),
             case("2 denied networks", "denied-2", get(), "bare"),
             case("10000 denied networks", "denied-10000", get(), "2 denied networks"),
@@ -402,97 +425,7 @@ impl World {
             ),
         ];
         cases.extend(revoked::cases(tokens));
-        // Refusals, each beside the request that would be admitted.
-        let (read, write) = ("all guards, proxied", "1 KiB, all guards, proxied");
-        cases.push(case(write, "all-proxied", post(kib).token(rs()), write));
-        let from = |address: &str| get().token(rs()).from(address);
-        let body = |text: &str| Ask::post("/orders", text.to_owned()).token(rs());
-        let order = order(kib);
-        cases.extend([
-            refusal(
-                "refused: client_denied",
-                from("203.0.113.9").refused(403, "client_denied"),
-                read,
-            ),
-            Case {
-                first: Some((Ask::post("/login", "{}".to_owned()).from("198.51.100.99"), 6)),
-                ..refusal(
-                    "refused: client_banned",
-                    from("198.51.100.99").refused(429, "client_banned"),
-                    read,
-                )
-            },
-            Case {
-                setup: "strict",
-                ..refusal(
-                    "refused: quota_exceeded",
-                    get().token(rs()).refused(429, "quota_exceeded"),
-                    read,
-                )
-            },
-            refusal(
-                "refused: path_invalid",
-                Ask::get("/orders/%zz").token(rs()).refused(400, "path_invalid"),
-                read,
-            ),
-            refusal(
-                "refused: operation_unknown",
-                Ask::get("/none").token(rs()).refused(404, "operation_unknown"),
-                read,
-            ),
-            refusal("refused: token_missing", get().refused(401, "token_missing"), read),
-            refusal(
-                "refused: token_malformed",
-                get()
-                    .token(Token::Fixed("a.b.c".into()))
-                    .refused(401, "token_malformed"),
-                read,
-            ),
-            refusal(
-                "refused: token_signature",
-                get().token(forged()).refused(401, "token_signature"),
-                read,
-            ),
-            refusal(
-                "refused: token_expired",
-                get()
-                    .token(claims(json!({ "exp": 1_000_000 })))
-                    .refused(401, "token_expired"),
-                read,
-            ),
-            refusal(
-                "refused: token_scope",
-                Ask::get("/admin/1").token(rs()).refused(403, "token_scope"),
-                read,
-            ),
-            refusal(
-                "refused: token_revoked",
-                get()
-                    .token(claims(json!({ "jti": revoked_id() })))
-                    .refused(401, "token_revoked"),
-                read,
-            ),
-            refusal(
-                "refused: json_malformed",
-                body(&order[..order.len() - 1]).refused(400, "json_malformed"),
-                write,
-            ),
-            refusal(
-                "refused: body_invalid",
-                body(&order.replace("\"qty\":1,", "\"qty\":0,")).refused(400, "body_invalid"),
-                write,
-            ),
-            refusal(
-                "refused: content_type",
-                Ask {
-                    headers: get().headers,
-                    ..body(&order)
-                }
-                .header("content-type", "text/plain")
-                .refused(415, "content_type"),
-                write,
-            ),
-        ]);
+        cases.extend(refusals::cases(tokens));
         cases
     }
 }

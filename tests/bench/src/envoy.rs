@@ -9,7 +9,7 @@ use std::{fs, thread};
 
 use portcullis_e2e::places;
 use portcullis_e2e::process::Process;
-use portcullis_e2e::random;
+use portcullis_e2e::{random, vm};
 use serde_json::{Value, json};
 
 /// How long the first answer may take: compiling the module on a busy machine.
@@ -207,6 +207,18 @@ impl Envoy {
             .ok_or_else(|| format!("{path} names no VmRSS"))
     }
 
+    /// The sizes in bytes of its VMs' linear memories, smallest first.
+    pub fn vm_memories(&self) -> Result<Vec<u64>, String> {
+        vm::memories(self.process.id())
+    }
+
+    /// CPU time of each worker so far.
+    pub fn workers_cpu(&self) -> Result<Vec<Duration>, String> {
+        let threads = threads_cpu(self.process.id())?;
+        let workers = threads.into_iter().filter(|(name, _)| name.starts_with("wrk:worker_"));
+        Ok(workers.map(|(_, spent)| spent).collect())
+    }
+
     pub fn log_tail(&self) -> String {
         self.process.log_tail(20)
     }
@@ -214,13 +226,23 @@ impl Envoy {
 
 /// CPU time that all living threads of a process have had, user and system.
 pub fn cpu_of(process: u32) -> Result<Duration, String> {
+    Ok(threads_cpu(process)?.into_iter().map(|(_, spent)| spent).sum())
+}
+
+/// The name of each living thread of a process, and the CPU time that it has had; by name, since ids say nothing.
+fn threads_cpu(process: u32) -> Result<Vec<(String, Duration)>, String> {
     let tasks = format!("/proc/{process}/task");
     let tasks = fs::read_dir(&tasks).map_err(|error| format!("can't read {tasks}: {error}"))?;
-    let spent = tasks.flatten().filter_map(|task| {
-        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse::<u64>().ok()
-    });
-    Ok(Duration::from_nanos(spent.sum()))
+    let mut spent: Vec<_> = tasks
+        .flatten()
+        .filter_map(|task| {
+            let read = |file| fs::read_to_string(task.path().join(file)).ok();
+            let nanoseconds = read("schedstat")?.split(' ').next()?.parse().ok()?;
+            Some((read("comm")?.trim_end().to_owned(), Duration::from_nanos(nanoseconds)))
+        })
+        .collect();
+    spent.sort();
+    Ok(spent)
 }
 
 /// Whether the port answers HTTP; for TLS, whether it takes a connection, since the filters are there before the listener is.

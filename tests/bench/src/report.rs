@@ -1,18 +1,19 @@
 //! From rounds to figures: medians, their spread, what a case adds to its base within the same rounds; as a table, as
-//! JSON, and as a chart.
+//! JSON, and as a chart. The bounds that the figures are held against are in `bounds.rs`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::cases::{ASKED_EACH_TIME, ASKED_EACH_TIME_ALONE, LOOKUP, LOOKUP_ALONE};
+use crate::bounds::{Bound, Limit};
 use crate::load::Round;
 
-/// All rounds of a case, in order; round n of every case ran within the same turn.
+/// The rounds of a case by their number; round n of every case ran within the same turn. Not all have every round.
 pub struct Series {
     pub name: String,
     pub base: String,
-    pub rounds: Vec<Round>,
+    pub rounds: BTreeMap<usize, Round>,
 }
 
 /// A median with the quartiles around it.
@@ -60,15 +61,33 @@ pub struct Line {
     pub services: f64,
     /// Throughput against the base's, round by round.
     pub rate_ratio: f64,
+    /// CPU time against the base's, round by round.
+    pub cpu_ratio: f64,
     pub p50_us: f64,
     pub p99_us: f64,
+}
+
+#[cfg(test)]
+impl Line {
+    /// One without a round.
+    pub fn empty(name: &str, base: &str) -> Self {
+        let series = Series {
+            name: name.into(),
+            base: base.into(),
+            rounds: BTreeMap::new(),
+        };
+        lines(&[series]).remove(0)
+    }
 }
 
 pub fn lines(all: &[Series]) -> Vec<Line> {
     let line = |series: &Series| {
         let base = all.iter().find(|other| other.name == series.base).unwrap_or(series);
-        let middle = |of: &dyn Fn(&Round) -> f64| Middle::of(series.rounds.iter().map(of).collect());
-        let pairs = || series.rounds.iter().zip(&base.rounds);
+        let middle = |of: &dyn Fn(&Round) -> f64| Middle::of(series.rounds.values().map(of).collect());
+        let pairs = || {
+            let rounds = series.rounds.iter();
+            rounds.filter_map(|(number, round)| Some((round, base.rounds.get(number)?)))
+        };
         Line {
             name: series.name.clone(),
             base: series.base.clone(),
@@ -78,6 +97,7 @@ pub fn lines(all: &[Series]) -> Vec<Line> {
             services: middle(&|round| round.services).median,
             rate: middle(&|round| round.rate),
             rate_ratio: Middle::of(pairs().map(|(round, base)| round.rate / base.rate).collect()).median,
+            cpu_ratio: Middle::of(pairs().map(|(round, base)| round.cpu / base.cpu).collect()).median,
             p50_us: middle(&|round| round.p50_us).median,
             p99_us: middle(&|round| round.p99_us).median,
         }
@@ -85,92 +105,7 @@ pub fn lines(all: &[Series]) -> Vec<Line> {
     all.iter().map(line).collect()
 }
 
-fn added(lines: &[Line], name: &str) -> Option<f64> {
-    lines
-        .iter()
-        .find(|line| line.name == name)
-        .map(|line| line.added.median)
-}
-
-/// The aims of issues 7 and 8 that the measured cases can tell of: what, the figure, the bound, whether it holds.
-pub fn aims(lines: &[Line]) -> Vec<(String, f64, f64, bool)> {
-    let mut aims = Vec::new();
-    let mut aim = |what: &str, value: Option<f64>, most: f64| {
-        aims.extend(value.map(|value| (what.to_owned(), value, most, value <= most)));
-    };
-    let added = |name: &str| added(lines, name);
-    aim("all guards, cached token, GET: added µs", added("all guards"), 15.0);
-    let share = added("all guards")
-        .zip(added("native chain"))
-        .map(|(ours, chain)| ours / chain);
-    aim("all guards: share of the native chain's added CPU", share, 0.25);
-    let slower = lines
-        .iter()
-        .find(|line| line.name == "all guards, proxied")
-        .map(|line| 1.0 / line.rate_ratio);
-    aim("all guards, proxied: bare's throughput over ours", slower, 1.0 / 0.75);
-    for (ours, native, how) in [
-        (LOOKUP, ASKED_EACH_TIME, ""),
-        (LOOKUP_ALONE, ASKED_EACH_TIME_ALONE, ", one request at a time"),
-    ] {
-        let line = |name: &str| lines.iter().find(|line| line.name == name);
-        let Some((ours, native)) = line(ours).zip(line(native)) else {
-            continue;
-        };
-        let share = ours.added.median / native.added.median;
-        aim(
-            &format!("token and lookup in Redis{how}: share of jwt_authn and ext_authz's added CPU"),
-            Some(share),
-            0.25,
-        );
-        // On a machine with other work, a few hundredths of the answers are as late without any filter.
-        let told = native.added_p99.median > 0.0;
-        let share = ours.added_p99.median.max(0.0) / native.added_p99.median;
-        aim(
-            &format!("token and lookup in Redis{how}: share of jwt_authn and ext_authz's added p99"),
-            told.then_some(share),
-            0.25,
-        );
-    }
-    let over_empty = added("nothing configured")
-        .zip(added("empty filter"))
-        .map(|(ours, empty)| ours - empty);
-    aim("nothing configured: µs above the empty filter", over_empty, 1.5);
-    aim(
-        "all guards, 1 KiB of JSON: µs over Envoy that buffers",
-        added("1 KiB, all guards"),
-        40.0,
-    );
-    // The larger case's base is the smaller one.
-    let grown = |from: &str, to: &str| added(from).zip(added(to)).map(|(from, more)| 1.0 + more / from);
-    aim(
-        "cost with 2000 operations over 2",
-        grown("2 operations", "2000 operations"),
-        1.1,
-    );
-    aim(
-        "cost with 5000 operations over 2",
-        grown("2 operations", "5000 operations"),
-        1.1,
-    );
-    aim(
-        "cost with 1000000 clients over 2",
-        grown("2 clients", "1000000 clients"),
-        1.1,
-    );
-    aim("cost with 3000 tokens over 2", grown("2 tokens", "3000 tokens"), 1.1);
-    for (few, many) in crate::revoked::pairs() {
-        aim(&format!("{many}: cost over a thousand"), grown(few, many), 1.1);
-    }
-    let cpu = |name: &str| lines.iter().find(|line| line.name == name).map(|line| line.cpu.median);
-    for line in lines.iter().filter(|line| line.name.starts_with("refused")) {
-        let share = cpu(&line.base).map(|base| line.cpu.median / base);
-        aim(&format!("{} over {}", line.name, line.base), share, 1.0);
-    }
-    aims
-}
-
-pub fn table(lines: &[Line], facts: &[(String, String)]) -> String {
+pub fn table(lines: &[Line], facts: &[(String, String)], bounds: &[Bound]) -> String {
     let mut out = String::new();
     let width = lines
         .iter()
@@ -206,38 +141,44 @@ pub fn table(lines: &[Line], facts: &[(String, String)]) -> String {
             line.p99_us,
         );
     }
-    let aims = aims(lines);
-    if !aims.is_empty() {
-        let _ = writeln!(out, "\naims");
-    }
-    for (what, value, most, holds) in aims {
-        let _ = writeln!(
-            out,
-            "  {} {what}: {value:.2}, at most {most:.2}",
-            if holds { "ok" } else { "NO" }
-        );
-    }
     if !facts.is_empty() {
         let _ = writeln!(out, "\nsize, start and memory");
     }
     for (what, value) in facts {
         let _ = writeln!(out, "  {what}: {value}");
     }
+    let (measured, others): (Vec<_>, Vec<_>) = bounds.iter().partition(|bound| bound.value.is_some());
+    let reached = measured.iter().filter(|bound| bound.reached() == Some(true)).count();
+    let _ = writeln!(
+        out,
+        "\nbounds: {reached} reached, {} not reached, {} not measured in this run",
+        measured.len() - reached,
+        others.len()
+    );
+    for bound in measured {
+        let _ = writeln!(out, "  {bound}");
+    }
     out
 }
 
-pub fn json(lines: &[Line], facts: &[(String, String)]) -> Value {
+pub fn json(lines: &[Line], facts: &[(String, String)], bounds: &[Bound]) -> Value {
     let cases = lines.iter().map(|line| {
         json!({
             "name": line.name, "base": line.base, "cpu_us": line.cpu.json(), "added_us": line.added.json(), "requests_per_second": line.rate.json(),
-            "throughput_ratio": line.rate_ratio, "p50_us": line.p50_us, "p99_us": line.p99_us, "added_p99_us": line.added_p99.json(), "services_cpu_us": line.services,
+            "throughput_ratio": line.rate_ratio, "cpu_ratio": line.cpu_ratio, "p50_us": line.p50_us, "p99_us": line.p99_us, "added_p99_us": line.added_p99.json(),
+            "services_cpu_us": line.services,
         })
     });
-    let aims = aims(lines)
-        .into_iter()
-        .map(|(what, value, most, holds)| json!({ "aim": what, "value": value, "most": most, "holds": holds }));
+    let bounds = bounds.iter().map(|bound| {
+        let (limit, value) = match bound.limit {
+            Limit::AtMost(value) => ("at_most", value),
+            Limit::AtLeast(value) => ("at_least", value),
+            Limit::Below(value) => ("below", value),
+        };
+        json!({ "bound": bound.what, "value": bound.value, limit: value, "verdict": bound.verdict() })
+    });
     let facts: serde_json::Map<_, _> = facts.iter().map(|(what, value)| (what.clone(), json!(value))).collect();
-    json!({ "cases": cases.collect::<Vec<_>>(), "aims": aims.collect::<Vec<_>>(), "facts": facts })
+    json!({ "cases": cases.collect::<Vec<_>>(), "bounds": bounds.collect::<Vec<_>>(), "facts": facts })
 }
 
 /// Bars of what each case adds to its base, with its quartiles.
@@ -309,30 +250,71 @@ mod tests {
         assert_eq!(middle(&[]).median, 0.0);
     }
 
-    #[test]
-    fn added_is_taken_round_by_round() {
-        let series = |name: &str, cpu: &[f64]| Series {
+    fn round(cpu: f64) -> Round {
+        Round {
+            cpu,
+            rate: 1e6 / cpu,
+            p50_us: 1.0,
+            p99_us: 2.0,
+            requests: 1,
+            services: 0.0,
+        }
+    }
+
+    fn series(name: &str, rounds: &[(usize, f64)]) -> Series {
+        Series {
             name: name.into(),
             base: "bare".into(),
-            rounds: cpu
-                .iter()
-                .map(|cpu| Round {
-                    cpu: *cpu,
-                    rate: 1e6 / cpu,
-                    p50_us: 1.0,
-                    p99_us: 2.0,
-                    requests: 1,
-                    services: 0.0,
-                })
-                .collect(),
-        };
+            rounds: rounds.iter().map(|(number, cpu)| (*number, round(*cpu))).collect(),
+        }
+    }
+
+    #[test]
+    fn added_is_taken_round_by_round() {
         let lines = lines(&[
-            series("bare", &[10.0, 20.0, 40.0]),
-            series("all guards", &[15.0, 25.0, 50.0]),
+            series("bare", &[(1, 10.0), (2, 20.0), (3, 40.0)]),
+            series("all guards", &[(1, 15.0), (2, 25.0), (3, 50.0)]),
         ]);
         assert_eq!(lines[1].added.median, 5.0);
-        assert!(aims(&lines)[0].3);
-        assert!(table(&lines, &[]).contains("all guards"));
+        assert!(table(&lines, &[], &[]).contains("all guards"));
         assert!(chart(&lines).ends_with("</svg>\n"));
+    }
+
+    #[test]
+    fn a_case_with_fewer_rounds_is_held_against_the_same_ones_of_its_base() {
+        let lines = lines(&[
+            series("bare", &[(1, 10.0), (2, 99.0), (3, 20.0)]),
+            series("refused", &[(1, 5.0), (3, 10.0)]),
+        ]);
+        assert_eq!((lines[1].added.median, lines[1].cpu_ratio), (-7.5, 0.5));
+    }
+
+    #[test]
+    fn bounds_are_told_with_what_came_of_them() {
+        let bound = |what: &str, value| Bound {
+            what: what.into(),
+            value,
+            limit: Limit::AtMost(1.5),
+            unit: "MiB",
+        };
+        let bounds = [
+            bound("module", Some(1.5)),
+            bound("other", Some(1.6)),
+            bound("third", None),
+        ];
+        let text = table(&[], &[], &bounds);
+        for line in [
+            "bounds: 1 reached, 1 not reached, 1 not measured in this run\n",
+            "  reached      module: 1.50 MiB, at most 1.50\n",
+            "  not reached  other: 1.60 MiB, at most 1.50\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        let json = json(&[], &[], &bounds);
+        assert_eq!(
+            json["bounds"][1],
+            json!({ "bound": "other", "value": 1.6, "at_most": 1.5, "verdict": "not reached" })
+        );
+        assert_eq!(json["bounds"][2]["verdict"], "not measured");
     }
 }

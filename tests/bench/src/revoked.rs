@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use portcullis_cost::policies::ISSUER;
 use serde_json::{Value, json};
 
-use crate::cases::Case;
+use crate::cases::{Case, When};
 use crate::envoy::{Envoy, Shape};
 use crate::load::{Ask, Token};
 use crate::tokens::{Algorithm, Tokens, base64url};
@@ -141,8 +141,8 @@ pub fn cases(tokens: &Tokens) -> Vec<Case> {
             setup,
             ask: if *hits { ask.refused(401, "token_revoked") } else { ask },
             base,
-            quick: false,
-            first: None,
+            when: When::SomeRounds,
+            first: Vec::new(),
         }
     };
     CASES.iter().map(case).collect()
@@ -233,7 +233,7 @@ pub fn memory(
             ..shape.clone()
         };
         let envoy = start(&format!("{name}-{workers}"), &shape)?;
-        ask.check_patiently(&envoy)?;
+        ask.check_patiently(name, &envoy)?;
         // The other worker follows at its first request, which may be refused for it.
         let driven = (0..10).find_map(|_| crate::load::drive(ask, 0, &envoy, 1.0, core, run).ok());
         driven.ok_or_else(|| format!("{name}: not every worker has the entries"))?;

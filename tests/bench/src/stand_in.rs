@@ -1,5 +1,5 @@
 //! The services around Envoy, as small as they can be: the backend, the authorisation service of the native chain, and the
-//! source of revocations. One answers for all, by path; every login fails.
+//! source of revocations, by lookup and by introspection. One answers for all, by path; every login fails.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,7 +8,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use portcullis_cost::policies::REVOKED;
+use portcullis_cost::policies::{ISSUER, REVOKED};
+use serde_json::json;
 
 use crate::revoked::feed_page;
 
@@ -69,6 +70,11 @@ fn whole_request(text: &[u8], lists: &Lists) -> Option<(usize, Cow<'static, [u8]
     if text.len() < head + body {
         return None;
     }
+    if path == b"/introspect" {
+        let out = find(&text[head..head + body], format!("token={REVOKED}").as_bytes()).is_some();
+        let told = json!({ "active": !out, "iss": ISSUER, "aud": "api", "sub": "user-4711", "exp": 4_102_444_800_u64 });
+        return Some((head + body, with_body("application/json", &told.to_string()).into()));
+    }
     let answer = match path.strip_prefix(b"/revoked/") {
         Some(id) if !id.starts_with(REVOKED.as_bytes()) => NOT_FOUND,
         None if path == b"/login" => UNAUTHORIZED,
@@ -104,6 +110,17 @@ mod tests {
         assert_eq!(request(both.as_bytes()), of(first, OK));
         assert_eq!(request(&first.as_bytes()[..first.len() - 1]), None);
         assert_eq!(request(second.as_bytes()), of(second, NOT_FOUND));
+        for (token, active) in [("out-1", false), ("opaque", true)] {
+            let body = format!("token={token}");
+            let asked = format!(
+                "POST /introspect HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let (length, answer) = request(asked.as_bytes()).unwrap();
+            assert_eq!(length, asked.len());
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            assert!(answer.contains(&format!("\"active\":{active}")), "{answer}");
+        }
         let revoked = "GET /revoked/out-1 HTTP/1.1\r\n\r\n";
         assert_eq!(request(revoked.as_bytes()), of(revoked, OK));
         for (path, end) in [("/statuses/1", "\r\n\r\na.b.c"), ("/feed/id/1", "}]}")] {

@@ -111,7 +111,7 @@ impl Tokens {
         ] })
     }
 
-    /// A good token of this id, but for what `claims` overrides.
+    /// A good token of this id, but for what `claims` overrides; a null takes a claim away.
     pub fn mint(&self, algorithm: Algorithm, id: &str, claims: &Value) -> String {
         let mut payload = json!({
             "iss": ISSUER, "aud": "api", "sub": "user-4711", "jti": id, "exp": EXPIRES,
@@ -119,6 +119,9 @@ impl Tokens {
         });
         for (name, value) in claims.as_object().into_iter().flatten() {
             payload[name] = value.clone();
+        }
+        if let Some(payload) = payload.as_object_mut() {
+            payload.retain(|_, value| !value.is_null());
         }
         self.sign(algorithm, "JWT", &payload)
     }

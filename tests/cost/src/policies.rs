@@ -136,10 +136,59 @@ pub fn all(keys: &Value) -> Value {
     })
 }
 
+/// All guards, and an OpenAPI document beside the shop's operations: `document`, which is whole.
+pub fn with_document(keys: &Value, document: &Value) -> Value {
+    let mut policy = all(keys);
+    policy["openapi"] = document.clone();
+    policy
+}
+
+/// All guards with so many operations.
+pub fn with_operations(keys: &Value, count: usize) -> Value {
+    let mut policy = all(keys);
+    policy["operations"] = operations(count, true);
+    policy
+}
+
 /// The same with a quota that is used up at once by a client of its own.
 pub fn strict(keys: &Value) -> Value {
     let mut policy = all(keys);
     policy["quotas"] = json!([{ "name": "per-client", "limit": 1, "window": "1h", "by": ["client"] }]);
+    policy
+}
+
+/// All guards and what they do not have by themselves: threats, parameters, forms, a token's age, and narrow bounds.
+pub fn thorough(keys: &Value) -> Value {
+    let mut policy = all(keys);
+    policy["threats"] = json!({ "budget": "8KiB" });
+    policy["tokens"]["providers"][0]["max_age"] = json!("24h");
+    let form = json!({ "application/x-www-form-urlencoded": {}, "multipart/form-data": {} });
+    if let Some(operations) = policy["operations"].as_array_mut() {
+        operations.extend([
+            json!({ "id": "search", "methods": ["GET"], "path": "/search", "query": { "properties": { "page": { "type": "integer" } } } }),
+            json!({ "id": "note", "methods": ["POST"], "path": "/notes",
+                    "body": { "required": true, "max": "2KiB", "content": { "application/json": {} } } }),
+            json!({ "id": "text", "methods": ["POST"], "path": "/texts" }),
+            json!({ "id": "form", "methods": ["POST"], "path": "/forms", "body": { "required": true, "content": form } }),
+        ]);
+    }
+    policy["requests"]["max_json_members"] = json!(200);
+    policy
+}
+
+/// Logins of which few are let through: six a client, two an account, three accounts a client.
+pub fn narrow_login() -> Value {
+    json!({
+        "operations": [{ "methods": ["POST"], "path": "/login" }], "client": { "attempts": 6, "window": "15m" },
+        "account": { "attempts": 2, "window": "1h", "from": ["/username"] }, "accounts_per_client": { "accounts": 3, "window": "1h" },
+    })
+}
+
+/// The same guards on logins that are all let through: what the backend answers is no failure.
+pub fn open_login() -> Value {
+    let mut policy = narrow_login();
+    policy["client"]["refunds"] = json!(4_000_000_000_u32);
+    policy["failure"] = json!({ "statuses": [422] });
     policy
 }
 

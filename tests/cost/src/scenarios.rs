@@ -38,6 +38,13 @@ pub const ALL: &[&str] = &[
     "refused: json_malformed",
 ];
 
+/// The scenario in which the same request is admitted as one that is refused; `None` for one that is none.
+pub fn admitted(name: &str) -> Option<&'static str> {
+    let code = name.strip_prefix("refused: ")?;
+    let body = ["json_malformed"].contains(&code);
+    Some(if body { "1 KiB, all guards" } else { "all guards" })
+}
+
 /// One request, again and again.
 pub struct Scenario {
     host: MemoryHost,

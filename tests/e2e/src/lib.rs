@@ -31,6 +31,7 @@ pub mod table;
 pub mod tour;
 pub mod trials;
 mod variant;
+pub mod vm;
 
 /// A value, or one line that says why there is none.
 pub type Outcome<T> = Result<T, String>;

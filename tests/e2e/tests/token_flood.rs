@@ -14,7 +14,7 @@ use portcullis_e2e::client::{Connection, Version};
 use portcullis_e2e::message::Request;
 use portcullis_e2e::stack::{Options, Stack, Update};
 use portcullis_e2e::suite::same;
-use portcullis_e2e::{Outcome, scenarios};
+use portcullis_e2e::{Outcome, scenarios, vm};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -99,28 +99,9 @@ async fn send_all(
     Ok(())
 }
 
-/// The sizes of the VMs' memories, smallest first: what is writable in front of each great reservation of V8's.
+/// The sizes of the VMs' memories, smallest first.
 fn vm_memories(stack: &Stack) -> Outcome<Vec<u64>> {
-    const RESERVED_LEAST: u64 = 4 << 30;
-    let pid = stack.edge_pid().ok_or("no Envoy")?;
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).map_err(|error| error.to_string())?;
-    let regions = maps.lines().filter_map(|line| {
-        let (range, rest) = line.split_once(' ')?;
-        let (from, to) = range.split_once('-')?;
-        let number = |text| u64::from_str_radix(text, 16).ok();
-        Some((number(from)?, number(to)?, rest.get(..4)?))
-    });
-    let regions: Vec<_> = regions.collect();
-    let mut sizes: Vec<u64> = regions
-        .windows(2)
-        .filter_map(|pair| {
-            let [(from, to, "rw-p"), (next, end, "---p")] = *pair else {
-                return None;
-            };
-            (to == next && end - next >= RESERVED_LEAST).then_some(to - from)
-        })
-        .collect();
-    sizes.sort_unstable();
+    let sizes = vm::memories(stack.edge_pid().ok_or("no Envoy")?)?;
     if sizes.len() < 2 {
         return Err(format!("{} memories of VMs", sizes.len()));
     }
