@@ -19,6 +19,11 @@ const CODE_PROPERTY: &str = "portcullis_code";
 /// The same for refusals that shadow mode let pass, separated by commas.
 const SHADOW_PROPERTY: &str = "portcullis_shadowed";
 
+/// Envoy takes any local answer of 400 for a broken message and ends an HTTP/1.1 connection after it, which costs both sides
+/// more than the refused request: a new connection, and its handshake. Ours are about messages that were read well, so they
+/// leave under this status, which is exchanged for 400 on their way out; whoever could not exchange it says so truly.
+const STATUS_FOR_400: u32 = 422;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Judging,
@@ -46,6 +51,8 @@ pub struct Stream {
     head_gone: bool,
     waits_for: Option<Need>,
     body_bytes: u64,
+    /// Our answer left under [`STATUS_FOR_400`].
+    becomes_400: bool,
 }
 
 fn length(size: usize) -> u64 {
@@ -64,6 +71,7 @@ impl Stream {
             head_gone: false,
             waits_for: None,
             body_bytes: 0,
+            becomes_400: false,
         }
     }
 
@@ -138,14 +146,15 @@ impl Stream {
             .grpc_status
             .and_then(|status| i32::try_from(status).ok())
             .unwrap_or(-1);
+        // What a caller of gRPC hears is made of another status, which the reply has.
+        self.becomes_400 = reply.status == 400 && reply.grpc_status.is_none();
+        let status = if self.becomes_400 {
+            STATUS_FOR_400
+        } else {
+            reply.status.into()
+        };
         // That the host can't answer leaves the request where it is: it goes nowhere, and times out.
-        let _ = ffi::send_local_response(
-            reply.status.into(),
-            reply.code,
-            &headers,
-            reply.body.as_bytes(),
-            grpc_status,
-        );
+        let _ = ffi::send_local_response(status, reply.code, &headers, reply.body.as_bytes(), grpc_status);
         Action::Pause
     }
 
@@ -272,6 +281,9 @@ impl Stream {
             // Our own reply on its way out, or Envoy's answer to a request that it gave up: nothing is left to judge.
             State::Judging | State::Answered => {
                 self.state = State::Answered;
+                if std::mem::take(&mut self.becomes_400) {
+                    let _ = ffi::set_map_value(ffi::Map::ResponseHeaders, ":status", b"400");
+                }
                 return;
             }
         }
