@@ -67,6 +67,9 @@ pub struct Words<const N: usize> {
     words: [&'static str; N],
     /// A bit for each mark that a word of the list has.
     marks: [u32; 64],
+    /// The least and the greatest length, and a bit for each letter that a word begins with.
+    lengths: (usize, usize),
+    firsts: u32,
 }
 
 impl<const N: usize> Words<N> {
@@ -74,24 +77,47 @@ impl<const N: usize> Words<N> {
     /// At compile time, if the words are not sorted.
     pub const fn new(words: [&'static str; N]) -> Self {
         let mut marks = [0_u32; 64];
+        let mut lengths = (usize::MAX, 0);
+        let mut firsts = 0;
         let mut at = 0;
         while at < N {
             #[allow(clippy::indexing_slicing)]
             {
-                let mark = mark(words[at].as_bytes());
+                let word = words[at].as_bytes();
+                lengths.0 = if word.len() < lengths.0 { word.len() } else { lengths.0 };
+                lengths.1 = if word.len() > lengths.1 { word.len() } else { lengths.1 };
+                firsts |= first_bit(word);
+                let mark = mark(word);
                 marks[mark >> 5] |= 1 << (mark & 31);
                 assert!(at == 0 || is_before(words[at - 1].as_bytes(), words[at].as_bytes()));
             }
             at += 1;
         }
-        Self { words, marks }
+        Self {
+            words,
+            marks,
+            lengths,
+            firsts,
+        }
     }
 
     /// Whether a word, in any case, is in the list.
     pub fn has(&self, word: &[u8]) -> bool {
+        if word.len() < self.lengths.0 || word.len() > self.lengths.1 || self.firsts & first_bit(word) == 0 {
+            return false;
+        }
         let mark = mark(word);
         let bits = self.marks.get(mark >> 5).copied().unwrap_or(0);
         bits & 1 << (mark & 31) != 0 && listed(&self.words, word)
+    }
+}
+
+/// A bit for a word's first character: a letter, in either case, has one of its own, and all others share one.
+const fn first_bit(word: &[u8]) -> u32 {
+    match word.first() {
+        Some(first) if first.is_ascii_alphabetic() => 1 << (*first & 31),
+        Some(_) => 1,
+        None => 0,
     }
 }
 

@@ -28,6 +28,12 @@ pub const ALL: &[&str] = &[
     "1 KiB, requests",
     "1 KiB, all guards",
     "16 KiB, all guards",
+    "threats: 16 KiB of prose",
+    "threats: 16 KiB of (`",
+    "threats: 16 KiB of 0`",
+    "threats: 16 KiB of --;",
+    "threats: 16 KiB of <a ;",
+    "threats: 16 KiB of &amp;$(",
     "refused: client_denied",
     "refused: quota_exceeded",
     "refused: operation_unknown",
@@ -44,6 +50,9 @@ pub fn admitted(name: &str) -> Option<&'static str> {
     let body = ["json_malformed"].contains(&code);
     Some(if body { "1 KiB, all guards" } else { "all guards" })
 }
+
+/// What is written to a shop, over and over; beside it stand the texts that cost the threats guard most (`threats_cost`).
+const PROSE: &str = "The order came late on Monday, and the second parcel (a lamp) was broken; please send another. ";
 
 /// One request, again and again.
 pub struct Scenario {
@@ -118,6 +127,15 @@ impl Scenario {
         };
         let declared = |count| json!({ "requests": requests(), "operations": operations(count, false) });
         let refused = name.strip_prefix("refused: ");
+        if let Some(unit) = name.strip_prefix("threats: 16 KiB of ") {
+            let unit = if unit == "prose" { PROSE } else { unit };
+            let text: String = unit.chars().cycle().take(16 << 10).collect();
+            let ask = Ask {
+                body: Some(json!({ "text": text }).to_string()),
+                ..get("/notes")
+            };
+            return Self::new(&json!({ "threats": {} }), &Ask { method: "POST", ..ask }, false, None);
+        }
         let (policy, ask) = match name {
             "nothing configured" => (json!({}), read()),
             "requests" => (declared(12), read()),

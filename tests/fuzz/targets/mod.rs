@@ -14,6 +14,7 @@ mod schema;
 mod status_list;
 mod threats;
 mod threats_decode;
+mod threats_request;
 mod token;
 
 /// Takes an input.
@@ -34,6 +35,7 @@ pub const ALL: &[(&str, Run)] = &[
     ("token", token::run),
     ("threats", threats::all),
     ("threats-decode", threats_decode::run),
+    ("threats-request", threats_request::run),
     ("threats-script", threats::script),
     ("threats-sql", threats::sql),
 ];
