@@ -353,6 +353,10 @@ fn windows_at(bytes: &[u8], at: usize, left: &mut usize) -> Option<&'static str>
     const REACH: usize = 160;
     let rest = from(bytes, at);
     let begun = from(rest, rest.iter().take(LEADING_MAX).take_while(|b| leads(**b)).count());
+    // Asked behind every separator.
+    if !matches!(low(begun, 0), b'i' | b'f') {
+        return None;
+    }
     if !starts_with(begun, b"if") && !starts_with(begun, b"for") {
         return None;
     }
