@@ -256,6 +256,34 @@ fn every_category_has_a_reason_of_its_name() {
 }
 
 #[test]
+fn a_filter_passes_where_its_name_says_that_it_is_one() {
+    let scene = Scene::new(r#"{ "threats": {} }"#);
+    for request in [
+        get("/items?q=status+%3D+'open'+AND+size+>+3"),
+        get("/items?%24filter=startswith(name,'A')+and+endswith(name,'B')"),
+        post_json("/search", r#"{"filter":"name like 'A%' and city = 'Oxford'"}"#),
+        post_json("/search", r#"{"filters":["type in ('a','b') and status = 'x'"]}"#),
+        request("POST", "/search")
+            .field("content-type", "application/x-www-form-urlencoded")
+            .body("where=state+%3D+%22ACTIVE%22+AND+labels.env%3Aprod"),
+    ] {
+        scene.allowed(&request);
+    }
+    for request in [
+        // Where a number is expected, it would read a database one comparison at a time.
+        get("/items?id=id+%3D+1+and+password+like+'a%25'"),
+        post_json("/items", r#"{"id":"id = 1 and name like 'A%'"}"#),
+        post_json("/items", r#"{"filter":{"id":"id = 1 and name like 'A%'"}}"#),
+        // Spelt so that what decodes once more reads another text.
+        get("/items?q=name+%3D+'x%2527+or+1%3D1--+'+and+b+%3D+1"),
+        get("/items?q=name+%3D+'x'+or+1%3D1"),
+        get("/items?q=a+%3D+'+or+b+%3D+'+or+'1'%3D'1"),
+    ] {
+        scene.denied(&request, "threat_sql");
+    }
+}
+
+#[test]
 fn a_nul_hides_nothing() {
     let scene = Scene::new(r#"{ "requests": {}, "threats": {} }"#);
     let wide = |text: &str| -> Vec<u8> { text.bytes().flat_map(|b| [b, 0]).collect() };

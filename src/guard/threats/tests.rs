@@ -66,7 +66,6 @@ fn a_name_may_be_what_a_text_is_about() {
         "ansible and terraform",
         "chef-owned restaurant",
         "touch (screen) of a phone",
-        "state = \"ACTIVE\" AND labels.env = \"prod\"",
     ] {
         check(text, Kind::Parameter, None);
     }

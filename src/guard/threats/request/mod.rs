@@ -10,6 +10,7 @@ mod xml;
 
 use super::bytes::{between, find_byte, from};
 use super::decode;
+use super::sql::filter;
 use super::{Categories, Category, Finding, Kind, ThreatMode, ThreatPolicy};
 use crate::guard::requests;
 use crate::guard::requests::parameters::{Declared, Parameters};
@@ -17,7 +18,7 @@ use crate::json::Value;
 use crate::request::Head;
 use crate::schema::{Cursor, Schema};
 use crate::verdict::{Denial, Extra, Mode, Problem, Reason};
-use place::{DEPTH_MAX, Place, Step, covers, render};
+use place::{DEPTH_MAX, Place, Step, covers, name_of, render};
 use text::{form_decoded, included, includes, operator_name, remote, utf16_as_ascii};
 
 /// A body as it was read.
@@ -200,6 +201,14 @@ impl Walk<'_> {
             for exemption in exempt {
                 wanted = wanted.without(exemption.categories);
             }
+        }
+        // What is spelt in another way is judged as it will be read.
+        if matches!(kind, Kind::Parameter | Kind::Json)
+            && filter::is_filter(value)
+            && name_of(place, steps).is_some_and(|name| filter::is_given_by(&form_decoded(name)))
+            && decode::step(value).is_none()
+        {
+            wanted = wanted.without(Categories::NONE.with(Category::Sql));
         }
         let (found, enforced) = (&mut self.found, self.enforced);
         let mut done = false;

@@ -21,6 +21,18 @@ pub(super) enum Place<'r> {
     Field(&'r [u8]),
 }
 
+/// The name that a value was given by: a parameter's, or the innermost member's.
+pub(super) fn name_of<'r>(place: Place<'r>, steps: &[Step<'r>]) -> Option<&'r [u8]> {
+    let member = steps.iter().rev().find_map(|step| match step {
+        Step::Member(name) => Some(name.as_bytes()),
+        Step::Element(_) => None,
+    });
+    member.or(match place {
+        Place::Query(name) | Place::Field(name) => Some(name),
+        Place::Path | Place::Header(_) | Place::Cookie(_) | Place::Body => None,
+    })
+}
+
 /// The place as a pointer, such as `/query/q` or `/body/items/0/text`. Names are a client's: only plain ones are shown.
 pub(super) fn render(place: Place<'_>, steps: &[Step<'_>]) -> String {
     let (kind, name) = match place {

@@ -1,10 +1,10 @@
 //! Filters, as APIs take them in place of SQL: `status = 'open' and (size gt 10 or startswith(name,'A'))`. OData 4.01 (Part 2
 //! §5.1.1), SCIM (RFC 7644 §3.4.2.2), Google's AIP-160 and JQL are much alike; what is told here is what they share.
 //!
-//! A value is a filter only as a whole, from its first name to its end. It is harmless where a query is put together from
-//! it: between quotes, the first of its texts would follow a string without an operator between them, which no SQL takes,
-//! since a text must begin with a word that is none; and where a number would stand, it compares names with what it says
-//! they are to be, and with nothing that is so whatever the data.
+//! A value is a filter only as a whole, from its first name to its end, and only where its own name says that filters are
+//! taken (`q`, `$filter`): elsewhere it may be what somebody reads a database with, one comparison at a time. Between quotes
+//! it is harmless: the first of its texts would follow a string without an operator between them, which no SQL takes, since
+//! a text must begin with a word that is none; and it compares names with what they are to be, never with themselves.
 
 use super::tokens::{Kind, Token, Tokens, Word, word};
 use crate::guard::threats::bytes::{from, listed, low, word_len};
@@ -27,6 +27,34 @@ const FUNCTIONS: [&str; 9] = [
     "toupper",
     "trim",
 ];
+
+/// Names of parameters and members that filters are given by.
+const NAMES: [&str; 19] = [
+    "$filter",
+    "condition",
+    "conditions",
+    "criteria",
+    "expr",
+    "expression",
+    "filter",
+    "filters",
+    "fq",
+    "jql",
+    "predicate",
+    "q",
+    "query",
+    "rsql",
+    "search",
+    "soql",
+    "sql_filter",
+    "where",
+    "where_clause",
+];
+
+/// Whether filters are given by a name.
+pub fn is_given_by(name: &[u8]) -> bool {
+    listed(&NAMES, name)
+}
 
 pub fn is_filter(bytes: &[u8]) -> bool {
     let begins = |b: &u8| b.is_ascii_alphabetic() || *b == b'(';
@@ -227,6 +255,11 @@ impl<'v> Filter<'v> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_sorted() {
+        assert!(NAMES.is_sorted() && OPERATORS.is_sorted() && FUNCTIONS.is_sorted());
+    }
 
     #[track_caller]
     fn check(text: &str, expected: bool) {
