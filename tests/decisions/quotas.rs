@@ -180,6 +180,23 @@ fn a_window_that_is_made_shorter_holds_nobody_longer() {
     assert_eq!(verdict(), Verdict::Allowed);
 }
 
+/// A worker that was held up has an older clock than the one that wrote last. What it refuses gives nothing back.
+#[test]
+fn a_refusal_by_a_clock_that_is_behind_gives_nothing_back() {
+    let scene = Scene::new(r#"{ "quotas": [ { "name": "q", "limit": 60, "window": "1m", "burst": 2 } ] }"#);
+    let verdict = || scene.send(&get("/x")).verdict();
+    assert_eq!((verdict(), verdict()), (Verdict::Allowed, Verdict::Allowed));
+    for _ in 0..9 {
+        scene.host.put_back(Duration::from_millis(100));
+        assert_eq!(verdict(), Verdict::Denied("quota_exceeded"));
+    }
+    scene.host.advance(Duration::from_millis(900));
+    scene.host.advance(Duration::from_millis(999));
+    assert_eq!(verdict(), Verdict::Denied("quota_exceeded"));
+    scene.host.advance(Duration::from_millis(1));
+    assert_eq!(verdict(), Verdict::Allowed);
+}
+
 const BY_TOKEN: &str = r#"{
   "operations": [ { "id": "open", "methods": ["GET"], "path": "/open", "token": "optional" } ],
   "tokens": { "providers": [ { "issuer": "i", "audiences": ["a"], "algorithms": ["HS256"], "jwks": { "inline": { "keys": [ { "kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY" } ] } } } ] },

@@ -1,7 +1,7 @@
 //! What is remembered of one client's attempts, and how long bans last.
 
 use super::LoginPolicy;
-use crate::rate::{Decision, Instant};
+use crate::rate::{Decision, HELD_UP, Instant};
 use crate::store::Record;
 use std::time::Duration;
 
@@ -112,7 +112,10 @@ impl Attempts {
         self.refunded = policy.refunds.within(self.refunded, now);
         let longest = now.plus(policy.ban.longest.max(policy.ban.first));
         let latest = longest.max(policy.client.within(Instant(u64::MAX), now));
-        self.banned_until = self.banned_until.min(latest.next_second());
+        let latest = latest.next_second();
+        if self.banned_until > latest.plus(HELD_UP) {
+            self.banned_until = latest;
+        }
     }
 
     pub fn ban_left(&self, now: Instant) -> Option<Duration> {
