@@ -154,7 +154,9 @@ impl Stream {
             reply.status.into()
         };
         // That the host can't answer leaves the request where it is: it goes nowhere, and times out.
-        let _ = ffi::send_local_response(status, reply.code, &headers, reply.body.as_bytes(), grpc_status);
+        let sent = ffi::send_local_response(status, reply.code, &headers, reply.body.as_bytes(), grpc_status);
+        // What Envoy then answers of its own keeps its status.
+        self.becomes_400 &= sent.is_ok();
         Action::Pause
     }
 
