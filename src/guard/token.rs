@@ -12,6 +12,7 @@ use crate::operation::Operation;
 use crate::rate::Instant;
 use crate::request::{Head, HeadEdit};
 use crate::verdict::{Denial, Extra, Mode, Reason};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
@@ -171,11 +172,11 @@ impl TokenPolicy {
         signatures: Signatures<'_>,
         now: Instant,
     ) -> Result<Verified, Trouble> {
-        // Envoy joins repeated fields with a comma, which no token has.
-        if token.contains(&b',') {
-            return Err(Reason::TokenRepeated.into());
-        }
-        let compact = Compact::parse(token)?;
+        let compact = Compact::parse(token).map_err(|reason| {
+            // Envoy joins repeated fields with a comma, which no token has.
+            let joined = token.contains(&b',');
+            if joined { Reason::TokenRepeated } else { reason }
+        })?;
         let header = compact.header()?;
         let payload = parse(&compact.payload, &Limits::FOREIGN).map_err(|_| Reason::TokenMalformed)?;
         let members = payload.as_object().ok_or(Reason::TokenMalformed)?;
@@ -211,7 +212,7 @@ impl TokenPolicy {
             Signature::UnknownKey => {
                 return Err(Trouble::UnknownKey(Wanted {
                     provider: position,
-                    key_id: header.key_id,
+                    key_id: header.key_id.map(Cow::into_owned),
                     issued: claims::issued(members),
                 }));
             }

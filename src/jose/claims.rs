@@ -90,6 +90,13 @@ fn instant(seconds: f64) -> Instant {
     Instant((seconds * 1e9) as u64)
 }
 
+/// Whole seconds of a time that is in range.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn whole(seconds: f64) -> u64 {
+    // The cast drops the fraction.
+    seconds as u64
+}
+
 /// The current time in seconds; a double keeps it to the microsecond.
 #[allow(clippy::cast_precision_loss)]
 fn seconds(now: Instant) -> f64 {
@@ -167,7 +174,7 @@ impl Claims {
             issuer: issuer.unwrap_or_default(),
             subject,
             id,
-            issued_at: issued.map(|at| format!("{:.0}", at.floor())),
+            issued_at: issued.map(|at| whole(at).to_string()),
             ends: ends.map(instant),
             scopes: scopes(&self.scopes_from, claims)?,
             headers: values(&self.to_headers, claims)?,

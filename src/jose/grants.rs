@@ -54,7 +54,11 @@ pub fn scopes(places: &[Pointer], claims: &Object<'_>) -> Result<Vec<String>, Re
 fn add(scopes: &mut Vec<String>, value: Option<&Value<'_>>) -> Result<(), Reason> {
     match value {
         None | Some(Value::Null) => {}
-        Some(Value::String(text)) => scopes.extend(text.split(' ').filter(|s| !s.is_empty()).map(str::to_owned)),
+        Some(Value::String(text)) => {
+            // Not by the character itself, for which a search is set up anew behind each short word.
+            let words = text.split([' ']).filter(|word| !word.is_empty());
+            scopes.extend(words.map(str::to_owned));
+        }
         Some(Value::Array(items)) => {
             for item in items {
                 scopes.push(item.as_str().ok_or(Reason::TokenClaim)?.to_owned());

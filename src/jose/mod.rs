@@ -25,6 +25,7 @@ pub use signature::Signatures;
 
 use crate::json::{Limits, Value, parse};
 use crate::verdict::Reason;
+use std::borrow::Cow;
 
 /// The largest header, decoded. A token's own limit is `tokens.max_token`.
 const HEADER_BYTES_MAX: usize = 4096;
@@ -41,10 +42,10 @@ pub struct Compact<'t> {
 
 /// What the header says that matters. `jku`, `x5u`, `jwk` and `x5c` are never read: keys come from the configuration.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct Header<'t> {
     pub algorithm: Algorithm,
-    pub key_id: Option<String>,
-    pub token_type: Option<String>,
+    pub key_id: Option<Cow<'t, str>>,
+    pub token_type: Option<Cow<'t, str>>,
 }
 
 impl<'t> Compact<'t> {
@@ -53,24 +54,22 @@ impl<'t> Compact<'t> {
     /// # Errors
     /// [`Reason::TokenMalformed`] for anything but three parts of canonical base64url.
     pub fn parse(token: &'t [u8]) -> Result<Self, Reason> {
-        let mut parts = token.split(|b| *b == b'.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Reason::TokenMalformed);
-        };
-        let signed = header.len().saturating_add(payload.len()).saturating_add(1);
-        let decode = |part: &[u8]| base64url::decode(part).ok_or(Reason::TokenMalformed);
-        let compact = Self {
-            signing_input: token.get(..signed).unwrap_or_default(),
-            header: decode(header)?,
-            payload: decode(payload)?,
-            signature: decode(signature)?,
-        };
-        if compact.header.len() > HEADER_BYTES_MAX {
+        let part = |text: &'t [u8]| base64url::decode_letters(text).ok_or(Reason::TokenMalformed);
+        let after_dot = |rest: &'t [u8]| rest.strip_prefix(b".").ok_or(Reason::TokenMalformed);
+        let (header, rest) = part(token)?;
+        let (payload, rest) = part(after_dot(rest)?)?;
+        let last = after_dot(rest)?;
+        let (signature, rest) = part(last)?;
+        if !rest.is_empty() || header.len() > HEADER_BYTES_MAX {
             return Err(Reason::TokenMalformed);
         }
-        Ok(compact)
+        let signed = token.len().saturating_sub(last.len()).saturating_sub(1);
+        Ok(Self {
+            signing_input: token.get(..signed).unwrap_or_default(),
+            header,
+            payload,
+            signature,
+        })
     }
 
     /// Reads the header.
@@ -78,21 +77,31 @@ impl<'t> Compact<'t> {
     /// # Errors
     /// [`Reason::TokenMalformed`], [`Reason::TokenCritical`], [`Reason::TokenType`] (a nested token) or
     /// [`Reason::TokenAlgorithm`], in this order.
-    pub fn header(&self) -> Result<Header, Reason> {
+    pub fn header(&self) -> Result<Header<'_>, Reason> {
         let value = parse(&self.header, &Limits::FOREIGN).map_err(|_| Reason::TokenMalformed)?;
         let header = value.as_object().ok_or(Reason::TokenMalformed)?;
-        let text = |name: &str| match header.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone().into_owned())),
-            Some(_) => Err(Reason::TokenMalformed),
-        };
-        let algorithm = text("alg")?.ok_or(Reason::TokenMalformed)?;
-        let (key_id, token_type, content_type) = (text("kid")?, text("typ")?, text("cty")?);
-        // No extension is supported, so any `crit`, and the members that only mean something with it, are refused.
-        if ["crit", "b64", "zip", "enc"]
-            .iter()
-            .any(|name| header.get(name).is_some())
-        {
+        let (mut algorithm, mut key_id, mut token_type, mut content_type) = (None, None, None, None);
+        let mut critical = false;
+        for (name, value) in header.members() {
+            let text = match name.as_ref() {
+                "alg" => &mut algorithm,
+                "kid" => &mut key_id,
+                "typ" => &mut token_type,
+                "cty" => &mut content_type,
+                // No extension is supported, so any `crit`, and the members that only mean something with it, are refused.
+                "crit" | "b64" | "zip" | "enc" => {
+                    critical = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            let Value::String(found) = value else {
+                return Err(Reason::TokenMalformed);
+            };
+            *text = Some(found.clone());
+        }
+        let algorithm = algorithm.ok_or(Reason::TokenMalformed)?;
+        if critical {
             return Err(Reason::TokenCritical);
         }
         if content_type.is_some_and(|cty| type_matches(&cty, "jwt")) {
@@ -108,11 +117,12 @@ impl<'t> Compact<'t> {
 
 /// Compares media types as RFC 7515 §4.1.9 has it: any case, `application/` optional.
 pub fn type_matches(found: &str, expected: &str) -> bool {
-    let bare = |text: &str| {
-        let lower = text.to_ascii_lowercase();
-        lower.strip_prefix("application/").map(str::to_owned).unwrap_or(lower)
+    const PREFIX: &str = "application/";
+    let bare = |text| match str::split_at_checked(text, PREFIX.len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
+        _ => text,
     };
-    bare(found) == bare(expected)
+    bare(found).eq_ignore_ascii_case(bare(expected))
 }
 
 #[cfg(test)]

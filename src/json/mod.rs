@@ -78,7 +78,7 @@ pub struct Object<'a> {
 }
 
 /// Up to this many members a linear search is cheaper than sorting and bisecting.
-const LINEAR_MEMBERS_MAX: usize = 8;
+const LINEAR_MEMBERS_MAX: usize = 16;
 
 impl<'a> Object<'a> {
     /// Takes members in their order. With duplicates, `Err` names the position of one that repeats an earlier name.
@@ -133,6 +133,11 @@ impl<'a> Object<'a> {
             self.by_name.clear();
         }
         self
+    }
+
+    /// The members in the order they came, as they are kept.
+    pub fn members(&self) -> &[(Cow<'a, str>, Value<'a>)] {
+        &self.members
     }
 
     /// The members in the order they came.

@@ -285,14 +285,11 @@ impl<'a> Reader<'a, '_> {
 
     /// The text up to the next quote, backslash or control character.
     fn plain_run(&mut self) -> &'a str {
-        let start = self.at;
-        while let Some(byte) = self.peek() {
-            if byte == b'"' || byte == b'\\' || byte < 0x20 {
-                break;
-            }
-            self.at += 1;
-        }
-        self.text.get(start..self.at).unwrap_or("")
+        let rest = self.text.get(self.at..).unwrap_or("");
+        let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
+        let run = rest.bytes().position(|byte| ends(&byte)).unwrap_or(rest.len());
+        self.at += run;
+        rest.get(..run).unwrap_or("")
     }
 
     fn escape(&mut self) -> Result<char, Fault> {

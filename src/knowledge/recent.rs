@@ -1,14 +1,37 @@
 //! A map that forgets what was learnt first: by keyed hash, bounded in number and weight.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// What one map remembers at most.
 pub(crate) const ENTRIES_MAX: usize = 8192;
 
+/// Takes a key as it is: it is a keyed hash already.
+#[derive(Debug, Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    #[allow(clippy::cast_possible_truncation, reason = "half of a hash is one")]
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Not called for keys of this map; any order of bytes does.
+        self.0 = bytes
+            .iter()
+            .fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// See the module. The keys are hashes that a client can't choose.
 #[derive(Debug)]
 pub(crate) struct Recent<T> {
-    entries: HashMap<u128, (T, usize)>,
+    entries: HashMap<u128, (T, usize), BuildHasherDefault<AsItIs>>,
     order: VecDeque<u128>,
     weight: usize,
     weight_max: usize,
@@ -24,7 +47,7 @@ impl<T> Default for Recent<T> {
 impl<T> Recent<T> {
     pub(crate) fn new(weight_max: usize) -> Self {
         Self {
-            entries: HashMap::new(),
+            entries: HashMap::default(),
             order: VecDeque::new(),
             weight: 0,
             weight_max,
