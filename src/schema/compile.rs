@@ -5,7 +5,7 @@ use super::dialect::{ANNOTATIONS, Dialect};
 use super::index::{Documents, Index, ResourceId, named};
 use super::regex::Regex;
 use super::uri::split_fragment;
-use super::{Condition, Dynamic, Node, NodeId, Rules, Schema, Set};
+use super::{Branches, Condition, Dynamic, Node, NodeId, Rules, Schema, Set};
 use crate::config::field::{Field, suggestion};
 use crate::guard::requests::shape::{Shape, is_file};
 use crate::json::Value;
@@ -289,10 +289,10 @@ impl<'v> Compiler<'v> {
                 "$dynamicRef" => self.dynamic_reference(&mut rules, value, home),
                 "$schema" => drop(self.dialect_of(field).filter(|_| !dialect.is_openapi())),
                 "$id" | "$anchor" | "$dynamicAnchor" => drop(value.string()),
-                "allOf" => rules.all_of = self.nodes(value, home),
-                "anyOf" => rules.any_of = self.nodes(value, home),
-                "oneOf" => rules.one_of = self.nodes(value, home),
-                "not" => rules.not = Some(self.node(value, home)),
+                "allOf" => branches(&mut rules).all_of = self.nodes(value, home),
+                "anyOf" => branches(&mut rules).any_of = self.nodes(value, home),
+                "oneOf" => branches(&mut rules).one_of = self.nodes(value, home),
+                "not" => branches(&mut rules).not = Some(self.node(value, home)),
                 "if" => condition(&mut rules).test = self.node(value, home),
                 "then" if has("if") => condition(&mut rules).then = Some(self.node(value, home)),
                 "else" if has("if") => condition(&mut rules).otherwise = Some(self.node(value, home)),
@@ -436,7 +436,7 @@ impl<'v> Compiler<'v> {
                 dynamic.anchors.push((resource, node));
             }
         }
-        rules.dynamic = Some(dynamic);
+        rules.dynamic = Some(Box::new(dynamic));
     }
 
     pub(super) fn regex(&mut self, at: &Field<'v>, text: &str, home: ResourceId) -> Option<Regex> {
@@ -454,8 +454,12 @@ impl<'v> Compiler<'v> {
     }
 }
 
+fn branches(rules: &mut Rules) -> &mut Branches {
+    rules.branches.get_or_insert_default()
+}
+
 fn condition(rules: &mut Rules) -> &mut Condition {
-    rules.condition.get_or_insert(Condition {
+    branches(rules).condition.get_or_insert(Condition {
         test: 0,
         then: None,
         otherwise: None,

@@ -143,7 +143,7 @@ impl<'v> Compiler<'v> {
                 meanings.push((name.to_owned(), node));
             }
         }
-        rules.discriminator = Some(Discriminator {
+        rules.branches.get_or_insert_default().discriminator = Some(Discriminator {
             property: property.to_owned(),
             meanings,
         });

@@ -62,7 +62,8 @@ enum Node {
     Rules(Box<Rules>),
 }
 
-/// The assertions of one schema object; what is absent asserts nothing.
+/// The assertions of one schema object; what is absent asserts nothing. What few schemas have stands elsewhere: an API has
+/// ten thousands of them, and most say little more than a type.
 #[derive(Debug, Default)]
 struct Rules {
     /// The resource that the schema belongs to.
@@ -72,18 +73,24 @@ struct Rules {
     nullable: bool,
     allowed: Option<Vec<Value<'static>>>,
     reference: Option<NodeId>,
-    dynamic: Option<Dynamic>,
-    number: Option<NumberRules>,
-    string: Option<StringRules>,
-    array: Option<ArrayRules>,
-    object: Option<ObjectRules>,
+    dynamic: Option<Box<Dynamic>>,
+    number: Option<Box<NumberRules>>,
+    string: Option<Box<StringRules>>,
+    array: Option<Box<ArrayRules>>,
+    object: Option<Box<ObjectRules>>,
+    branches: Option<Box<Branches>>,
+    unevaluated_items: Option<NodeId>,
+}
+
+/// Schemas within a schema at the same value.
+#[derive(Debug, Default)]
+struct Branches {
     all_of: Vec<NodeId>,
     any_of: Vec<NodeId>,
     one_of: Vec<NodeId>,
     not: Option<NodeId>,
     condition: Option<Condition>,
     discriminator: Option<Discriminator>,
-    unevaluated_items: Option<NodeId>,
 }
 
 /// `$dynamicRef`: the anchors of its name, by resource.

@@ -64,9 +64,11 @@ impl Schema {
             || rules.allowed.is_some()
             || by_text
             || rules.reference.is_some_and(|target| self.pins(target, depth))
-            || rules.all_of.iter().any(|branch| self.pins(*branch, depth))
-            || every(&rules.any_of)
-            || every(&rules.one_of)
+            || rules.branches.as_ref().is_some_and(|branches| {
+                branches.all_of.iter().any(|branch| self.pins(*branch, depth))
+                    || every(&branches.any_of)
+                    || every(&branches.one_of)
+            })
     }
 }
 
@@ -77,7 +79,8 @@ impl<'s> Cursor<'s> {
         }
         self.together.push(id);
         if let Some(rules) = self.schema.rules(id) {
-            for next in rules.reference.iter().chain(&rules.all_of) {
+            let all_of = rules.branches.iter().flat_map(|branches| &branches.all_of);
+            for next in rules.reference.iter().chain(all_of) {
                 self.enter(*next);
             }
         }

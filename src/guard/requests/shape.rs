@@ -19,7 +19,7 @@ pub struct Shape {
     pub items: Option<Box<Shape>>,
     pub members: Option<Box<Members>>,
     /// Bytes, where a body has parts.
-    pub file: Option<File>,
+    pub file: Option<Box<File>>,
 }
 
 /// What a schema says of a file: it is judged by this, and by nothing that is said of texts.
@@ -106,7 +106,7 @@ impl Shape {
             self.null = true;
         }
         if is_file(schema) {
-            self.file = Some(File::of(schema));
+            self.file = Some(Box::new(File::of(schema)));
         }
         if let Some(items) = schema.get("items") {
             self.items.get_or_insert_default().add(items, index, home, nesting);

@@ -3,12 +3,12 @@
 use super::{Check, Notes, Problems, fault};
 use crate::json::Value;
 use crate::json::pointer::Place;
-use crate::schema::{Node, NodeId, Rules};
+use crate::schema::{Branches, Node, NodeId};
 
 impl<'s> Check<'s> {
     pub(super) fn branches(
         &mut self,
-        rules: &'s Rules,
+        rules: &'s Branches,
         value: &Value<'_>,
         place: Place<'_>,
         problems: &mut Problems,
@@ -62,7 +62,7 @@ impl<'s> Check<'s> {
 
     fn one_of(
         &mut self,
-        rules: &'s Rules,
+        rules: &'s Branches,
         value: &Value<'_>,
         place: Place<'_>,
         problems: &mut Problems,
@@ -96,7 +96,7 @@ impl<'s> Check<'s> {
     fn no_branch(
         &mut self,
         branches: &'s [NodeId],
-        rules: &'s Rules,
+        rules: &'s Branches,
         value: &Value<'_>,
         place: Place<'_>,
         problems: &mut Problems,

@@ -246,9 +246,12 @@ impl<'s> Check<'s> {
             }
             _ => true,
         };
-        if self.goes_on(valid, problems) {
-            valid &= self.branches(rules, value, place, problems, notes);
+        if let Some(branches) = &rules.branches
+            && self.goes_on(valid, problems)
+        {
+            valid &= self.branches(branches, value, place, problems, notes);
         }
-        valid
+        // Over the bound nothing is valid.
+        valid && !self.exhausted
     }
 }
