@@ -237,6 +237,10 @@ pub fn charge<S>(
         let gate = gate.filter(|gate| gate.home == home);
         let judged = table.change(host, home, now, |view| {
             if let Some(stop) = gate.and_then(|gate| (gate.look)(view)) {
+                // A ban that had to be cut tells of a clock that was put back.
+                if view.is_changed() {
+                    cut(view, group, now);
+                }
                 return Err(stop);
             }
             let refused = take(view, group, units, false, now);
@@ -286,16 +290,19 @@ fn longer(a: Option<Exceeded>, b: Option<Exceeded>) -> Option<Exceeded> {
     }
 }
 
-/// The refusal that lasts longest, those of buckets that were not charged included: reads only.
+/// The refusal that lasts longest, those of buckets that were not charged included. Writes only what had to be cut.
 fn longest(table: &Table, host: &dyn Host, rest: &[Charge<'_>], units: u32, now: Instant, known: Exceeded) -> Exceeded {
     let mut worst = known;
     for group in rest.chunk_by(|a, b| a.key.home == b.key.home).skip(1) {
-        let Some(view) = group
-            .first()
-            .and_then(|charge| table.view(host, charge.key.home, now).ok())
-        else {
+        let Some(home) = group.first().map(|charge| charge.key.home) else {
             continue;
         };
+        let Ok(mut view) = table.view(host, home, now) else {
+            continue;
+        };
+        if cut(&mut view, group, now) {
+            let _ = table.change(host, home, now, |view| cut(view, group, now));
+        }
         for charge in group.iter().filter(|charge| !charge.shadow) {
             if let Decision::Refuse { retry_after } = charge.quota.rate.take(state(view.find(charge.key)), now, units)
                 && retry_after > worst.retry_after
@@ -308,6 +315,22 @@ fn longest(table: &Table, host: &dyn Host, rest: &[Charge<'_>], units: u32, now:
         }
     }
     worst
+}
+
+/// Cuts what lies further ahead than the quotas put it now, or the wait that is told would begin anew with each retry. Says
+/// whether there was anything.
+fn cut(view: &mut View, charges: &[Charge<'_>], now: Instant) -> bool {
+    let mut any = false;
+    for charge in charges {
+        let Some(place) = view.look(charge.key) else { continue };
+        let (rate, stored) = (&charge.quota.rate, state(place.record));
+        let kept = rate.within(stored, now);
+        if kept != stored {
+            view.put(place, record(rate, kept));
+            any = true;
+        }
+    }
+    any
 }
 
 /// Gives units back. That it fails leaves the client charged: the safe side.

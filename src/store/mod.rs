@@ -171,6 +171,11 @@ impl View {
         }
     }
 
+    /// Whether something was put.
+    pub fn is_changed(&self) -> bool {
+        self.changed
+    }
+
     /// Leaves the bucket as it was: what was put is not kept. The last thing to do with a view.
     pub fn leave(&mut self) {
         self.changed = false;

@@ -280,3 +280,110 @@ fn a_clock_that_is_put_back_closes_an_account_no_longer_than_one_window() {
     scene.pass(1);
     scene.allowed(&guess("ann")).responds(401);
 }
+
+#[test]
+fn a_clock_that_is_put_back_holds_a_known_client_no_longer_than_one_window() {
+    let scene = Scene::new(LOOSE);
+    scene.allowed(&guess("ann")).responds(200);
+    for _ in 0..20 {
+        scene.allowed(&guess("ann")).responds(401);
+    }
+    scene.host.put_back(Duration::from_secs(86_400));
+    // Of a failure ahead of now nobody can tell how many there were: it is a ban, whose wait is that of all limits.
+    let reply = scene.denied(&guess("ann"), "client_banned");
+    assert_eq!(header(&reply, "retry-after"), Some("900"));
+    scene.pass(899);
+    scene.denied(&guess("ann"), "client_banned");
+    scene.pass(1);
+    for _ in 0..5 {
+        scene.allowed(&guess("ann")).responds(401);
+    }
+    scene.denied(&guess("ann"), "account_limited");
+}
+
+#[test]
+fn a_clock_that_is_put_back_closes_an_account_no_longer_than_the_longest_ban() {
+    let scene = Scene::new(&LOOSE.replace("{ \"login\": {", "{ \"login\": { \"ban\": { \"max\": \"2h\" },"));
+    for i in 0..100 {
+        from(&scene, i);
+        if i % 20 == 0 {
+            scene.pass(3600);
+        }
+        scene.allowed(&guess("ann")).responds(401);
+    }
+    from(&scene, 900);
+    let reply = scene.denied(&guess("ann"), "account_limited");
+    assert_eq!(header(&reply, "retry-after"), Some("7200"));
+    scene.host.put_back(Duration::from_secs(86_400));
+    from(&scene, 901);
+    let reply = scene.denied(&guess("ann"), "account_limited");
+    assert_eq!(header(&reply, "retry-after"), Some("7200"));
+    scene.pass(7199);
+    scene.denied(&guess("ann"), "account_limited");
+    scene.pass(1);
+    scene.allowed(&guess("ann")).responds(401);
+}
+
+#[test]
+fn a_clock_that_is_put_back_holds_a_sprayer_no_longer_than_one_window() {
+    let scene = Scene::new(LOOSE);
+    for name in ["ann", "bob", "cid"] {
+        scene.allowed(&guess(name)).responds(401);
+    }
+    scene.host.put_back(Duration::from_secs(86_400));
+    let reply = scene.denied(&guess("dan"), "client_banned");
+    assert_eq!(header(&reply, "retry-after"), Some("1200"));
+    scene.pass(1199);
+    scene.denied(&guess("dan"), "login_spraying");
+    scene.pass(1);
+    scene.allowed(&guess("dan")).responds(401);
+    scene.denied(&guess("eve"), "login_spraying");
+}
+
+/// The limits that did not speak are put right with the one that did: the wait that is told is the truth at once.
+#[test]
+fn after_a_clock_was_put_back_a_retry_passes_all_limits_at_the_second_it_was_told() {
+    let scene = Scene::new(LOOSE);
+    for i in 0..40 {
+        from(&scene, i);
+        scene.allowed(&guess("ann")).responds(401);
+    }
+    from(&scene, 90);
+    for name in ["bob", "cid", "dan"] {
+        scene.allowed(&guess(name)).responds(401);
+    }
+    scene.host.put_back(Duration::from_secs(86_400));
+    let reply = scene.denied(&guess("ann"), "client_banned");
+    assert_eq!(header(&reply, "retry-after"), Some("1200"));
+    scene.pass(1200);
+    scene.allowed(&guess("ann")).responds(401);
+}
+
+/// Another worker may have a newer clock: what lies ahead by less than ten seconds gives nothing back.
+#[test]
+fn a_refusal_by_a_clock_that_is_behind_gives_no_attempt_back() {
+    let policy = LOOSE.replace(
+        "\"attempts\": 20, \"window\": \"1h\"",
+        "\"attempts\": 2, \"window\": \"2s\"",
+    );
+    for known in [true, false] {
+        let scene = Scene::new(&policy);
+        if known {
+            scene.allowed(&guess("ann")).responds(200);
+        } else {
+            from(&scene, 1);
+            scene.allowed(&guess("bob")).responds(401);
+        }
+        for _ in 0..2 {
+            scene.allowed(&guess("ann")).responds(401);
+        }
+        for _ in 0..9 {
+            scene.host.put_back(Duration::from_millis(100));
+            scene.denied(&guess("ann"), "account_limited");
+        }
+        scene.host.advance(Duration::from_millis(900 + 999));
+        scene.denied(&guess("ann"), "account_limited");
+        scene.host.advance(Duration::from_millis(1));
+        scene.allowed(&guess("ann")).responds(401);
+    }
+}

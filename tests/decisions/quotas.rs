@@ -180,6 +180,24 @@ fn a_window_that_is_made_shorter_holds_nobody_longer() {
     assert_eq!(verdict(), Verdict::Allowed);
 }
 
+/// Also where a quota of another bucket was not reached: what it holds against the client is cut with the rest.
+#[test]
+fn after_a_clock_was_put_back_a_retry_passes_at_the_second_it_was_told() {
+    let scene = Scene::new(
+        r#"{ "quotas": [ { "name": "own", "limit": 2, "window": "10s" }, { "name": "all", "limit": 2, "window": "1m", "by": [] } ] }"#,
+    );
+    scene.allowed(&get("/x"));
+    scene.allowed(&get("/x"));
+    scene.host.put_back(Duration::from_secs(86_400));
+    let reply = scene.denied(&get("/x"), "quota_exceeded");
+    assert_eq!(header(&reply, "retry-after"), Some("30"));
+    scene.pass(29);
+    scene.denied(&get("/x"), "quota_exceeded");
+    scene.pass(1);
+    scene.allowed(&get("/x"));
+    scene.denied(&get("/x"), "quota_exceeded");
+}
+
 /// A worker that was held up has an older clock than the one that wrote last. What it refuses gives nothing back.
 #[test]
 fn a_refusal_by_a_clock_that_is_behind_gives_nothing_back() {

@@ -5,8 +5,8 @@
 //! stranger can use up; and a client that was never seen failing may draw on a reserve when strangers have used up the
 //! rest. After [`ROW_MAX`] failures in a row strangers are shut out for a pause; who is known is not.
 
-use super::client::{pack, unpack};
-use crate::rate::{Decision, Instant, Rate};
+use super::client::{BanPolicy, pack, unpack};
+use crate::rate::{Decision, HELD_UP, Instant, Rate};
 use crate::store::Record;
 use std::time::Duration;
 
@@ -94,13 +94,11 @@ impl Account {
         now: Instant,
         clean: bool,
         alone: bool,
-        forget: Duration,
+        ban: &BanPolicy,
     ) -> Result<From, Duration> {
+        self.cut(rate, now, ban);
         if self.closed_until > now {
             return Err(self.closed_until.since(now));
-        }
-        for state in [&mut self.shared, &mut self.reserve] {
-            *state = rate.within(*state, now);
         }
         let from = match rate.take(self.shared, now, 1) {
             Decision::Admit { state, .. } if self.row < ROW_MAX || !alone => {
@@ -119,8 +117,19 @@ impl Account {
         };
         self.row = self.row.saturating_add(1);
         self.under_way = self.under_way.saturating_add(1);
-        self.idle_at = self.idle_at.max(now.plus(forget));
+        self.idle_at = self.idle_at.max(now.plus(ban.forget));
         Ok(from)
+    }
+
+    /// Cuts what lies further ahead than this policy puts it now: left by a clock that was put back, or by longer windows.
+    pub fn cut(&mut self, rate: &Rate, now: Instant, ban: &BanPolicy) {
+        for state in [&mut self.shared, &mut self.reserve] {
+            *state = rate.within(*state, now);
+        }
+        let latest = now.plus(ban.longest);
+        if self.closed_until > latest.plus(HELD_UP) {
+            self.closed_until = latest;
+        }
     }
 
     fn ended(&mut self) {
@@ -188,6 +197,11 @@ impl Known {
         }
     }
 
+    /// As [`Account::cut`].
+    pub fn cut(&mut self, rate: &Rate, now: Instant) {
+        self.state = rate.within(self.state, now);
+    }
+
     /// Takes an attempt, which counts into the row until it is given back.
     pub fn reserve(&mut self, rate: &Rate, now: Instant) -> Result<(), Duration> {
         match rate.take(self.state, now, 1) {
@@ -209,9 +223,18 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::login::BanScope;
 
     const RATE: Duration = Duration::from_secs(3600);
     const DAY: Duration = Duration::from_secs(86_400);
+
+    const BAN: BanPolicy = BanPolicy {
+        first: RATE,
+        factor: 1,
+        longest: DAY,
+        forget: DAY,
+        scope: BanScope::Login,
+    };
 
     fn rate() -> Rate {
         Rate::new(20, RATE, 20)
@@ -227,7 +250,7 @@ mod tests {
         let mut closed_at = None;
         while closed_at.is_none() {
             let mut account = Account::of(record, at(now));
-            match account.reserve(&rate, at(now), true, true, DAY) {
+            match account.reserve(&rate, at(now), true, true, &BAN) {
                 Ok(_) => {
                     failures += 1;
                     account.count(at(now), DAY, true);
@@ -243,11 +266,11 @@ mod tests {
         let mut before = Account::of(record, at(now + left.as_secs() - 1));
         assert!(
             before
-                .reserve(&rate, at(now + left.as_secs() - 1), true, true, DAY)
+                .reserve(&rate, at(now + left.as_secs() - 1), true, true, &BAN)
                 .is_err()
         );
         let mut after = Account::of(record, at(now + left.as_secs()));
-        assert!(after.reserve(&rate, at(now + left.as_secs()), true, true, DAY).is_ok());
+        assert!(after.reserve(&rate, at(now + left.as_secs()), true, true, &BAN).is_ok());
     }
 
     #[test]
@@ -255,13 +278,13 @@ mod tests {
         let rate = rate();
         let mut account = Account::default();
         for _ in 0..20 {
-            assert_eq!(account.reserve(&rate, at(0), false, true, DAY), Ok(From::Shared));
+            assert_eq!(account.reserve(&rate, at(0), false, true, &BAN), Ok(From::Shared));
         }
         assert_eq!(
-            account.reserve(&rate, at(0), false, true, DAY),
+            account.reserve(&rate, at(0), false, true, &BAN),
             Err(Duration::from_secs(180))
         );
-        assert_eq!(account.reserve(&rate, at(0), true, true, DAY), Ok(From::Reserve));
+        assert_eq!(account.reserve(&rate, at(0), true, true, &BAN), Ok(From::Reserve));
     }
 
     #[test]
@@ -269,7 +292,7 @@ mod tests {
         let rate = rate();
         let mut account = Account::default();
         for _ in 0..5 {
-            account.reserve(&rate, at(0), false, true, DAY).unwrap();
+            account.reserve(&rate, at(0), false, true, &BAN).unwrap();
         }
         for _ in 0..3 {
             account.count(at(0), DAY, true);
