@@ -96,6 +96,13 @@ pub struct Exceeded {
     pub retry_after: Duration,
 }
 
+/// What would have become of a request if what is on trial were enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shadowed {
+    Exceeded(Exceeded),
+    Store,
+}
+
 /// Why a request is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal<S> {
@@ -216,10 +223,10 @@ pub fn charge<S>(
     gate: Option<&Gate<'_, S>>,
     charges: &mut [Charge<'_>],
     units: u32,
-) -> Result<Option<Exceeded>, Refusal<S>> {
+) -> Result<Option<Shadowed>, Refusal<S>> {
     let now = host.now();
     charges.sort_unstable_by_key(|charge| (charge.quota.width(), charge.key.home.order(), charge.at));
-    let mut shadowed = None;
+    let (mut shadowed, mut untold) = (None, false);
     if let Some(gate) = gate
         && charges.first().is_none_or(|first| first.key.home != gate.home)
     {
@@ -258,6 +265,13 @@ pub fn charge<S>(
             }
             Ok(Ok((Some(refused), _))) => refusal = Some(Refusal::Exceeded(refused)),
             Ok(Err(stop)) => refusal = Some(Refusal::Stopped(stop)),
+            // A trial refuses nobody.
+            Err(_) if gate.is_none() && group.iter().all(|charge| charge.shadow) => {
+                group.iter_mut().for_each(|charge| charge.found = None);
+                untold = true;
+                done = done.saturating_add(group.len());
+                continue;
+            }
             Err(error) => refusal = Some(Refusal::Store(error)),
         }
         break;
@@ -268,7 +282,8 @@ pub fn charge<S>(
             // The trial refused it somewhere: what it charged elsewhere is given back.
             give_back(table, host, charged, |charge| charge.shadow, units);
         }
-        return Ok(shadowed);
+        let untold = untold.then_some(Shadowed::Store);
+        return Ok(shadowed.map(Shadowed::Exceeded).or(untold));
     };
     give_back(table, host, charged, |_| true, units);
     Err(match refusal {
@@ -465,7 +480,7 @@ mod tests {
         }
 
         /// The standings by the configuration's order, and what a trial would have refused.
-        fn charge(&self, quotas: &[(&Quota, bool)]) -> Result<(Vec<Standing>, Option<Exceeded>), Refusal<()>> {
+        fn charge(&self, quotas: &[(&Quota, bool)]) -> Result<(Vec<Standing>, Option<Shadowed>), Refusal<()>> {
             let home = self.table.home(b"client");
             let mut charges: Vec<_> = quotas
                 .iter()
@@ -565,7 +580,7 @@ mod tests {
         for left in [7, 6, 5] {
             let (standings, shadowed) = scene.charge(&all).unwrap();
             assert_eq!(standings[0].remaining, left);
-            assert_eq!(shadowed, Some(Exceeded { quota: 1, retry_after }));
+            assert_eq!(shadowed, Some(Shadowed::Exceeded(Exceeded { quota: 1, retry_after })));
         }
         scene.left(&[(&other, false)], &[7]);
     }
@@ -587,7 +602,7 @@ mod tests {
                 let _ = scene.charge(&all);
             }
             let retry_after = Duration::from_secs(30);
-            let refused = Some(Exceeded { quota: 0, retry_after });
+            let refused = Some(Shadowed::Exceeded(Exceeded { quota: 0, retry_after }));
             assert_eq!(scene.charge(&[(&trial, true)]).unwrap().1, refused, "{}", beside.0.name);
         }
     }
