@@ -75,11 +75,13 @@ impl Use<'_> {
         }
     }
 
-    /// Seats of a bucket that records of this use may take. Pairs last for weeks and come with every new account of one
-    /// client: they may not crowd out what else stands there.
+    /// Seats of a bucket that records of this use may take. Those that outlast a client's limits, and that anybody can make
+    /// many of (accounts by made-up names, answers about tokens, pairs of a client and an account), may not crowd out what
+    /// else stands there, not even together: limits that make room for each other limit nobody.
     const fn most(self) -> usize {
         match self {
             Use::Pair => SLOTS / 4,
+            Use::Account | Use::Revocation => SLOTS / 3,
             _ => SLOTS,
         }
     }

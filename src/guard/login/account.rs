@@ -14,6 +14,13 @@ use std::time::Duration;
 /// §3.2.2: no more than 100).
 pub const ROW_MAX: u8 = 100;
 
+/// Each failure in a row is remembered longer than the one before by this part of the ban's `forget`. What is nearest to being
+/// forgotten is displaced first: so a row of many is displaced by as long a one, and not by names made up for a single try.
+const REMEMBERED_PART: u32 = 4;
+
+/// How long after a success a client's standing with an account is not forgotten, whoever else logs in.
+const KNOWN_HELD: Duration = Duration::from_secs(86_400);
+
 /// How long a client stays known to an account after its last success.
 pub const KNOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
 
@@ -72,13 +79,16 @@ impl Account {
     }
 
     pub fn record(&self, rate: &Rate) -> Record {
+        // Without a row there is nothing to remember but what is used.
+        let row_until = if self.row > 0 { self.idle_at } else { Instant::EPOCH };
+        let used_until = self.shared.max(self.reserve).max(self.closed_until);
         Record {
             words: [
                 pack(self.shared, u16::from_le_bytes([self.row, self.under_way])),
                 pack(self.reserve, 0),
                 pack(self.closed_until, 0),
             ],
-            idle_at: self.idle_at.max(self.shared).max(self.reserve).max(self.closed_until),
+            idle_at: used_until.max(row_until),
             held_until: self.closed_until.max(rate.refused_until(self.shared)),
         }
     }
@@ -108,7 +118,7 @@ impl Account {
             // All that is left is under way: how it ends decides.
             Decision::Admit { .. } => return Err(Duration::from_secs(1)),
             Decision::Refuse { retry_after } => match rate.take(self.reserve, now, 1) {
-                Decision::Admit { state, .. } if clean && self.row < ROW_MAX => {
+                Decision::Admit { state, .. } if clean && (self.row < ROW_MAX || !alone) => {
                     self.reserve = state;
                     From::Reserve
                 }
@@ -117,7 +127,9 @@ impl Account {
         };
         self.row = self.row.saturating_add(1);
         self.under_way = self.under_way.saturating_add(1);
-        self.idle_at = self.idle_at.max(now.plus(ban.forget));
+        let longer = ban.forget.checked_div(REMEMBERED_PART).unwrap_or_default();
+        let forget = ban.forget.saturating_add(longer.saturating_mul(self.row.into()));
+        self.idle_at = self.idle_at.max(now.plus(forget));
         Ok(from)
     }
 
@@ -190,10 +202,15 @@ impl Known {
 
     pub fn record(&self, rate: &Rate) -> Record {
         let says_nothing = self.row >= ROW_MAX;
+        let kept_until = if says_nothing {
+            Instant::EPOCH
+        } else {
+            self.until.minus(KNOWN_FOR).plus(KNOWN_HELD)
+        };
         Record {
             words: [pack(self.state, self.row.into()), pack(self.until, 0), 0],
             idle_at: if says_nothing { self.state } else { self.until },
-            held_until: rate.refused_until(self.state),
+            held_until: kept_until.max(rate.refused_until(self.state)),
         }
     }
 
@@ -285,6 +302,20 @@ mod tests {
             Err(Duration::from_secs(180))
         );
         assert_eq!(account.reserve(&rate, at(0), true, true, &BAN), Ok(From::Reserve));
+    }
+
+    /// Its row is that of many accounts, and means nothing.
+    #[test]
+    fn the_crowd_s_reserve_stays_open_after_a_hundred_failures() {
+        let rate = rate();
+        let mut crowd = Account::default();
+        for i in 0..120 {
+            crowd.reserve(&rate, at(180 * i), false, false, &BAN).unwrap();
+            crowd.count(at(180 * i), DAY, false);
+        }
+        let now = at(180 * 120);
+        while crowd.reserve(&rate, now, false, false, &BAN).is_ok() {}
+        assert_eq!(crowd.reserve(&rate, now, true, false, &BAN), Ok(From::Reserve));
     }
 
     #[test]
