@@ -96,6 +96,13 @@ pub struct Exceeded {
     pub retry_after: Duration,
 }
 
+/// What would have become of a request if what is on trial were enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shadowed {
+    Exceeded(Exceeded),
+    Store,
+}
+
 /// Why a request is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal<S> {
@@ -216,10 +223,10 @@ pub fn charge<S>(
     gate: Option<&Gate<'_, S>>,
     charges: &mut [Charge<'_>],
     units: u32,
-) -> Result<Option<Exceeded>, Refusal<S>> {
+) -> Result<Option<Shadowed>, Refusal<S>> {
     let now = host.now();
     charges.sort_unstable_by_key(|charge| (charge.quota.width(), charge.key.home.order(), charge.at));
-    let mut shadowed = None;
+    let (mut shadowed, mut untold) = (None, false);
     if let Some(gate) = gate
         && charges.first().is_none_or(|first| first.key.home != gate.home)
     {
@@ -237,6 +244,10 @@ pub fn charge<S>(
         let gate = gate.filter(|gate| gate.home == home);
         let judged = table.change(host, home, now, |view| {
             if let Some(stop) = gate.and_then(|gate| (gate.look)(view)) {
+                // A ban that had to be cut tells of a clock that was put back.
+                if view.is_changed() {
+                    cut(view, group, now);
+                }
                 return Err(stop);
             }
             let refused = take(view, group, units, false, now);
@@ -254,6 +265,13 @@ pub fn charge<S>(
             }
             Ok(Ok((Some(refused), _))) => refusal = Some(Refusal::Exceeded(refused)),
             Ok(Err(stop)) => refusal = Some(Refusal::Stopped(stop)),
+            // A trial refuses nobody.
+            Err(_) if gate.is_none() && group.iter().all(|charge| charge.shadow) => {
+                group.iter_mut().for_each(|charge| charge.found = None);
+                untold = true;
+                done = done.saturating_add(group.len());
+                continue;
+            }
             Err(error) => refusal = Some(Refusal::Store(error)),
         }
         break;
@@ -264,7 +282,8 @@ pub fn charge<S>(
             // The trial refused it somewhere: what it charged elsewhere is given back.
             give_back(table, host, charged, |charge| charge.shadow, units);
         }
-        return Ok(shadowed);
+        let untold = untold.then_some(Shadowed::Store);
+        return Ok(shadowed.map(Shadowed::Exceeded).or(untold));
     };
     give_back(table, host, charged, |_| true, units);
     Err(match refusal {
@@ -286,16 +305,19 @@ fn longer(a: Option<Exceeded>, b: Option<Exceeded>) -> Option<Exceeded> {
     }
 }
 
-/// The refusal that lasts longest, those of buckets that were not charged included: reads only.
+/// The refusal that lasts longest, those of buckets that were not charged included. Writes only what had to be cut.
 fn longest(table: &Table, host: &dyn Host, rest: &[Charge<'_>], units: u32, now: Instant, known: Exceeded) -> Exceeded {
     let mut worst = known;
     for group in rest.chunk_by(|a, b| a.key.home == b.key.home).skip(1) {
-        let Some(view) = group
-            .first()
-            .and_then(|charge| table.view(host, charge.key.home, now).ok())
-        else {
+        let Some(home) = group.first().map(|charge| charge.key.home) else {
             continue;
         };
+        let Ok(mut view) = table.view(host, home, now) else {
+            continue;
+        };
+        if cut(&mut view, group, now) {
+            let _ = table.change(host, home, now, |view| cut(view, group, now));
+        }
         for charge in group.iter().filter(|charge| !charge.shadow) {
             if let Decision::Refuse { retry_after } = charge.quota.rate.take(state(view.find(charge.key)), now, units)
                 && retry_after > worst.retry_after
@@ -308,6 +330,22 @@ fn longest(table: &Table, host: &dyn Host, rest: &[Charge<'_>], units: u32, now:
         }
     }
     worst
+}
+
+/// Cuts what lies further ahead than the quotas put it now, or the wait that is told would begin anew with each retry. Says
+/// whether there was anything.
+fn cut(view: &mut View, charges: &[Charge<'_>], now: Instant) -> bool {
+    let mut any = false;
+    for charge in charges {
+        let Some(place) = view.look(charge.key) else { continue };
+        let (rate, stored) = (&charge.quota.rate, state(place.record));
+        let kept = rate.within(stored, now);
+        if kept != stored {
+            view.put(place, record(rate, kept));
+            any = true;
+        }
+    }
+    any
 }
 
 /// Gives units back. That it fails leaves the client charged: the safe side.
@@ -411,204 +449,4 @@ fn seconds_left(standing: &Standing) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::memory::MemoryHost;
-
-    fn quota(name: &str, limit: u32) -> Quota {
-        let window = Duration::from_secs(60);
-        Quota {
-            name: name.into(),
-            limit,
-            window,
-            rate: Rate::new(limit, window, limit),
-            by: vec![By::Client],
-            operations: None,
-            mode: None,
-            announced: announced(name, limit, window),
-        }
-    }
-
-    struct Scene {
-        host: MemoryHost,
-        table: Table,
-    }
-
-    impl Scene {
-        fn new() -> Self {
-            let host = MemoryHost::default();
-            let table = Table::open(&host, 1 << 20).unwrap();
-            Self { host, table }
-        }
-
-        /// The standings by the configuration's order, and what a trial would have refused.
-        fn charge(&self, quotas: &[(&Quota, bool)]) -> Result<(Vec<Standing>, Option<Exceeded>), Refusal<()>> {
-            let home = self.table.home(b"client");
-            let mut charges: Vec<_> = quotas
-                .iter()
-                .enumerate()
-                .map(|(at, (quota, shadow))| {
-                    let key = quota.fingerprint(&self.table, home, |_| b"client".to_vec());
-                    Charge::new(at, quota, key, *shadow)
-                })
-                .collect();
-            let shadowed = charge(&self.table, &self.host, None, &mut charges, 1)?;
-            let mut standings: Vec<_> = charges.iter().filter_map(Charge::standing).collect();
-            standings.sort_by_key(|standing| standing.quota);
-            Ok((standings, shadowed))
-        }
-
-        #[track_caller]
-        fn left(&self, quotas: &[(&Quota, bool)], expected: &[u32]) {
-            let (standings, _) = self.charge(quotas).unwrap();
-            let left: Vec<u32> = standings.iter().map(|s| s.remaining).collect();
-            assert_eq!(left, expected);
-        }
-
-        #[track_caller]
-        fn refused(&self, quotas: &[(&Quota, bool)], quota: usize, seconds: u64) {
-            let retry_after = Duration::from_secs(seconds);
-            assert_eq!(
-                self.charge(quotas),
-                Err(Refusal::Exceeded(Exceeded { quota, retry_after }))
-            );
-        }
-    }
-
-    fn by(quota: Quota, by: &[By]) -> Quota {
-        Quota { by: by.into(), ..quota }
-    }
-
-    #[test]
-    fn a_request_that_one_quota_refuses_is_charged_to_none() {
-        let (wide, narrow) = (quota("wide", 3), quota("narrow", 1));
-        // In one bucket, in two, and whichever stands first.
-        for wide in [wide.clone(), by(wide.clone(), &[]), by(wide, &[By::Header("x".into())])] {
-            let scene = Scene::new();
-            scene.left(&[(&wide, false), (&narrow, false)], &[2, 0]);
-            for _ in 0..10 {
-                scene.refused(&[(&wide, false), (&narrow, false)], 1, 60);
-            }
-            scene.left(&[(&wide, false)], &[1]);
-        }
-    }
-
-    #[test]
-    fn what_the_shared_quota_refuses_is_given_back_to_the_narrow_one() {
-        let (shared, narrow) = (by(quota("shared", 1), &[]), quota("narrow", 3));
-        let scene = Scene::new();
-        scene.left(&[(&shared, false), (&narrow, false)], &[0, 2]);
-        for _ in 0..10 {
-            scene.refused(&[(&shared, false), (&narrow, false)], 0, 60);
-        }
-        scene.left(&[(&narrow, false)], &[1]);
-    }
-
-    #[test]
-    fn the_refusal_that_lasts_longest_is_told() {
-        let (shared, narrow) = (by(quota("shared", 1), &[]), quota("narrow", 2));
-        let scene = Scene::new();
-        scene.left(&[(&narrow, false), (&shared, false)], &[1, 0]);
-        scene.left(&[(&narrow, false)], &[0]);
-        // The narrow one refuses first, for 30 s; the shared one for 60 s.
-        scene.refused(&[(&narrow, false), (&shared, false)], 1, 60);
-        scene.host.advance(Duration::from_secs(59));
-        scene.refused(&[(&narrow, false), (&shared, false)], 1, 1);
-        scene.host.advance(Duration::from_secs(1));
-        scene.left(&[(&narrow, false), (&shared, false)], &[1, 0]);
-    }
-
-    #[test]
-    fn quotas_by_client_cost_one_read_and_one_write_together() {
-        let scene = Scene::new();
-        let quotas = [quota("a", 9), quota("b", 9), quota("c", 1)];
-        let all: Vec<_> = quotas.iter().map(|quota| (quota, false)).collect();
-        let before = scene.host.accesses();
-        scene.left(&all, &[8, 8, 0]);
-        let after = scene.host.accesses();
-        assert_eq!((after.0 - before.0, after.1 - before.1), (1, 1));
-        // A refusal writes nothing.
-        scene.refused(&all, 2, 60);
-        assert_eq!(scene.host.accesses(), (after.0 + 1, after.1));
-    }
-
-    #[test]
-    fn a_trial_uses_up_nothing_that_is_real_and_is_charged_to_none_that_it_refuses() {
-        let (real, trial, other) = (quota("real", 9), quota("trial", 1), by(quota("other", 9), &[]));
-        let all = [(&real, false), (&trial, true), (&other, true)];
-        let scene = Scene::new();
-        scene.left(&all, &[8]);
-        let retry_after = Duration::from_secs(60);
-        for left in [7, 6, 5] {
-            let (standings, shadowed) = scene.charge(&all).unwrap();
-            assert_eq!(standings[0].remaining, left);
-            assert_eq!(shadowed, Some(Exceeded { quota: 1, retry_after }));
-        }
-        scene.left(&[(&other, false)], &[7]);
-    }
-
-    #[test]
-    fn a_trial_gets_back_only_what_was_charged_to_it() {
-        let (narrow, trial) = (quota("narrow", 9), quota("trial", 2));
-        let (shared, other) = (
-            by(quota("shared", 1), &[]),
-            by(quota("other", 1), &[By::Header("x".into())]),
-        );
-        // Charged twice, then refused by itself where the request is refused elsewhere, or by two trials at once.
-        for beside in [(&shared, false), (&other, true)] {
-            let scene = Scene::new();
-            let all = [(&narrow, false), (&trial, true), beside];
-            scene.charge(&[(&trial, true)]).unwrap();
-            scene.charge(&all).unwrap();
-            for _ in 0..5 {
-                let _ = scene.charge(&all);
-            }
-            let retry_after = Duration::from_secs(30);
-            let refused = Some(Exceeded { quota: 0, retry_after });
-            assert_eq!(scene.charge(&[(&trial, true)]).unwrap().1, refused, "{}", beside.0.name);
-        }
-    }
-
-    #[test]
-    fn fields_are_lists_of_named_policies() {
-        let quotas = [quota("per-client", 100), quota("orders", 20)];
-        let standing = |quota, remaining, millis| Standing {
-            quota,
-            remaining,
-            next_unit: Duration::from_millis(millis),
-        };
-        let standings = [standing(0, 99, 600), standing(1, 0, 2001)];
-        let of = |draft, legacy| Fields { draft, legacy }.of(&quotas, &standings);
-        let draft = [
-            ("ratelimit-policy", "\"per-client\";q=100;w=60, \"orders\";q=20;w=60"),
-            ("ratelimit", "\"per-client\";r=99;t=1, \"orders\";r=0;t=3"),
-        ];
-        let legacy = [
-            ("x-ratelimit-limit", "20"),
-            ("x-ratelimit-remaining", "0"),
-            ("x-ratelimit-reset", "3"),
-        ];
-        let owned =
-            |fields: &[(&'static str, &str)]| fields.iter().map(|(n, v)| (*n, (*v).to_owned())).collect::<Vec<_>>();
-        assert_eq!(of(true, false), owned(&draft));
-        assert_eq!(of(false, true), owned(&legacy));
-        assert_eq!(of(true, true), owned(&[&draft[..], &legacy[..]].concat()));
-        assert_eq!(of(false, false), []);
-        assert_eq!(
-            Fields {
-                draft: true,
-                legacy: true
-            }
-            .of(&quotas, &[]),
-            []
-        );
-    }
-
-    #[test]
-    fn a_store_that_fails_is_told_apart_from_a_quota_that_is_used_up() {
-        let scene = Scene::new();
-        scene.host.set_broken(true);
-        let result = scene.charge(&[(&quota("q", 1), false)]);
-        assert!(matches!(result, Err(Refusal::Store(StoreError::Host(_)))));
-    }
-}
+mod tests;

@@ -93,7 +93,7 @@ pub struct Pipeline {
     plan: Option<BodyPlan>,
     body: Body,
     standings: Vec<Standing>,
-    /// What was charged, to be given back if a later quota refuses.
+    /// What was charged, to be given back if a later quota refuses, and counted if none does.
     charged: Vec<(usize, Fingerprint)>,
     verified: Option<Rc<Verified>>,
     waits: Waits,
@@ -219,6 +219,7 @@ impl Pipeline {
     /// Takes the end of the exchange: an attempt without an answer stays counted.
     pub fn finish(&mut self, host: &dyn Host) {
         self.stage = Stage::Done;
+        self.count_charged(host);
         self.count_unanswered(host);
     }
 
@@ -262,6 +263,7 @@ impl Pipeline {
 
     fn deny(&mut self, host: &dyn Host, denial: Denial) -> Step {
         self.stage = Stage::Done;
+        self.count_charged(host);
         host.count(Counter::Denied(denial.reason));
         let mut reply = render(&denial, &self.engine.policy.style, self.head.is_grpc());
         let fields = self.rate_limit_fields().into_iter();

@@ -3,7 +3,7 @@
 use super::Pipeline;
 use crate::client::Client;
 use crate::engine::Engine;
-use crate::guard::quota::{self, By, Charge, Exceeded, Gate, Quota, Refusal, Standing};
+use crate::guard::quota::{self, By, Charge, Exceeded, Gate, Quota, Refusal, Shadowed, Standing};
 use crate::host::{Counter, Host, QuotaEvent};
 use crate::jose::Verified;
 use crate::store::{Home, Table};
@@ -24,16 +24,15 @@ impl Pipeline {
         let enforced = ban.as_ref().is_some_and(|watch| watch.mode == Mode::Enforce);
         let gate = Gate { home, look: &look };
         let mut charges = self.charges(engine, table, client, home, false);
-        if let Some(watch) = ban.as_ref().filter(|_| !enforced || charges.is_empty()) {
-            // In shadow a ban stops nothing; and where nothing is counted, a store that fails is the login's to answer.
+        let counted = charges.iter().any(|charge| !charge.shadow);
+        if let Some(watch) = ban.as_ref().filter(|_| !enforced || !counted) {
+            // In shadow a ban stops nothing; and where nothing is counted but on trial, a store that fails is the login's to
+            // answer.
             if let Some(denial) = watch.denial(table.change(host, gate.home, host.now(), |view| look(view))) {
                 self.refuse(host, watch.mode, denial)?;
             }
         }
-        let gate = ban
-            .is_some()
-            .then_some(&gate)
-            .filter(|_| enforced && !charges.is_empty());
+        let gate = ban.is_some().then_some(&gate).filter(|_| enforced && counted);
         self.charge(host, engine, gate, &mut charges)
     }
 
@@ -42,14 +41,19 @@ impl Pipeline {
         let (Some(table), Some(client)) = (&engine.table, self.client) else {
             return Ok(());
         };
-        if self.verified.is_none() {
-            return Ok(());
+        if self.verified.is_some() && engine.policy.quotas.iter().any(Quota::asks_token) {
+            let mut charges = self.charges(engine, table, client, table.home(&client.key()), true);
+            self.charge(host, engine, None, &mut charges)?;
         }
-        if !engine.policy.quotas.iter().any(Quota::asks_token) {
-            return Ok(());
+        self.count_charged(host);
+        Ok(())
+    }
+
+    /// Counts what was charged and can't be given back any more.
+    pub(super) fn count_charged(&mut self, host: &dyn Host) {
+        for (at, _) in self.charged.drain(..) {
+            host.count(Counter::Quota(QuotaEvent::Admitted, at));
         }
-        let mut charges = self.charges(engine, table, client, table.home(&client.key()), true);
-        self.charge(host, engine, None, &mut charges)
     }
 
     fn charge(
@@ -65,25 +69,31 @@ impl Pipeline {
         let units = self.operation(engine).map_or(1, |o| o.cost);
         let refusal = match quota::charge(table, host, gate, charges, units) {
             Ok(shadowed) => {
-                // Nothing else comes later that could refuse them.
-                if engine.policy.quotas.iter().any(Quota::asks_token) {
-                    let enforced = charges.iter().filter(|charge| !charge.shadow);
-                    self.charged.extend(enforced.map(|charge| (charge.at, charge.key)));
-                }
                 charges.sort_unstable_by_key(|charge| charge.at);
-                for standing in charges.iter().filter_map(Charge::standing) {
-                    host.count(Counter::Quota(QuotaEvent::Admitted, standing.quota));
+                // Where quotas come after the token, they may refuse what these admit.
+                let more = engine.policy.quotas.iter().any(Quota::asks_token);
+                for charge in charges.iter() {
+                    let Some(standing) = charge.standing() else { continue };
+                    if more {
+                        self.charged.push((charge.at, charge.key));
+                    } else {
+                        host.count(Counter::Quota(QuotaEvent::Admitted, charge.at));
+                    }
                     self.standings.push(standing);
                 }
-                if let Some(exceeded) = shadowed {
-                    host.count(Counter::Quota(QuotaEvent::Shadowed, exceeded.quota));
-                    self.refuse(host, Mode::Shadow, denial(engine, &exceeded))?;
-                }
-                return Ok(());
+                return match shadowed {
+                    None => Ok(()),
+                    Some(Shadowed::Store) => self.refuse(host, Mode::Shadow, Reason::StoreUnavailable.into()),
+                    Some(Shadowed::Exceeded(exceeded)) => {
+                        host.count(Counter::Quota(QuotaEvent::Shadowed, exceeded.quota));
+                        self.refuse(host, Mode::Shadow, denial(engine, &exceeded))
+                    }
+                };
             }
             Err(refusal) => refusal,
         };
-        // What the quotas before the token took.
+        // What the quotas before the token took, of which the answer then says nothing.
+        self.standings.clear();
         let taken: Vec<Charge<'_>> = self
             .charged
             .drain(..)
@@ -101,10 +111,6 @@ impl Pipeline {
                 Err(denial(engine, &exceeded))
             }
             Refusal::Stopped(left) => Err(Reason::ClientBanned.retry_after(left)),
-            // Only shadowed ones: a trial refuses nobody.
-            Refusal::Store(_) if charges.iter().all(|charge| charge.shadow) => {
-                self.refuse(host, Mode::Shadow, Reason::StoreUnavailable.into())
-            }
             Refusal::Store(_) => Err(Reason::StoreUnavailable.into()),
         }
     }

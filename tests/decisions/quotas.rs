@@ -3,7 +3,7 @@
 use crate::scene::{Scene, Verdict, get, header, request};
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use jwt_simple::algorithms::{HS256Key, MACLike};
-use portcullis::host::{Counter, Host};
+use portcullis::host::{Counter, Host, QuotaEvent};
 use portcullis::store::ATTEMPTS_MAX;
 use portcullis::verdict::Reason;
 use std::time::Duration;
@@ -180,6 +180,24 @@ fn a_window_that_is_made_shorter_holds_nobody_longer() {
     assert_eq!(verdict(), Verdict::Allowed);
 }
 
+/// Also where a quota of another bucket was not reached: what it holds against the client is cut with the rest.
+#[test]
+fn after_a_clock_was_put_back_a_retry_passes_at_the_second_it_was_told() {
+    let scene = Scene::new(
+        r#"{ "quotas": [ { "name": "own", "limit": 2, "window": "10s" }, { "name": "all", "limit": 2, "window": "1m", "by": [] } ] }"#,
+    );
+    scene.allowed(&get("/x"));
+    scene.allowed(&get("/x"));
+    scene.host.put_back(Duration::from_secs(86_400));
+    let reply = scene.denied(&get("/x"), "quota_exceeded");
+    assert_eq!(header(&reply, "retry-after"), Some("30"));
+    scene.pass(29);
+    scene.denied(&get("/x"), "quota_exceeded");
+    scene.pass(1);
+    scene.allowed(&get("/x"));
+    scene.denied(&get("/x"), "quota_exceeded");
+}
+
 /// A worker that was held up has an older clock than the one that wrote last. What it refuses gives nothing back.
 #[test]
 fn a_refusal_by_a_clock_that_is_behind_gives_nothing_back() {
@@ -249,4 +267,74 @@ fn quotas_by_header_count_its_values_and_its_absence() {
     scene.allowed(&with(b"a").field("x-api-key", "b"));
     scene.allowed(&get("/x"));
     scene.denied(&get("/x"), "quota_exceeded");
+}
+
+/// What a later quota refuses is charged to none: it is in no count of what was admitted, and in no field of the answer.
+#[test]
+fn a_quota_that_a_later_one_gave_back_says_and_counts_nothing() {
+    let scene = Scene::new(BY_TOKEN);
+    let ask = |subject: &str| get("/x").bearer(&token(&scene, subject, ""));
+    let counted = |event, quota| scene.host.counted(Counter::Quota(event, quota));
+    scene.allowed(&ask("ann"));
+    assert_eq!([0, 1, 2].map(|quota| counted(QuotaEvent::Admitted, quota)), [1, 1, 1]);
+    for times in 1..=5 {
+        let reply = scene.denied(&ask("ann"), "quota_exceeded");
+        assert_eq!(header(&reply, "ratelimit"), Some("\"subject\";r=0;t=60"));
+        assert_eq!([0, 1, 2].map(|quota| counted(QuotaEvent::Admitted, quota)), [1, 1, 1]);
+        assert_eq!(counted(QuotaEvent::Refused, 1), times);
+    }
+    // What another guard refuses stays charged, and so counted; as does what goes away, and what has no token.
+    let reply = scene.denied(&get("/x").bearer("e30.e30.AAAA"), "token_malformed");
+    assert_eq!(header(&reply, "ratelimit"), Some("\"wide\";r=98;t=1"));
+    scene.allowed(&get("/open"));
+    assert_eq!([0, 1, 2].map(|quota| counted(QuotaEvent::Admitted, quota)), [3, 1, 1]);
+    let mut gone = scene.send_head(&request("POST", "/x").bearer(&token(&scene, "bob", "")).body(""));
+    gone.pipeline.finish(&scene.host);
+    assert_eq!([0, 1, 2].map(|quota| counted(QuotaEvent::Admitted, quota)), [4, 2, 2]);
+}
+
+/// One that loses its writes is noted, and neither refuses what is real nor gives it back.
+#[test]
+fn a_trial_without_a_store_takes_and_gives_back_nothing_that_is_real() {
+    let scene = Scene::new(
+        r#"{ "quotas": [ { "name": "real", "limit": 2, "window": "1m", "by": [] }, { "name": "trial", "limit": 9, "window": "1m", "mode": "shadow" } ] }"#,
+    );
+    let failures = |scene: &Scene| scene.host.counted(Counter::Shadowed(Reason::StoreUnavailable));
+    for times in 1..=2 {
+        scene.host.lose_writes(ATTEMPTS_MAX);
+        scene.allowed(&get("/x"));
+        assert_eq!(failures(&scene), times);
+    }
+    scene.denied(&get("/x"), "quota_exceeded");
+    // After the token.
+    let revocation = r#"{ "revocation": { "on_error": "allow", "lookup": { "cluster": "r", "authority": "r", "path": "/r/{sub}", "revoked": { "status": [200] }, "valid": { "status": [404] } } }, "#;
+    let policy = BY_TOKEN
+        .replacen('{', revocation, 1)
+        .replace("\"limit\": 100", "\"limit\": 2");
+    let policy = policy.replace("\"by\": [\"subject\"]", "\"by\": [\"subject\"], \"mode\": \"shadow\"");
+    let policy = policy.replace("[\"claim:tenant\"]", "[\"claim:tenant\"], \"mode\": \"shadow\"");
+    let scene = Scene::new(&policy);
+    for times in 1..=2 {
+        let waits = scene.send(&get("/x").bearer(&token(&scene, &times.to_string(), "")));
+        scene.host.lose_writes(2 * ATTEMPTS_MAX);
+        assert_eq!(waits.unasked().verdict(), Verdict::Allowed);
+        assert_eq!(failures(&scene), times);
+        assert_eq!(scene.host.counted(Counter::Quota(QuotaEvent::Admitted, 0)), times);
+    }
+    scene.denied(&get("/x").bearer("e30.e30.AAAA"), "quota_exceeded");
+}
+
+/// Whether a client is banned is no trial: who can't be looked up is answered as the login's `on_error` says.
+#[test]
+fn a_trial_beside_bans_of_everything_lets_nobody_past_a_store_that_fails() {
+    for (on_error, verdict) in [
+        ("deny", Verdict::Denied("store_unavailable")),
+        ("allow", Verdict::Allowed),
+    ] {
+        let scene = Scene::new(&format!(
+            r#"{{ "quotas": [ {{ "name": "trial", "limit": 9, "window": "1m", "mode": "shadow" }} ], "login": {{ "ban": {{ "scope": "all" }}, "on_error": "{on_error}" }} }}"#
+        ));
+        scene.host.set_broken(true);
+        assert_eq!(scene.send(&get("/x")).verdict(), verdict);
+    }
 }

@@ -5,14 +5,21 @@
 //! stranger can use up; and a client that was never seen failing may draw on a reserve when strangers have used up the
 //! rest. After [`ROW_MAX`] failures in a row strangers are shut out for a pause; who is known is not.
 
-use super::client::{pack, unpack};
-use crate::rate::{Decision, Instant, Rate};
+use super::client::{BanPolicy, pack, unpack};
+use crate::rate::{Decision, HELD_UP, Instant, Rate};
 use crate::store::Record;
 use std::time::Duration;
 
 /// Failures in a row after which an account is closed to strangers, and a known client is known no more (NIST SP 800-63B-4
 /// §3.2.2: no more than 100).
 pub const ROW_MAX: u8 = 100;
+
+/// Each failure in a row is remembered longer than the one before by this part of the ban's `forget`. What is nearest to being
+/// forgotten is displaced first: so a row of many is displaced by as long a one, and not by names made up for a single try.
+const REMEMBERED_PART: u32 = 4;
+
+/// How long after a success a client's standing with an account is not forgotten, whoever else logs in.
+const KNOWN_HELD: Duration = Duration::from_secs(86_400);
 
 /// How long a client stays known to an account after its last success.
 pub const KNOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
@@ -72,13 +79,16 @@ impl Account {
     }
 
     pub fn record(&self, rate: &Rate) -> Record {
+        // Without a row there is nothing to remember but what is used.
+        let row_until = if self.row > 0 { self.idle_at } else { Instant::EPOCH };
+        let used_until = self.shared.max(self.reserve).max(self.closed_until);
         Record {
             words: [
                 pack(self.shared, u16::from_le_bytes([self.row, self.under_way])),
                 pack(self.reserve, 0),
                 pack(self.closed_until, 0),
             ],
-            idle_at: self.idle_at.max(self.shared).max(self.reserve).max(self.closed_until),
+            idle_at: used_until.max(row_until),
             held_until: self.closed_until.max(rate.refused_until(self.shared)),
         }
     }
@@ -94,13 +104,11 @@ impl Account {
         now: Instant,
         clean: bool,
         alone: bool,
-        forget: Duration,
+        ban: &BanPolicy,
     ) -> Result<From, Duration> {
+        self.cut(rate, now, ban);
         if self.closed_until > now {
             return Err(self.closed_until.since(now));
-        }
-        for state in [&mut self.shared, &mut self.reserve] {
-            *state = rate.within(*state, now);
         }
         let from = match rate.take(self.shared, now, 1) {
             Decision::Admit { state, .. } if self.row < ROW_MAX || !alone => {
@@ -110,7 +118,7 @@ impl Account {
             // All that is left is under way: how it ends decides.
             Decision::Admit { .. } => return Err(Duration::from_secs(1)),
             Decision::Refuse { retry_after } => match rate.take(self.reserve, now, 1) {
-                Decision::Admit { state, .. } if clean && self.row < ROW_MAX => {
+                Decision::Admit { state, .. } if clean && (self.row < ROW_MAX || !alone) => {
                     self.reserve = state;
                     From::Reserve
                 }
@@ -119,8 +127,21 @@ impl Account {
         };
         self.row = self.row.saturating_add(1);
         self.under_way = self.under_way.saturating_add(1);
+        let longer = ban.forget.checked_div(REMEMBERED_PART).unwrap_or_default();
+        let forget = ban.forget.saturating_add(longer.saturating_mul(self.row.into()));
         self.idle_at = self.idle_at.max(now.plus(forget));
         Ok(from)
+    }
+
+    /// Cuts what lies further ahead than this policy puts it now: left by a clock that was put back, or by longer windows.
+    pub fn cut(&mut self, rate: &Rate, now: Instant, ban: &BanPolicy) {
+        for state in [&mut self.shared, &mut self.reserve] {
+            *state = rate.within(*state, now);
+        }
+        let latest = now.plus(ban.longest);
+        if self.closed_until > latest.plus(HELD_UP) {
+            self.closed_until = latest;
+        }
     }
 
     fn ended(&mut self) {
@@ -181,11 +202,21 @@ impl Known {
 
     pub fn record(&self, rate: &Rate) -> Record {
         let says_nothing = self.row >= ROW_MAX;
+        let kept_until = if says_nothing {
+            Instant::EPOCH
+        } else {
+            self.until.minus(KNOWN_FOR).plus(KNOWN_HELD)
+        };
         Record {
             words: [pack(self.state, self.row.into()), pack(self.until, 0), 0],
             idle_at: if says_nothing { self.state } else { self.until },
-            held_until: rate.refused_until(self.state),
+            held_until: kept_until.max(rate.refused_until(self.state)),
         }
+    }
+
+    /// As [`Account::cut`].
+    pub fn cut(&mut self, rate: &Rate, now: Instant) {
+        self.state = rate.within(self.state, now);
     }
 
     /// Takes an attempt, which counts into the row until it is given back.
@@ -209,9 +240,18 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::login::BanScope;
 
     const RATE: Duration = Duration::from_secs(3600);
     const DAY: Duration = Duration::from_secs(86_400);
+
+    const BAN: BanPolicy = BanPolicy {
+        first: RATE,
+        factor: 1,
+        longest: DAY,
+        forget: DAY,
+        scope: BanScope::Login,
+    };
 
     fn rate() -> Rate {
         Rate::new(20, RATE, 20)
@@ -227,7 +267,7 @@ mod tests {
         let mut closed_at = None;
         while closed_at.is_none() {
             let mut account = Account::of(record, at(now));
-            match account.reserve(&rate, at(now), true, true, DAY) {
+            match account.reserve(&rate, at(now), true, true, &BAN) {
                 Ok(_) => {
                     failures += 1;
                     account.count(at(now), DAY, true);
@@ -243,11 +283,11 @@ mod tests {
         let mut before = Account::of(record, at(now + left.as_secs() - 1));
         assert!(
             before
-                .reserve(&rate, at(now + left.as_secs() - 1), true, true, DAY)
+                .reserve(&rate, at(now + left.as_secs() - 1), true, true, &BAN)
                 .is_err()
         );
         let mut after = Account::of(record, at(now + left.as_secs()));
-        assert!(after.reserve(&rate, at(now + left.as_secs()), true, true, DAY).is_ok());
+        assert!(after.reserve(&rate, at(now + left.as_secs()), true, true, &BAN).is_ok());
     }
 
     #[test]
@@ -255,13 +295,27 @@ mod tests {
         let rate = rate();
         let mut account = Account::default();
         for _ in 0..20 {
-            assert_eq!(account.reserve(&rate, at(0), false, true, DAY), Ok(From::Shared));
+            assert_eq!(account.reserve(&rate, at(0), false, true, &BAN), Ok(From::Shared));
         }
         assert_eq!(
-            account.reserve(&rate, at(0), false, true, DAY),
+            account.reserve(&rate, at(0), false, true, &BAN),
             Err(Duration::from_secs(180))
         );
-        assert_eq!(account.reserve(&rate, at(0), true, true, DAY), Ok(From::Reserve));
+        assert_eq!(account.reserve(&rate, at(0), true, true, &BAN), Ok(From::Reserve));
+    }
+
+    /// Its row is that of many accounts, and means nothing.
+    #[test]
+    fn the_crowd_s_reserve_stays_open_after_a_hundred_failures() {
+        let rate = rate();
+        let mut crowd = Account::default();
+        for i in 0..120 {
+            crowd.reserve(&rate, at(180 * i), false, false, &BAN).unwrap();
+            crowd.count(at(180 * i), DAY, false);
+        }
+        let now = at(180 * 120);
+        while crowd.reserve(&rate, now, false, false, &BAN).is_ok() {}
+        assert_eq!(crowd.reserve(&rate, now, true, false, &BAN), Ok(From::Reserve));
     }
 
     #[test]
@@ -269,7 +323,7 @@ mod tests {
         let rate = rate();
         let mut account = Account::default();
         for _ in 0..5 {
-            account.reserve(&rate, at(0), false, true, DAY).unwrap();
+            account.reserve(&rate, at(0), false, true, &BAN).unwrap();
         }
         for _ in 0..3 {
             account.count(at(0), DAY, true);

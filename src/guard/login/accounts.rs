@@ -58,6 +58,11 @@ impl Tried {
         }
     }
 
+    /// Cuts what lies further ahead than this policy puts it now: left by a clock that was put back.
+    pub fn cut(&mut self, rate: &Rate, now: Instant) {
+        self.state = rate.within(self.state, now);
+    }
+
     /// Takes note of an account; `true` if it took a unit for it.
     ///
     /// # Errors

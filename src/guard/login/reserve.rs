@@ -155,7 +155,7 @@ impl LoginPolicy {
             };
             let found = Account::of(place.record, now);
             let mut account = found;
-            let taken = account.reserve(&policy.rate, now, clean, !place.is_crowd(), self.ban.forget);
+            let taken = account.reserve(&policy.rate, now, clean, !place.is_crowd(), &self.ban);
             if account != found {
                 view.put(place, account.record(&policy.rate));
             }

@@ -31,7 +31,11 @@ impl LoginPolicy {
         };
         let settled = table.change(host, reservation.attempts.home, now, |view| {
             let mut refunded = false;
-            if let Some(place) = view.look(reservation.attempts) {
+            let place = view.look(reservation.attempts);
+            if outcome != Outcome::Count && place.is_some_and(|place| place.record.is_none()) {
+                // Forgotten, and so given back.
+                refunded = true;
+            } else if let Some(place) = place {
                 let mut attempts = Attempts::of(place.record);
                 match outcome {
                     Outcome::Count => attempts.count(self, now),
@@ -102,7 +106,8 @@ impl LoginPolicy {
             // That it fails leaves the attempt counted: the safe side.
             let _ = table.change(host, named.account.home, now, |view| {
                 let Some(place) = view.look(named.account) else { return };
-                if named.from == From::Own && place.record.is_none() {
+                // Nothing is remembered that could be given back or counted: no other makes room for that.
+                if place.record.is_none() {
                     return;
                 }
                 let mut account = Account::of(place.record, now);

@@ -1,11 +1,12 @@
 //! How long whoever is refused an attempt has to wait: until no limit refuses him any more, not only the one that spoke.
 
-use super::account::{Account, From};
+use super::account::{Account, From, Known};
+use super::accounts::Tried;
 use super::client::{Attempts, Stop};
 use super::{LoginPolicy, Refusal, Reservation};
 use crate::host::Host;
 use crate::rate::Instant;
-use crate::store::Table;
+use crate::store::{Fingerprint, Table, View};
 use std::time::Duration;
 
 impl Refusal {
@@ -22,8 +23,8 @@ impl Refusal {
 }
 
 impl LoginPolicy {
-    /// The refusal, with the longest wait of all limits that would refuse this attempt. Reads only; what can't be read adds
-    /// nothing.
+    /// The refusal, with the longest wait of all limits that would refuse this attempt; what can't be read adds nothing. Writes
+    /// only what had to be cut, or the wait that is told would begin anew with each retry.
     pub(super) fn with_longest_wait(
         &self,
         table: &Table,
@@ -39,6 +40,10 @@ impl LoginPolicy {
         ) else {
             return refusal;
         };
+        if self.cut_own(&mut view, fresh, now) {
+            let home = fresh.attempts.home;
+            let _ = table.change(host, home, now, |view| self.cut_own(view, fresh, now));
+        }
         let mut refusal = refusal;
         let place = view.look(fresh.attempts);
         let alone = place.is_some_and(|place| !place.is_crowd());
@@ -62,17 +67,67 @@ impl LoginPolicy {
         }
         let Some(policy) = &self.account else { return refusal };
         for named in own.accounts.iter().filter(|named| named.from != From::Own) {
-            let Ok(view) = table.view(host, named.account.home, now) else {
+            let home = named.account.home;
+            let Ok(mut view) = table.view(host, home, now) else {
                 continue;
             };
+            if self.cut_account(&mut view, named.account, now) {
+                let _ = table.change(host, home, now, |view| self.cut_account(view, named.account, now));
+            }
             if let Some(place) = view.look(named.account)
                 && let Err(left) =
-                    Account::of(place.record, now).reserve(&policy.rate, now, clean, !place.is_crowd(), self.ban.forget)
+                    Account::of(place.record, now).reserve(&policy.rate, now, clean, !place.is_crowd(), &self.ban)
             {
                 refusal = refusal.at_least(left);
             }
         }
         refusal
+    }
+
+    /// Cuts what a clock that was put back left of the accounts that a client tried and of its own allowances; says whether
+    /// there was anything.
+    fn cut_own(&self, view: &mut View, fresh: &Reservation, now: Instant) -> bool {
+        let mut any = false;
+        if let Some(rate) = &self.accounts
+            && let Some(place) = view.look(fresh.tried)
+        {
+            let found = Tried::of(place.record, now);
+            let mut tried = found;
+            tried.cut(rate, Instant::from_seconds(now.seconds()));
+            if tried != found {
+                view.put(place, tried.record(rate));
+                any = true;
+            }
+        }
+        let Some(policy) = &self.account else { return any };
+        for named in &fresh.accounts {
+            if let Some(place) = view.look(named.pair)
+                && let Some(found) = Known::of(place.record, now)
+            {
+                let mut known = found;
+                known.cut(&policy.rate, now);
+                if known != found {
+                    view.put(place, known.record(&policy.rate));
+                    any = true;
+                }
+            }
+        }
+        any
+    }
+
+    /// The same of an account.
+    fn cut_account(&self, view: &mut View, account: Fingerprint, now: Instant) -> bool {
+        let (Some(policy), Some(place)) = (&self.account, view.look(account)) else {
+            return false;
+        };
+        let found = Account::of(place.record, now);
+        let mut account = found;
+        account.cut(&policy.rate, now, &self.ban);
+        let any = account != found;
+        if any {
+            view.put(place, account.record(&policy.rate));
+        }
+        any
     }
 }
 
