@@ -356,8 +356,8 @@ fn plain_bytes(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<8>();
     for (at, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
-        let quote = below(word ^ u64::from(b'"') * EACH, 1);
-        let backslash = below(word ^ u64::from(b'\\') * EACH, 1);
+        let quote = below(word ^ (u64::from(b'"') * EACH), 1);
+        let backslash = below(word ^ (u64::from(b'\\') * EACH), 1);
         let ends = quote | backslash | below(word, 0x20);
         if ends != 0 {
             return at * 8 + ends.trailing_zeros() as usize / 8;
