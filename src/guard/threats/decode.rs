@@ -3,6 +3,7 @@
 //! steps are repeated until nothing changes, at most [`LAYERS_MAX`] times. A value without any of these is not copied.
 
 use super::bytes::{between, from, low};
+use super::profile::{self, class};
 
 /// Decoded layers beyond the value as it came. Double encoding is a known evasion, threefold is seen in scanners' lists;
 /// no backend decodes more often.
@@ -171,7 +172,7 @@ pub fn step(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out: Vec<u8> = Vec::new();
     let mut piece: Vec<u8> = Vec::new();
     let (mut at, mut kept, mut changed) = (0_usize, 0_usize, false);
-    while let Some(found) = from(bytes, at).iter().position(|b| is_lead(*b)) {
+    while let Some(found) = from(bytes, at).iter().position(|b| profile::is(*b, class::ENCODED)) {
         at = at.saturating_add(found);
         piece.clear();
         let Some(taken) = decode_at(from(bytes, at), &mut piece) else {
@@ -192,14 +193,6 @@ pub fn step(bytes: &[u8]) -> Option<Vec<u8>> {
     }
     out.extend_from_slice(from(bytes, kept));
     Some(out)
-}
-
-/// Bytes at which something encoded may start.
-pub const fn is_lead(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'%' | b'&' | b'\\' | 0xC0 | 0xC1 | 0xC2 | 0xCA | 0xE0 | 0xE2 | 0xE3 | 0xEF | 0xF0 | 0xF8 | 0xFC
-    )
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 pub mod fragment;
 mod names;
+mod sign;
 
 use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low, starts_with, word_len};
 use names::{COMMANDS, TITLES, WORDS, WRAPPERS};
@@ -25,9 +26,7 @@ const EXPANSION_BYTES_MAX: usize = 64;
 /// command with an argument as command lines have them.
 pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     let mut left = bytes.len().saturating_mul(LOOKED_PER_BYTE).saturating_add(LOOKED_MIN);
-    if !prose
-        && let Some(rule) = command_at(bytes, 0, Before::Start, &mut left).or_else(|| windows_at(bytes, 0, &mut left))
-    {
+    if !prose && let Some(rule) = line_at(bytes, 0, Before::Start, &mut left) {
         return Some(rule);
     }
     if !prose && function(bytes) {
@@ -36,16 +35,20 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     let mut at = 0;
     let first_letter = bytes.iter().position(u8::is_ascii_alphabetic).unwrap_or(bytes.len());
     loop {
-        let found = from(bytes, at)
-            .iter()
-            .position(|b| matches!(b, b';' | b'|' | b'&' | b'\n' | b'`' | b'(' | b'{' | b'!'))?;
+        // What prose has no use for may still tell that too much was looked at.
+        let sought = if prose && left > 0 {
+            sign::PARTS
+        } else {
+            sign::PARTS | sign::LINES
+        };
+        let found = from(bytes, at).iter().position(|b| sign::is(*b, sought))?;
         let position = at + found;
         let byte = low(bytes, position);
         at = position + 1;
         let before = position.checked_sub(1).map_or(0, |i| low(bytes, i));
         let kind = match byte {
             b'(' if matches!(before, b'$' | b'<' | b'>' | b'@') => Before::Substitution,
-            b'(' | b'{' | b'!' => {
+            b'(' | b'{' => {
                 if byte == b'{' && low(bytes, at) == b',' {
                     Before::Substitution
                 } else {
@@ -92,14 +95,15 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
             }
             continue;
         }
-        if let Some(rule) = command_at(bytes, at, kind, &mut left).or_else(|| windows_at(bytes, at, &mut left)) {
+        if let Some(rule) = line_at(bytes, at, kind, &mut left) {
             return Some(rule);
         }
     }
 }
 
-const fn leads(byte: u8) -> bool {
-    is_blank(byte) || matches!(byte, b'"' | b'\'' | b'\\' | b'@' | b'^' | b'(' | b'{')
+/// A command of either shell.
+fn line_at(bytes: &[u8], at: usize, before: Before, left: &mut usize) -> Option<&'static str> {
+    command_at(bytes, at, before, left).or_else(|| windows_at(bytes, at, left))
 }
 
 /// A shell's function that pipes or detaches, as a fork bomb does: `f(){ f|f& };f`, or the head of one alone.
@@ -167,11 +171,7 @@ fn spelled(bytes: &[u8], start: usize, left: &mut usize) -> Option<Spelled> {
         pathed: false,
         end: start,
     };
-    at += from(bytes, at)
-        .iter()
-        .take(LEADING_MAX)
-        .take_while(|b| leads(**b))
-        .count();
+    at += leading(bytes, at);
     let mut broken = false;
     let mut fits = true;
     let stop = at.saturating_add(SPELLING_BYTES_MAX);
@@ -236,7 +236,42 @@ fn spelled(bytes: &[u8], start: usize, left: &mut usize) -> Option<Spelled> {
     fits.then_some(spelled)
 }
 
+/// The length of what stands in front of a name.
+fn leading(bytes: &[u8], at: usize) -> usize {
+    let front = from(bytes, at).iter().take(LEADING_MAX);
+    front.take_while(|b| sign::is(**b, sign::LEADS)).count()
+}
+
+/// What is read of a text that is no command, as can be told without reading over what obscures it; `None`: it may be one.
+fn unknown(text: &[u8]) -> Option<usize> {
+    let len = text
+        .iter()
+        .take(NAME_BYTES_MAX + 1)
+        .take_while(|b| sign::is(**b, sign::NAME))
+        .count();
+    let (last, behind) = (low(text, len), low(text, len + 1));
+    let goes_on = match last {
+        b'\'' | b'"' | b'\\' | b'^' | b'/' => true,
+        b'$' => behind.is_ascii_graphic(),
+        b'`' => behind == b'`',
+        b'<' | b'>' => behind == b'(',
+        _ => false,
+    };
+    if len == 0 {
+        return (!goes_on || last == b'$' || last == b'`' || last == b'<' || last == b'>').then_some(0);
+    }
+    let name = between(text, 0, len);
+    let fits = len <= NAME_BYTES_MAX;
+    let known = || COMMANDS.has(name) || WORDS.has(name) || len > 4 && starts_with(from(name, len - 4), b".exe");
+    (!fits || !goes_on && !known()).then_some(len)
+}
+
 fn command_at(bytes: &[u8], at: usize, before: Before, left: &mut usize) -> Option<&'static str> {
+    let front = leading(bytes, at);
+    if let Some(len) = unknown(from(bytes, at + front)) {
+        *left = left.saturating_sub(front + len + 1);
+        return None;
+    }
     let Spelled {
         name,
         len,
@@ -352,7 +387,7 @@ fn windows_at(bytes: &[u8], at: usize, left: &mut usize) -> Option<&'static str>
     /// What is looked at behind the first word.
     const REACH: usize = 160;
     let rest = from(bytes, at);
-    let begun = from(rest, rest.iter().take(LEADING_MAX).take_while(|b| leads(**b)).count());
+    let begun = from(rest, leading(bytes, at));
     // Asked behind every separator.
     if !matches!(low(begun, 0), b'i' | b'f') {
         return None;

@@ -79,9 +79,18 @@ pub fn groups() -> impl Iterator<Item = &'static Group> {
     .flatten()
 }
 
+/// What a hit stands in.
+pub struct Text<'v> {
+    pub bytes: &'v [u8],
+    pub prose: bool,
+    /// Whether any byte is blank.
+    pub blank: bool,
+}
+
 /// Whether a hit that ends at `end` has around it what its group needs.
-pub fn confirmed(bytes: &[u8], around: Around, start: usize, end: usize, prose: bool) -> bool {
-    if prose && !matches!(around, Anywhere | Markup | Strong) {
+pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> bool {
+    let bytes = text.bytes;
+    if text.prose && !matches!(around, Anywhere | Markup | Strong) {
         return false;
     }
     let previous = start.checked_sub(1).map(|at| low(bytes, at));
@@ -111,11 +120,7 @@ pub fn confirmed(bytes: &[u8], around: Around, start: usize, end: usize, prose: 
                 || next == Some(b'[')
                 || starts_with(from(bytes, end), b"._")
         }
-        Climb => {
-            start == 0
-                || matches!(bytes.get(end..end.saturating_add(2)), Some(b".."))
-                || !bytes.iter().any(|b| is_blank(*b))
-        }
+        Climb => start == 0 || matches!(bytes.get(end..end.saturating_add(2)), Some(b"..")) || !text.blank,
         Owner => apart(previous) && next.is_some_and(is_word),
         Markup => bytes.trim_ascii_start().first() == Some(&b'<'),
         Start => {

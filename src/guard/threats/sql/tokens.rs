@@ -298,16 +298,17 @@ impl<'v> Tokens<'v> {
 
     fn string(&mut self, quote: u8, start: usize, opening: usize) -> Token {
         let mut at = start + opening;
-        while let Some(end) = self
-            .bytes
-            .get(at..)
-            .and_then(|rest| rest.iter().position(|b| *b == quote || *b == b'\\'))
-        {
-            at += end;
-            if low(self.bytes, at) == b'\\' {
-                at += 2;
+        let mut close = find_byte(self.bytes, at, quote);
+        loop {
+            if close.is_some_and(|end| end < at) {
+                close = find_byte(self.bytes, at, quote);
+            }
+            let Some(end) = close else { break };
+            if let Some(escape) = find_byte(between(self.bytes, 0, end), at, b'\\') {
+                at = escape + 2;
                 continue;
             }
+            at = end;
             if self.bytes.get(at + 1) == Some(&quote) {
                 at += 2;
                 continue;
@@ -319,6 +320,12 @@ impl<'v> Tokens<'v> {
 }
 
 fn end_of_comment(bytes: &[u8], at: usize) -> Option<usize> {
-    let end = from(bytes, at).windows(2).position(|pair| pair == b"*/")?;
-    Some(at + end + 2)
+    let mut slash = at + 1;
+    loop {
+        slash = find_byte(bytes, slash, b'/')?;
+        if bytes.get(slash - 1) == Some(&b'*') {
+            return Some(slash + 1);
+        }
+        slash += 1;
+    }
 }
