@@ -100,6 +100,9 @@ fn decode_at(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
             let name = from(rest, 1);
             if name.first() != Some(&b'#') {
                 let first = low(name, 0);
+                if !first.is_ascii_lowercase() {
+                    return None;
+                }
                 let (entity, byte) = ENTITIES
                     .iter()
                     .find(|(entity, _)| entity.first() == Some(&first) && super::bytes::starts_with(name, entity))?;
@@ -183,8 +186,13 @@ pub fn step(bytes: &[u8]) -> Option<Vec<u8>> {
             out.reserve(bytes.len());
             changed = true;
         }
-        out.extend_from_slice(between(bytes, kept, at));
-        out.extend_from_slice(&piece);
+        if kept < at {
+            out.extend_from_slice(between(bytes, kept, at));
+        }
+        match piece[..] {
+            [byte] => out.push(byte),
+            _ => out.extend_from_slice(&piece),
+        }
         at = at.saturating_add(taken);
         kept = at;
     }

@@ -26,7 +26,7 @@ const EXPANSION_BYTES_MAX: usize = 64;
 /// command with an argument as command lines have them.
 pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     let mut left = bytes.len().saturating_mul(LOOKED_PER_BYTE).saturating_add(LOOKED_MIN);
-    if !prose && let Some(rule) = line_at(bytes, 0, Before::Start, &mut left) {
+    if !prose && let Some(rule) = line_at(bytes, 0, leading(bytes, 0), Before::Start, &mut left) {
         return Some(rule);
     }
     if !prose && function(bytes) {
@@ -43,20 +43,20 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
         };
         let found = from(bytes, at).iter().position(|b| sign::is(*b, sought))?;
         let position = at + found;
-        let byte = low(bytes, position);
+        let byte = raw(bytes, position);
         at = position + 1;
-        let before = position.checked_sub(1).map_or(0, |i| low(bytes, i));
+        let before = position.checked_sub(1).map_or(0, |i| raw(bytes, i));
         let kind = match byte {
             b'(' if matches!(before, b'$' | b'<' | b'>' | b'@') => Before::Substitution,
             b'(' | b'{' => {
-                if byte == b'{' && low(bytes, at) == b',' {
+                if byte == b'{' && raw(bytes, at) == b',' {
                     Before::Substitution
                 } else {
                     continue;
                 }
             }
             // A fence.
-            b'`' if between(bytes, position.saturating_sub(2), position) == b"``" => continue,
+            b'`' if before == b'`' && position.checked_sub(2).is_some_and(|i| raw(bytes, i) == b'`') => continue,
             // A span of Markdown's stands apart from the words in front of it.
             b'`' if matches!(before, b' ' | b'\n' | b'[' | b'(')
                 && first_letter < position
@@ -65,11 +65,11 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
                 continue;
             }
             b'`' => Before::BackQuote,
-            b'&' if low(bytes, at) == b'&' => {
+            b'&' if raw(bytes, at) == b'&' => {
                 at += 1;
                 Before::Separator
             }
-            b'|' if low(bytes, at) == b'|' => {
+            b'|' if raw(bytes, at) == b'|' => {
                 at += 1;
                 Before::Separator
             }
@@ -90,20 +90,36 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
             if spoken || matches!(low(bytes, super::bytes::skip_spaces(bytes, at)), b'\n' | b'\r') {
                 continue;
             }
-            if command_at(bytes, at, Before::Prose, &mut left).is_some() {
+            let begin = at + leading(bytes, at);
+            if command_at(bytes, at, begin, Before::Prose, &mut left).is_some() {
                 return Some("command.chained");
             }
             continue;
         }
-        if let Some(rule) = line_at(bytes, at, kind, &mut left) {
+        let begin = at + leading(bytes, at);
+        if !sign::is(raw(bytes, begin), sign::NAME | sign::SPELLS) {
+            left = left.saturating_sub(begin - at + 1);
+            continue;
+        }
+        if let Some(rule) = line_at(bytes, at, begin, kind, &mut left) {
             return Some(rule);
         }
     }
 }
 
-/// A command of either shell.
-fn line_at(bytes: &[u8], at: usize, before: Before, left: &mut usize) -> Option<&'static str> {
-    command_at(bytes, at, before, left).or_else(|| windows_at(bytes, at, left))
+/// A byte as it stands; zero beyond the end.
+fn raw(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
+}
+
+/// A command of either shell, from a position on; `begin` is behind what leads to it.
+fn line_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut usize) -> Option<&'static str> {
+    let found = command_at(bytes, at, begin, before, left);
+    // The other shell's are `if` and `for`.
+    if found.is_none() && matches!(low(bytes, begin), b'i' | b'f') {
+        return windows_at(bytes, at, begin, left);
+    }
+    found
 }
 
 /// A shell's function that pipes or detaches, as a fork bomb does: `f(){ f|f& };f`, or the head of one alone.
@@ -162,8 +178,8 @@ struct Spelled {
 }
 
 /// Reads a name from a position on; what was looked at is taken from `left`. `None` if it is no command's.
-fn spelled(bytes: &[u8], start: usize, left: &mut usize) -> Option<Spelled> {
-    let mut at = start;
+fn spelled(bytes: &[u8], start: usize, begin: usize, left: &mut usize) -> Option<Spelled> {
+    let mut at = begin;
     let mut spelled = Spelled {
         name: [0; NAME_BYTES_MAX],
         len: 0,
@@ -171,7 +187,6 @@ fn spelled(bytes: &[u8], start: usize, left: &mut usize) -> Option<Spelled> {
         pathed: false,
         end: start,
     };
-    at += leading(bytes, at);
     let mut broken = false;
     let mut fits = true;
     let stop = at.saturating_add(SPELLING_BYTES_MAX);
@@ -266,10 +281,9 @@ fn unknown(text: &[u8]) -> Option<usize> {
     (!fits || !goes_on && !known()).then_some(len)
 }
 
-fn command_at(bytes: &[u8], at: usize, before: Before, left: &mut usize) -> Option<&'static str> {
-    let front = leading(bytes, at);
-    if let Some(len) = unknown(from(bytes, at + front)) {
-        *left = left.saturating_sub(front + len + 1);
+fn command_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut usize) -> Option<&'static str> {
+    if let Some(len) = unknown(from(bytes, begin)) {
+        *left = left.saturating_sub(begin.saturating_sub(at) + len + 1);
         return None;
     }
     let Spelled {
@@ -278,7 +292,7 @@ fn command_at(bytes: &[u8], at: usize, before: Before, left: &mut usize) -> Opti
         obscured,
         pathed,
         end: at,
-    } = spelled(bytes, at, left)?;
+    } = spelled(bytes, at, begin, left)?;
     let name = name.get(..len)?;
     if name.is_empty() {
         return None;
@@ -291,7 +305,7 @@ fn command_at(bytes: &[u8], at: usize, before: Before, left: &mut usize) -> Opti
     );
     if wraps
         && begins
-        && let Some(rule) = command_at(bytes, at, Before::Wrapper, left)
+        && let Some(rule) = command_at(bytes, at, at + leading(bytes, at), Before::Wrapper, left)
     {
         return Some(rule);
     }
@@ -383,15 +397,11 @@ fn quoted_command(bytes: &[u8], at: usize) -> bool {
 }
 
 /// The loops and conditions of Windows' command interpreter: `for %a in (…) do`, `if [/i] [not] exist …`, `if a==b …`.
-fn windows_at(bytes: &[u8], at: usize, left: &mut usize) -> Option<&'static str> {
+fn windows_at(bytes: &[u8], at: usize, begin: usize, left: &mut usize) -> Option<&'static str> {
     /// What is looked at behind the first word.
     const REACH: usize = 160;
     let rest = from(bytes, at);
-    let begun = from(rest, leading(bytes, at));
-    // Asked behind every separator.
-    if !matches!(low(begun, 0), b'i' | b'f') {
-        return None;
-    }
+    let begun = from(bytes, begin);
     if !starts_with(begun, b"if") && !starts_with(begun, b"for") {
         return None;
     }

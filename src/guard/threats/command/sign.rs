@@ -9,13 +9,18 @@ pub const PARTS: u8 = 1 << 2;
 /// What separates commands too, but not in prose.
 pub const LINES: u8 = 1 << 3;
 
+/// What a shell reads over within a name, and paths' slashes.
+pub const SPELLS: u8 = 1 << 4;
+
 const fn signs() -> [u8; 256] {
     let mut table = [0_u8; 256];
     let mut byte: u8 = 0;
     loop {
         let sign = match byte {
             b'\n' => LEADS | LINES,
-            b'\t'..=b'\r' | b' ' | b'"' | b'\'' | b'\\' | b'@' | b'^' => LEADS,
+            b'\t'..=b'\r' | b' ' | b'@' => LEADS,
+            b'"' | b'\'' | b'\\' | b'^' => LEADS | SPELLS,
+            b'/' => SPELLS,
             b'(' | b'{' => LEADS | PARTS,
             b';' | b'|' | b'&' => PARTS,
             b'`' => LINES,

@@ -173,17 +173,14 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
     };
     let (loads, refresh) = (does & LOADS != 0, does & REFRESHES != 0);
     let element = |word: &str| local.eq_ignore_ascii_case(word.as_bytes());
+    if !ACTIVE.has(local) {
+        return (element("vmlframe") && local.len() < name.len()).then_some("script.element");
+    }
     if element("script") {
         // `<script>` in a sentence about it is followed by no code; a page's is.
         let body = from(bytes, end);
         let runs = loads || has_code(body) || !closed_soon;
         return (!prose || runs && closed_soon).then_some("script.element");
-    }
-    if name.contains(&b':') && element("vmlframe") {
-        return Some("script.element");
-    }
-    if !ACTIVE.has(local) {
-        return None;
     }
     let active = match () {
         () if element("meta") => refresh,

@@ -308,12 +308,12 @@ impl<'v> Tokens<'v> {
                 at = escape + 2;
                 continue;
             }
-            at = end;
-            if self.bytes.get(at + 1) == Some(&quote) {
-                at += 2;
-                continue;
+            // Two stand for one; an odd number of them closes.
+            let run = from(self.bytes, end).iter().take_while(|b| **b == quote).count();
+            at = end + run;
+            if run % 2 == 1 {
+                return self.token(Kind::Text { closed: true }, start, at - start);
             }
-            return self.token(Kind::Text { closed: true }, start, at + 1 - start);
         }
         self.token(Kind::Text { closed: false }, start, self.bytes.len() - start)
     }
