@@ -259,26 +259,40 @@ fn leading(bytes: &[u8], at: usize) -> usize {
 
 /// What is read of a text that is no command, as can be told without reading over what obscures it; `None`: it may be one.
 fn unknown(text: &[u8]) -> Option<usize> {
-    let len = text
-        .iter()
-        .take(NAME_BYTES_MAX + 1)
-        .take_while(|b| sign::is(**b, sign::NAME))
-        .count();
-    let (last, behind) = (low(text, len), low(text, len + 1));
-    let goes_on = match last {
-        b'\'' | b'"' | b'\\' | b'^' | b'/' => true,
-        b'$' => behind.is_ascii_graphic(),
-        b'`' => behind == b'`',
-        b'<' | b'>' => behind == b'(',
+    let (mut start, mut len);
+    let mut end = 0;
+    loop {
+        start = end;
+        let name = from(text, start).iter().take(NAME_BYTES_MAX + 1);
+        len = name.take_while(|b| sign::is(**b, sign::NAME)).count();
+        end = start + len;
+        if end > SPELLING_BYTES_MAX / 2 {
+            return None;
+        }
+        if len > NAME_BYTES_MAX {
+            return Some(end);
+        }
+        // Only the last part of a path is the name.
+        if raw(text, end) != b'/' {
+            break;
+        }
+        end += 1;
+    }
+    let behind = raw(text, end + 1);
+    let goes_on = match raw(text, end) {
+        b'\'' | b'"' | b'\\' | b'^' => true,
+        b'$' => len > 0 && behind.is_ascii_graphic(),
+        b'`' => len > 0 && behind == b'`',
+        b'<' | b'>' => len > 0 && behind == b'(',
         _ => false,
     };
-    if len == 0 {
-        return (!goes_on || last == b'$' || last == b'`' || last == b'<' || last == b'>').then_some(0);
+    if goes_on {
+        return None;
     }
-    let name = between(text, 0, len);
-    let fits = len <= NAME_BYTES_MAX;
+    let name = between(text, start, end);
+    let wild = start > 0 && name.first() != Some(&b'*') && name.iter().any(|b| matches!(b, b'?' | b'*' | b'['));
     let known = || COMMANDS.has(name) || WORDS.has(name) || len > 4 && starts_with(from(name, len - 4), b".exe");
-    (!fits || !goes_on && !known()).then_some(len)
+    (len == 0 || !wild && !known()).then_some(end)
 }
 
 fn command_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut usize) -> Option<&'static str> {

@@ -2,7 +2,9 @@
 //! for MySQL's executable ones, whose inside is read). The union of what MySQL, PostgreSQL, SQL Server, Oracle and
 //! SQLite take. A token borrows nothing: it is a kind and where it stands.
 
-use crate::guard::threats::bytes::{Words, between, find_byte, from, is_blank, is_word, low, starts_with, word_len};
+use crate::guard::threats::bytes::{
+    Words, between, find_byte, find_pair, from, is_blank, is_word, low, starts_with, word_len,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -320,12 +322,5 @@ impl<'v> Tokens<'v> {
 }
 
 fn end_of_comment(bytes: &[u8], at: usize) -> Option<usize> {
-    let mut slash = at + 1;
-    loop {
-        slash = find_byte(bytes, slash, b'/')?;
-        if bytes.get(slash - 1) == Some(&b'*') {
-            return Some(slash + 1);
-        }
-        slash += 1;
-    }
+    Some(find_pair(bytes, at, *b"*/")? + 2)
 }
