@@ -18,11 +18,11 @@ fn hex(digits: &[u8]) -> Option<u32> {
 
 /// Named references that stand in for what attacks are made of.
 const ENTITIES: [(&[u8], u8); 28] = [
+    (b"amp;", b'&'),
     (b"lt;", b'<'),
     (b"gt;", b'>'),
     (b"quot;", b'"'),
     (b"apos;", b'\''),
-    (b"amp;", b'&'),
     (b"colon;", b':'),
     (b"semi;", b';'),
     (b"lpar;", b'('),

@@ -5,7 +5,7 @@ pub mod fragment;
 mod names;
 mod sign;
 
-use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low, starts_with, word_len};
+use super::bytes::{between, find_byte, from, is_blank, listed, low, starts_with, word_len};
 use names::{COMMANDS, TITLES, WORDS, WRAPPERS};
 
 /// Bytes that may be looked at behind separators, for each byte of the value and at least. A script has a separator in
@@ -192,6 +192,17 @@ fn spelled(bytes: &[u8], start: usize, begin: usize, left: &mut usize) -> Option
     let stop = at.saturating_add(SPELLING_BYTES_MAX);
     while let Some(byte) = bytes.get(at).copied().filter(|_| at < stop && fits) {
         let len = spelled.len;
+        if sign::is(byte, sign::NAME) {
+            // What stands behind a name, and not in it, obscures nothing.
+            spelled.obscured |= broken;
+            match spelled.name.get_mut(len) {
+                Some(slot) => *slot = byte.to_ascii_lowercase(),
+                None => fits = false,
+            }
+            spelled.len += 1;
+            at += 1;
+            continue;
+        }
         match byte {
             // An escaped end of line that was never unescaped, at the value's end.
             b'\\' if len > 0 && at + 2 == bytes.len() && matches!(low(bytes, at + 1), b'n' | b'r') => break,
@@ -231,16 +242,6 @@ fn spelled(bytes: &[u8], start: usize, begin: usize, left: &mut usize) -> Option
                 // Only the last part of a path is the name.
                 spelled.pathed = true;
                 spelled.len = 0;
-                at += 1;
-            }
-            b if is_word(b) || matches!(b, b'.' | b'-' | b'?' | b'*' | b'[' | b']') => {
-                // What stands behind a name, and not in it, obscures nothing.
-                spelled.obscured |= broken;
-                match spelled.name.get_mut(len) {
-                    Some(slot) => *slot = b.to_ascii_lowercase(),
-                    None => fits = false,
-                }
-                spelled.len += 1;
                 at += 1;
             }
             _ => break,
@@ -489,14 +490,15 @@ pub fn globbed_path(bytes: &[u8]) -> bool {
             None => word,
         })
         .any(|word| {
-            let starts = word.first() == Some(&b'/');
+            if word.first() != Some(&b'/') {
+                return false;
+            }
             let slashes = word.iter().filter(|b| **b == b'/').count();
             let pairs = word
                 .windows(2)
                 .filter(|pair| matches!(pair, [b'?', b'?' | b'/'] | [b'/', b'?'] | [b'*', b'a'..=b'z']))
                 .count();
-            starts
-                && slashes >= 2
+            slashes >= 2
                 && (pairs >= 2
                     || word.windows(2).any(|w| w == b"[!" || w == b"[^")
                     || word

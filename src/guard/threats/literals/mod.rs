@@ -10,7 +10,7 @@ mod sql;
 mod template;
 
 use super::Category;
-use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low, starts_with};
+use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, listed, low, starts_with};
 
 /// What must stand around a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,14 +254,11 @@ fn skip_gap(bytes: &[u8], mut at: usize) -> usize {
         at = super::bytes::skip_blank(bytes, at);
         let rest = from(bytes, at);
         if starts_with(rest, b"/*") {
-            let Some(end) = from(rest, 2)
-                .windows(2)
-                .take(COMMENT_BYTES_MAX)
-                .position(|pair| pair == b"*/")
-            else {
+            let near = between(rest, 0, rest.len().min(COMMENT_BYTES_MAX + 3));
+            let Some(end) = find_pair(near, 2, *b"*/") else {
                 return at;
             };
-            at += end + 4;
+            at += end + 2;
         } else if starts_with(rest, b"#") || starts_with(rest, b"--") {
             let Some(end) = find_byte(between(rest, 0, rest.len().min(COMMENT_BYTES_MAX)), 0, b'\n') else {
                 return at;

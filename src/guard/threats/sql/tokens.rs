@@ -65,6 +65,10 @@ pub struct Token {
     pub end: usize,
 }
 
+/// What [`word`] tells one by one.
+static CORE: Words<11> = Words::new([
+    "and", "false", "from", "not", "null", "or", "select", "true", "union", "where", "xor",
+]);
 static STATEMENTS: Words<22> = Words::new([
     "alter", "backup", "begin", "call", "copy", "create", "declare", "delete", "drop", "exec", "execute", "goto",
     "grant", "insert", "merge", "rename", "replace", "set", "shutdown", "truncate", "update", "waitfor",
@@ -114,6 +118,19 @@ pub fn word(text: &[u8]) -> Word {
         2..=12 => {}
         _ => return Word::Name,
     }
+    if !CORE.has(text) {
+        return if STATEMENTS.has(text) {
+            Word::Statement
+        } else if COMPARES.has(text) {
+            Word::Compare
+        } else if CLAUSES.has(text) {
+            Word::Clause
+        } else if PARTS.has(text) {
+            Word::Part
+        } else {
+            Word::Name
+        };
+    }
     if is("or") || is("and") || is("xor") {
         Word::Logic
     } else if is("not") {
@@ -126,18 +143,8 @@ pub fn word(text: &[u8]) -> Word {
         Word::From
     } else if is("where") {
         Word::Where
-    } else if is("null") || is("true") || is("false") {
-        Word::Literal
-    } else if STATEMENTS.has(text) {
-        Word::Statement
-    } else if COMPARES.has(text) {
-        Word::Compare
-    } else if CLAUSES.has(text) {
-        Word::Clause
-    } else if PARTS.has(text) {
-        Word::Part
     } else {
-        Word::Name
+        Word::Literal
     }
 }
 
