@@ -175,7 +175,7 @@ pub fn step(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out: Vec<u8> = Vec::new();
     let mut piece: Vec<u8> = Vec::new();
     let (mut at, mut kept, mut changed) = (0_usize, 0_usize, false);
-    while let Some(found) = from(bytes, at).iter().position(|b| profile::is(*b, class::ENCODED)) {
+    while let Some(found) = from(bytes, at).iter().position(|b| is_lead(*b)) {
         at = at.saturating_add(found);
         piece.clear();
         let Some(taken) = decode_at(from(bytes, at), &mut piece) else {
@@ -201,6 +201,11 @@ pub fn step(bytes: &[u8]) -> Option<Vec<u8>> {
     }
     out.extend_from_slice(from(bytes, kept));
     Some(out)
+}
+
+/// Whether something encoded may start at a byte.
+pub fn is_lead(byte: u8) -> bool {
+    profile::is(byte, class::ENCODED)
 }
 
 #[cfg(test)]

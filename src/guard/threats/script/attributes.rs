@@ -9,15 +9,18 @@ pub struct Attributes<'v> {
 }
 
 impl<'v> Attributes<'v> {
+    /// A bit for each byte up to the blank.
+    const BLANKS: u64 = u64::MAX >> 31;
+
     /// White space and controls, and these signs: by a bit each, since every byte of a tag is asked about.
     const fn separates(byte: u8) -> bool {
-        const BITS: u64 = (1 << 33) - 1 | 1 << b'/' | 1 << b'"' | 1 << b'\'' | 1 << b'+';
+        const BITS: u64 = Attributes::BLANKS | 1 << b'/' | 1 << b'"' | 1 << b'\'' | 1 << b'+';
         byte < 64 && BITS >> byte & 1 != 0 || byte == b'`'
     }
 
     /// What a name ends at.
     const fn ends(byte: u8) -> bool {
-        const BITS: u64 = (1 << 33) - 1 | 1 << b'/' | 1 << b'"' | 1 << b'\'' | 1 << b'=' | 1 << b'>';
+        const BITS: u64 = Attributes::BLANKS | 1 << b'/' | 1 << b'"' | 1 << b'\'' | 1 << b'=' | 1 << b'>';
         byte < 64 && BITS >> byte & 1 != 0 || byte == b'`'
     }
 
