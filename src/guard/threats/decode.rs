@@ -3,6 +3,7 @@
 //! steps are repeated until nothing changes, at most [`LAYERS_MAX`] times. A value without any of these is not copied.
 
 use super::bytes::{between, from, low};
+use super::profile::{self, class};
 
 /// Decoded layers beyond the value as it came. Double encoding is a known evasion, threefold is seen in scanners' lists;
 /// no backend decodes more often.
@@ -17,11 +18,11 @@ fn hex(digits: &[u8]) -> Option<u32> {
 
 /// Named references that stand in for what attacks are made of.
 const ENTITIES: [(&[u8], u8); 28] = [
+    (b"amp;", b'&'),
     (b"lt;", b'<'),
     (b"gt;", b'>'),
     (b"quot;", b'"'),
     (b"apos;", b'\''),
-    (b"amp;", b'&'),
     (b"colon;", b':'),
     (b"semi;", b';'),
     (b"lpar;", b'('),
@@ -99,6 +100,9 @@ fn decode_at(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
             let name = from(rest, 1);
             if name.first() != Some(&b'#') {
                 let first = low(name, 0);
+                if !first.is_ascii_lowercase() {
+                    return None;
+                }
                 let (entity, byte) = ENTITIES
                     .iter()
                     .find(|(entity, _)| entity.first() == Some(&first) && super::bytes::starts_with(name, entity))?;
@@ -182,8 +186,13 @@ pub fn step(bytes: &[u8]) -> Option<Vec<u8>> {
             out.reserve(bytes.len());
             changed = true;
         }
-        out.extend_from_slice(between(bytes, kept, at));
-        out.extend_from_slice(&piece);
+        if kept < at {
+            out.extend_from_slice(between(bytes, kept, at));
+        }
+        match piece[..] {
+            [byte] => out.push(byte),
+            _ => out.extend_from_slice(&piece),
+        }
         at = at.saturating_add(taken);
         kept = at;
     }
@@ -194,12 +203,9 @@ pub fn step(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Bytes at which something encoded may start.
-pub const fn is_lead(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'%' | b'&' | b'\\' | 0xC0 | 0xC1 | 0xC2 | 0xCA | 0xE0 | 0xE2 | 0xE3 | 0xEF | 0xF0 | 0xF8 | 0xFC
-    )
+/// Whether something encoded may start at a byte.
+pub fn is_lead(byte: u8) -> bool {
+    profile::is(byte, class::ENCODED)
 }
 
 #[cfg(test)]

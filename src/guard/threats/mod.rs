@@ -277,7 +277,7 @@ impl Engine {
             && (profile::is_prose(layer) || profile::is_document(layer));
         // Code that prose marks stands as blanks in `bare`; what acts whoever reads it is sought there too.
         let whole = layer;
-        let bare = if prose { profile::without_code(layer) } else { None };
+        let bare = (prose && bits & class::MARK != 0).then(|| profile::without_code(layer));
         let layer = bare.as_deref().unwrap_or(layer);
         let mut verdict = Verdict {
             left,
@@ -288,13 +288,18 @@ impl Engine {
             let Some((len, groups)) = self.literals.get(id) else {
                 return false;
             };
+            let around = literals::Text {
+                bytes: layer,
+                prose,
+                blank: bits & class::BLANK != 0,
+            };
             for group in groups {
                 let start = end.saturating_sub(*len);
                 let marked = layer.get(start) != whole.get(start) && group.around != Around::Strong;
                 if verdict.left.has(group.category)
                     && !marked
                     && allows(group, kind)
-                    && literals::confirmed(layer, group.around, start, end, prose)
+                    && literals::confirmed(&around, group.around, start, end)
                 {
                     verdict.found(group.category, group.rule);
                 }
@@ -306,7 +311,9 @@ impl Engine {
         }
         // In prose each looks for one thing only: a quote that closes, a tag, a shell's separator or substitution.
         let sql = kind != Kind::Agent && (!prose || bits & class::QUOTE != 0);
-        verdict.ask(Category::Sql, sql, || sql::judge(layer, prose));
+        verdict.ask(Category::Sql, sql, || {
+            sql::judge(layer, bits & class::QUOTE != 0, prose)
+        });
         let markup = if prose {
             class::ANGLE
         } else {

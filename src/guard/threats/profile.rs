@@ -26,6 +26,8 @@ pub mod class {
     pub const UNDERSCORE: u16 = 1 << 13;
     /// `?` and `*`, `[`: patterns of file names.
     pub const GLOB: u16 = 1 << 14;
+    /// A back-quote or `~`: Markdown may mark code.
+    pub const MARK: u16 = 1 << 15;
 }
 
 const fn classes() -> [u16; 256] {
@@ -34,7 +36,7 @@ const fn classes() -> [u16; 256] {
     loop {
         let bits = match byte {
             b'\'' | b'"' => class::QUOTE,
-            b'`' => class::QUOTE | class::SHELL,
+            b'`' => class::QUOTE | class::SHELL | class::MARK,
             b'<' => class::ANGLE | class::OPERATOR | class::SHELL,
             b'>' => class::OPERATOR | class::SHELL,
             b'%' => class::ENCODED | class::OPERATOR,
@@ -46,7 +48,8 @@ const fn classes() -> [u16; 256] {
             b'\t' | 0x0B | 0x0C | b' ' => class::BLANK,
             0..=8 | 0x0E..=0x1F | 0x7F => class::CONTROL,
             b'(' | b')' => class::PAREN,
-            b'=' | b'!' | b'~' | b'^' | b'+' | b'#' | b'@' => class::OPERATOR,
+            b'~' => class::OPERATOR | class::MARK,
+            b'=' | b'!' | b'^' | b'+' | b'#' | b'@' => class::OPERATOR,
             b'*' | b'?' | b'[' | b']' => class::GLOB | class::OPERATOR,
             b'/' => class::SLASH | class::OPERATOR,
             b':' => class::COLON,
@@ -69,6 +72,11 @@ const fn classes() -> [u16; 256] {
 }
 
 static CLASSES: [u16; 256] = classes();
+
+/// Whether a byte is of one of these classes.
+pub fn is(byte: u8, classes: u16) -> bool {
+    CLASSES.get(usize::from(byte)).is_some_and(|bits| bits & classes != 0)
+}
 
 /// The bits of all bytes together.
 pub fn bits(bytes: &[u8]) -> u16 {
@@ -134,12 +142,11 @@ pub fn is_document(bytes: &[u8]) -> bool {
 const UNCLOSED_MAX: u32 = 8;
 
 /// Prose without its code, as Markdown marks it (fences on lines of their own, spans between back-quotes): blanks in
-/// their place. `None` if there is none. What is opened and never closed is no code.
-pub fn without_code(bytes: &[u8]) -> Option<Vec<u8>> {
-    bytes.iter().any(|b| matches!(b, b'`' | b'~')).then_some(())?;
+/// their place. What is opened and never closed is no code. Asked only where there is a [`class::MARK`].
+pub fn without_code(bytes: &[u8]) -> Vec<u8> {
     let mut out = bytes.to_vec();
     let (mut at, mut unclosed) = (0, 0);
-    while let Some(found) = from(bytes, at).iter().position(|b| matches!(b, b'`' | b'~')) {
+    while let Some(found) = from(bytes, at).iter().position(|b| is(*b, class::MARK)) {
         let start = at + found;
         let mark = low(bytes, start);
         let run = from(bytes, start).iter().take_while(|b| **b == mark).count();
@@ -161,7 +168,7 @@ pub fn without_code(bytes: &[u8]) -> Option<Vec<u8>> {
             None => unclosed += 1,
         }
     }
-    Some(out)
+    out
 }
 
 /// Whether only blanks stand between a position and the beginning of its line.
@@ -200,21 +207,17 @@ mod tests {
     #[test]
     fn code_is_what_is_marked_and_closed() {
         for (text, expected) in [
-            ("a `b` c", Some("a     c")),
-            ("a `b\n\nc` d", Some("a `b\n\nc` d")),
-            ("a `b c", Some("a `b c")),
-            ("```\nx ``` y\n```\nz", Some("               \nz")),
-            ("a\n~~~\nx\n~~~\nz", Some("a\n         \nz")),
-            ("a\n```\nx", Some("a\n```\nx")),
-            ("a ~ b", Some("a ~ b")),
-            ("plain", None),
+            ("a `b` c", "a     c"),
+            ("a `b\n\nc` d", "a `b\n\nc` d"),
+            ("a `b c", "a `b c"),
+            ("```\nx ``` y\n```\nz", "               \nz"),
+            ("a\n~~~\nx\n~~~\nz", "a\n         \nz"),
+            ("a\n```\nx", "a\n```\nx"),
+            ("a ~ b", "a ~ b"),
+            ("plain", "plain"),
         ] {
             let bare = without_code(text.as_bytes());
-            assert_eq!(
-                bare.map(|b| String::from_utf8(b).unwrap()).as_deref(),
-                expected,
-                "{text}"
-            );
+            assert_eq!(String::from_utf8(bare).unwrap(), expected, "{text}");
         }
     }
 }

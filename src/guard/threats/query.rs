@@ -123,8 +123,11 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
         let quoted = end
             .checked_sub(1)
             .is_some_and(|i| matches!(low(bytes, i), b'\'' | b'"'));
+        if !quoted {
+            continue;
+        }
         let next = skip_blank_near(bytes, at);
-        if quoted && starts_with(from(bytes, next), b"return") && !is_word(low(bytes, next + 6)) {
+        if starts_with(from(bytes, next), b"return") && !is_word(low(bytes, next + 6)) {
             return Some("nosql.script");
         }
     }

@@ -140,11 +140,15 @@ impl Automaton {
 
     /// Calls `found(literal, end)` for each place where a literal ends, until it says to stop by `true`.
     pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize, usize) -> bool) {
-        let mut state = 0;
-        for (at, byte) in bytes.iter().enumerate() {
-            let to = self.step(state, *byte);
-            state = to & !ENDS;
-            if to & ENDS != 0 && self.ends_at(state, |literal| found(literal, at + 1)) {
+        // Where the state's transitions begin.
+        let mut row = 0;
+        let mut rest = bytes.iter();
+        while let Some(byte) = rest.next() {
+            let column = self.columns.get(usize::from(*byte)).copied().unwrap_or(0);
+            let to = self.next.get(row + usize::from(column)).copied().unwrap_or(0);
+            let state = to & !ENDS;
+            row = usize::from(state) * self.width;
+            if to & ENDS != 0 && self.ends_at(state, |literal| found(literal, bytes.len() - rest.len())) {
                 return;
             }
         }

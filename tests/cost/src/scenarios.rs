@@ -28,6 +28,7 @@ pub const ALL: &[&str] = &[
     "1 KiB, requests",
     "1 KiB, all guards",
     "16 KiB, all guards",
+    "threats: ten query values",
     "threats: 16 KiB of prose",
     "threats: 16 KiB of (`",
     "threats: 16 KiB of 0`",
@@ -53,6 +54,10 @@ pub fn admitted(name: &str) -> Option<&'static str> {
 
 /// What is written to a shop, over and over; beside it stand the texts that cost the threats guard most (`threats_cost`).
 const PROSE: &str = "The order came late on Monday, and the second parcel (a lamp) was broken; please send another. ";
+
+/// Ten values as a list of a shop's orders is asked for.
+const TEN_VALUES: &str = "/orders?id=48211&status=shipped&since=2026-03-14&page=3&sort=-created&mail=jane.doe%40example.com\
+    &q=dark+green+lamp&path=%2Fhome%2Forders%2F48211&ref=7d3c1c9e-5b1f-4c58-9f0e-2d3a6b8c4f10&fields=id,name,total,created";
 
 /// One request, again and again.
 pub struct Scenario {
@@ -138,6 +143,7 @@ impl Scenario {
         }
         let (policy, ask) = match name {
             "nothing configured" => (json!({}), read()),
+            "threats: ten query values" => (json!({ "threats": {} }), get(TEN_VALUES)),
             "requests" => (declared(12), read()),
             "2000 operations" => (declared(2000), read()),
             "quota" => (json!({ "quotas": quota() }), read()),

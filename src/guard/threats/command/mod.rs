@@ -3,8 +3,9 @@
 
 pub mod fragment;
 mod names;
+mod sign;
 
-use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low, starts_with, word_len};
+use super::bytes::{between, find_byte, from, is_blank, listed, low, starts_with, word_len};
 use names::{COMMANDS, TITLES, WORDS, WRAPPERS};
 
 /// Bytes that may be looked at behind separators, for each byte of the value and at least. A script has a separator in
@@ -25,9 +26,7 @@ const EXPANSION_BYTES_MAX: usize = 64;
 /// command with an argument as command lines have them.
 pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     let mut left = bytes.len().saturating_mul(LOOKED_PER_BYTE).saturating_add(LOOKED_MIN);
-    if !prose
-        && let Some(rule) = command_at(bytes, 0, Before::Start, &mut left).or_else(|| windows_at(bytes, 0, &mut left))
-    {
+    if !prose && let Some(rule) = line_at(bytes, 0, leading(bytes, 0), Before::Start, &mut left) {
         return Some(rule);
     }
     if !prose && function(bytes) {
@@ -36,24 +35,28 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     let mut at = 0;
     let first_letter = bytes.iter().position(u8::is_ascii_alphabetic).unwrap_or(bytes.len());
     loop {
-        let found = from(bytes, at)
-            .iter()
-            .position(|b| matches!(b, b';' | b'|' | b'&' | b'\n' | b'`' | b'(' | b'{' | b'!'))?;
+        // What prose has no use for may still tell that too much was looked at.
+        let sought = if prose && left > 0 {
+            sign::PARTS
+        } else {
+            sign::PARTS | sign::LINES
+        };
+        let found = from(bytes, at).iter().position(|b| sign::is(*b, sought))?;
         let position = at + found;
-        let byte = low(bytes, position);
+        let byte = raw(bytes, position);
         at = position + 1;
-        let before = position.checked_sub(1).map_or(0, |i| low(bytes, i));
+        let before = position.checked_sub(1).map_or(0, |i| raw(bytes, i));
         let kind = match byte {
             b'(' if matches!(before, b'$' | b'<' | b'>' | b'@') => Before::Substitution,
-            b'(' | b'{' | b'!' => {
-                if byte == b'{' && low(bytes, at) == b',' {
+            b'(' | b'{' => {
+                if byte == b'{' && raw(bytes, at) == b',' {
                     Before::Substitution
                 } else {
                     continue;
                 }
             }
             // A fence.
-            b'`' if between(bytes, position.saturating_sub(2), position) == b"``" => continue,
+            b'`' if before == b'`' && position.checked_sub(2).is_some_and(|i| raw(bytes, i) == b'`') => continue,
             // A span of Markdown's stands apart from the words in front of it.
             b'`' if matches!(before, b' ' | b'\n' | b'[' | b'(')
                 && first_letter < position
@@ -62,11 +65,11 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
                 continue;
             }
             b'`' => Before::BackQuote,
-            b'&' if low(bytes, at) == b'&' => {
+            b'&' if raw(bytes, at) == b'&' => {
                 at += 1;
                 Before::Separator
             }
-            b'|' if low(bytes, at) == b'|' => {
+            b'|' if raw(bytes, at) == b'|' => {
                 at += 1;
                 Before::Separator
             }
@@ -87,19 +90,36 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
             if spoken || matches!(low(bytes, super::bytes::skip_spaces(bytes, at)), b'\n' | b'\r') {
                 continue;
             }
-            if command_at(bytes, at, Before::Prose, &mut left).is_some() {
+            let begin = at + leading(bytes, at);
+            if command_at(bytes, at, begin, Before::Prose, &mut left).is_some() {
                 return Some("command.chained");
             }
             continue;
         }
-        if let Some(rule) = command_at(bytes, at, kind, &mut left).or_else(|| windows_at(bytes, at, &mut left)) {
+        let begin = at + leading(bytes, at);
+        if !sign::is(raw(bytes, begin), sign::NAME | sign::SPELLS) {
+            left = left.saturating_sub(begin - at + 1);
+            continue;
+        }
+        if let Some(rule) = line_at(bytes, at, begin, kind, &mut left) {
             return Some(rule);
         }
     }
 }
 
-const fn leads(byte: u8) -> bool {
-    is_blank(byte) || matches!(byte, b'"' | b'\'' | b'\\' | b'@' | b'^' | b'(' | b'{')
+/// A byte as it stands; zero beyond the end.
+fn raw(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
+}
+
+/// A command of either shell, from a position on; `begin` is behind what leads to it.
+fn line_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut usize) -> Option<&'static str> {
+    let found = command_at(bytes, at, begin, before, left);
+    // The other shell's are `if` and `for`.
+    if found.is_none() && matches!(low(bytes, begin), b'i' | b'f') {
+        return windows_at(bytes, at, begin, left);
+    }
+    found
 }
 
 /// A shell's function that pipes or detaches, as a fork bomb does: `f(){ f|f& };f`, or the head of one alone.
@@ -158,8 +178,8 @@ struct Spelled {
 }
 
 /// Reads a name from a position on; what was looked at is taken from `left`. `None` if it is no command's.
-fn spelled(bytes: &[u8], start: usize, left: &mut usize) -> Option<Spelled> {
-    let mut at = start;
+fn spelled(bytes: &[u8], start: usize, begin: usize, left: &mut usize) -> Option<Spelled> {
+    let mut at = begin;
     let mut spelled = Spelled {
         name: [0; NAME_BYTES_MAX],
         len: 0,
@@ -167,16 +187,22 @@ fn spelled(bytes: &[u8], start: usize, left: &mut usize) -> Option<Spelled> {
         pathed: false,
         end: start,
     };
-    at += from(bytes, at)
-        .iter()
-        .take(LEADING_MAX)
-        .take_while(|b| leads(**b))
-        .count();
     let mut broken = false;
     let mut fits = true;
     let stop = at.saturating_add(SPELLING_BYTES_MAX);
     while let Some(byte) = bytes.get(at).copied().filter(|_| at < stop && fits) {
         let len = spelled.len;
+        if sign::is(byte, sign::NAME) {
+            // What stands behind a name, and not in it, obscures nothing.
+            spelled.obscured |= broken;
+            match spelled.name.get_mut(len) {
+                Some(slot) => *slot = byte.to_ascii_lowercase(),
+                None => fits = false,
+            }
+            spelled.len += 1;
+            at += 1;
+            continue;
+        }
         match byte {
             // An escaped end of line that was never unescaped, at the value's end.
             b'\\' if len > 0 && at + 2 == bytes.len() && matches!(low(bytes, at + 1), b'n' | b'r') => break,
@@ -218,16 +244,6 @@ fn spelled(bytes: &[u8], start: usize, left: &mut usize) -> Option<Spelled> {
                 spelled.len = 0;
                 at += 1;
             }
-            b if is_word(b) || matches!(b, b'.' | b'-' | b'?' | b'*' | b'[' | b']') => {
-                // What stands behind a name, and not in it, obscures nothing.
-                spelled.obscured |= broken;
-                match spelled.name.get_mut(len) {
-                    Some(slot) => *slot = b.to_ascii_lowercase(),
-                    None => fits = false,
-                }
-                spelled.len += 1;
-                at += 1;
-            }
             _ => break,
         }
     }
@@ -236,14 +252,62 @@ fn spelled(bytes: &[u8], start: usize, left: &mut usize) -> Option<Spelled> {
     fits.then_some(spelled)
 }
 
-fn command_at(bytes: &[u8], at: usize, before: Before, left: &mut usize) -> Option<&'static str> {
+/// The length of what stands in front of a name.
+fn leading(bytes: &[u8], at: usize) -> usize {
+    let front = from(bytes, at).iter().take(LEADING_MAX);
+    front.take_while(|b| sign::is(**b, sign::LEADS)).count()
+}
+
+/// What is read of a text that is no command, as can be told without reading over what obscures it; `None`: it may be one.
+fn unknown(text: &[u8]) -> Option<usize> {
+    let (mut start, mut len);
+    let mut end = 0;
+    loop {
+        start = end;
+        let name = from(text, start).iter().take(NAME_BYTES_MAX + 1);
+        len = name.take_while(|b| sign::is(**b, sign::NAME)).count();
+        end = start + len;
+        if end > SPELLING_BYTES_MAX / 2 {
+            return None;
+        }
+        if len > NAME_BYTES_MAX {
+            return Some(end);
+        }
+        // Only the last part of a path is the name.
+        if raw(text, end) != b'/' {
+            break;
+        }
+        end += 1;
+    }
+    let behind = raw(text, end + 1);
+    let goes_on = match raw(text, end) {
+        b'\'' | b'"' | b'\\' | b'^' => true,
+        b'$' => len > 0 && behind.is_ascii_graphic(),
+        b'`' => len > 0 && behind == b'`',
+        b'<' | b'>' => len > 0 && behind == b'(',
+        _ => false,
+    };
+    if goes_on {
+        return None;
+    }
+    let name = between(text, start, end);
+    let wild = start > 0 && name.first() != Some(&b'*') && name.iter().any(|b| matches!(b, b'?' | b'*' | b'['));
+    let known = || COMMANDS.has(name) || WORDS.has(name) || len > 4 && starts_with(from(name, len - 4), b".exe");
+    (len == 0 || !wild && !known()).then_some(end)
+}
+
+fn command_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut usize) -> Option<&'static str> {
+    if let Some(len) = unknown(from(bytes, begin)) {
+        *left = left.saturating_sub(begin.saturating_sub(at) + len + 1);
+        return None;
+    }
     let Spelled {
         name,
         len,
         obscured,
         pathed,
         end: at,
-    } = spelled(bytes, at, left)?;
+    } = spelled(bytes, at, begin, left)?;
     let name = name.get(..len)?;
     if name.is_empty() {
         return None;
@@ -256,7 +320,7 @@ fn command_at(bytes: &[u8], at: usize, before: Before, left: &mut usize) -> Opti
     );
     if wraps
         && begins
-        && let Some(rule) = command_at(bytes, at, Before::Wrapper, left)
+        && let Some(rule) = command_at(bytes, at, at + leading(bytes, at), Before::Wrapper, left)
     {
         return Some(rule);
     }
@@ -348,15 +412,11 @@ fn quoted_command(bytes: &[u8], at: usize) -> bool {
 }
 
 /// The loops and conditions of Windows' command interpreter: `for %a in (…) do`, `if [/i] [not] exist …`, `if a==b …`.
-fn windows_at(bytes: &[u8], at: usize, left: &mut usize) -> Option<&'static str> {
+fn windows_at(bytes: &[u8], at: usize, begin: usize, left: &mut usize) -> Option<&'static str> {
     /// What is looked at behind the first word.
     const REACH: usize = 160;
     let rest = from(bytes, at);
-    let begun = from(rest, rest.iter().take(LEADING_MAX).take_while(|b| leads(**b)).count());
-    // Asked behind every separator.
-    if !matches!(low(begun, 0), b'i' | b'f') {
-        return None;
-    }
+    let begun = from(bytes, begin);
     if !starts_with(begun, b"if") && !starts_with(begun, b"for") {
         return None;
     }
@@ -430,14 +490,15 @@ pub fn globbed_path(bytes: &[u8]) -> bool {
             None => word,
         })
         .any(|word| {
-            let starts = word.first() == Some(&b'/');
+            if word.first() != Some(&b'/') {
+                return false;
+            }
             let slashes = word.iter().filter(|b| **b == b'/').count();
             let pairs = word
                 .windows(2)
                 .filter(|pair| matches!(pair, [b'?', b'?' | b'/'] | [b'/', b'?'] | [b'*', b'a'..=b'z']))
                 .count();
-            starts
-                && slashes >= 2
+            slashes >= 2
                 && (pairs >= 2
                     || word.windows(2).any(|w| w == b"[!" || w == b"[^")
                     || word

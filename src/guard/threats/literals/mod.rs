@@ -10,7 +10,7 @@ mod sql;
 mod template;
 
 use super::Category;
-use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low, starts_with};
+use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, listed, low, starts_with};
 
 /// What must stand around a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +79,18 @@ pub fn groups() -> impl Iterator<Item = &'static Group> {
     .flatten()
 }
 
+/// What a hit stands in.
+pub struct Text<'v> {
+    pub bytes: &'v [u8],
+    pub prose: bool,
+    /// Whether any byte is blank.
+    pub blank: bool,
+}
+
 /// Whether a hit that ends at `end` has around it what its group needs.
-pub fn confirmed(bytes: &[u8], around: Around, start: usize, end: usize, prose: bool) -> bool {
-    if prose && !matches!(around, Anywhere | Markup | Strong) {
+pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> bool {
+    let bytes = text.bytes;
+    if text.prose && !matches!(around, Anywhere | Markup | Strong) {
         return false;
     }
     let previous = start.checked_sub(1).map(|at| low(bytes, at));
@@ -111,11 +120,7 @@ pub fn confirmed(bytes: &[u8], around: Around, start: usize, end: usize, prose: 
                 || next == Some(b'[')
                 || starts_with(from(bytes, end), b"._")
         }
-        Climb => {
-            start == 0
-                || matches!(bytes.get(end..end.saturating_add(2)), Some(b".."))
-                || !bytes.iter().any(|b| is_blank(*b))
-        }
+        Climb => start == 0 || matches!(bytes.get(end..end.saturating_add(2)), Some(b"..")) || !text.blank,
         Owner => apart(previous) && next.is_some_and(is_word),
         Markup => bytes.trim_ascii_start().first() == Some(&b'<'),
         Start => {
@@ -249,14 +254,11 @@ fn skip_gap(bytes: &[u8], mut at: usize) -> usize {
         at = super::bytes::skip_blank(bytes, at);
         let rest = from(bytes, at);
         if starts_with(rest, b"/*") {
-            let Some(end) = from(rest, 2)
-                .windows(2)
-                .take(COMMENT_BYTES_MAX)
-                .position(|pair| pair == b"*/")
-            else {
+            let near = between(rest, 0, rest.len().min(COMMENT_BYTES_MAX + 3));
+            let Some(end) = find_pair(near, 2, *b"*/") else {
                 return at;
             };
-            at += end + 4;
+            at += end + 2;
         } else if starts_with(rest, b"#") || starts_with(rest, b"--") {
             let Some(end) = find_byte(between(rest, 0, rest.len().min(COMMENT_BYTES_MAX)), 0, b'\n') else {
                 return at;

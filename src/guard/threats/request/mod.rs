@@ -204,8 +204,8 @@ impl Walk<'_> {
         }
         // What is spelt in another way is judged as it will be read.
         if matches!(kind, Kind::Parameter | Kind::Json)
-            && filter::is_filter(value)
             && name_of(place, steps).is_some_and(|name| filter::is_given_by(&form_decoded(name)))
+            && filter::is_filter(value)
             && decode::step(value).is_none()
         {
             wanted = wanted.without(Categories::NONE.with(Category::Sql));
@@ -307,7 +307,7 @@ impl Walk<'_> {
             }
             self.name(&decoded, place(name), &[]);
             let value = form_decoded(value);
-            if (includes(name) && remote(&value) || included(&value)) && self.wanted.has(Category::Path) && !self.done {
+            if (remote(&value) && includes(name) || included(&value)) && self.wanted.has(Category::Path) && !self.done {
                 let finding = Finding {
                     category: Category::Path,
                     rule: "path.remote",

@@ -9,8 +9,19 @@ pub struct Attributes<'v> {
 }
 
 impl<'v> Attributes<'v> {
+    /// A bit for each byte up to the blank.
+    const BLANKS: u64 = u64::MAX >> 31;
+
+    /// White space and controls, and these signs: by a bit each, since every byte of a tag is asked about.
     const fn separates(byte: u8) -> bool {
-        is_blank(byte) || byte < 0x20 || matches!(byte, b'/' | b'"' | b'\'' | b'`' | b'+')
+        const BITS: u64 = Attributes::BLANKS | 1 << b'/' | 1 << b'"' | 1 << b'\'' | 1 << b'+';
+        byte < 64 && BITS >> byte & 1 != 0 || byte == b'`'
+    }
+
+    /// What a name ends at.
+    const fn ends(byte: u8) -> bool {
+        const BITS: u64 = Attributes::BLANKS | 1 << b'/' | 1 << b'"' | 1 << b'\'' | 1 << b'=' | 1 << b'>';
+        byte < 64 && BITS >> byte & 1 != 0 || byte == b'`'
     }
 
     pub fn skip_separators(&mut self) {
@@ -26,8 +37,11 @@ impl<'v> Attributes<'v> {
             None | Some(b'>' | b'<') => return None,
             _ => {}
         }
-        let ends = |b: u8| Self::separates(b) && b != b'+' || matches!(b, b'=' | b'>');
-        let len = from(self.bytes, start + 1).iter().take_while(|b| !ends(**b)).count() + 1;
+        let len = from(self.bytes, start + 1)
+            .iter()
+            .take_while(|b| !Self::ends(**b))
+            .count()
+            + 1;
         let key = between(self.bytes, start, start + len);
         self.at = start + len;
         let blanks = from(self.bytes, self.at)

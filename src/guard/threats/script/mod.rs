@@ -173,17 +173,14 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
     };
     let (loads, refresh) = (does & LOADS != 0, does & REFRESHES != 0);
     let element = |word: &str| local.eq_ignore_ascii_case(word.as_bytes());
+    if !ACTIVE.has(local) {
+        return (element("vmlframe") && local.len() < name.len()).then_some("script.element");
+    }
     if element("script") {
         // `<script>` in a sentence about it is followed by no code; a page's is.
         let body = from(bytes, end);
         let runs = loads || has_code(body) || !closed_soon;
         return (!prose || runs && closed_soon).then_some("script.element");
-    }
-    if name.contains(&b':') && element("vmlframe") {
-        return Some("script.element");
-    }
-    if !ACTIVE.has(local) {
-        return None;
     }
     let active = match () {
         () if element("meta") => refresh,
@@ -268,8 +265,15 @@ fn known_event(event: &[u8]) -> bool {
     EVENTS_WHOLE.has(event) || EVENTS.iter().any(|known| starts_with(event, known.as_bytes()))
 }
 
+/// What is read for a scheme.
+const SCHEME_BYTES_MAX: usize = 256;
+
 /// Whether a URL runs script. White space and controls in front of, and in, the scheme don't count for browsers.
 fn script_url(value: &[u8]) -> bool {
+    let head = value.get(..SCHEME_BYTES_MAX).unwrap_or(value);
+    if !head.contains(&b':') {
+        return false;
+    }
     scheme(value, b"javascript:")
         || scheme(value, b"vbscript:")
         || scheme(value, b"livescript:")
@@ -288,7 +292,7 @@ fn scheme(value: &[u8], scheme: &[u8]) -> bool {
     let mut wanted = scheme.iter();
     let Some(mut next) = wanted.next() else { return false };
     let mut begun = false;
-    for byte in value.iter().take(256) {
+    for byte in value.iter().take(SCHEME_BYTES_MAX) {
         if *byte <= b' '
             || *byte == 0x7F
             || (*byte == b'\\' && begun)

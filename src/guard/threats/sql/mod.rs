@@ -9,6 +9,7 @@ mod statements;
 pub mod tokens;
 
 use super::bytes::{find_byte, from, is_blank, low};
+use std::cell::Cell;
 use tokens::{Kind, Token, Tokens, Word};
 
 /// Quotes of one kind that are tried as the one that closes the query's string. An attacker needs the first; the others
@@ -18,20 +19,25 @@ const QUOTES_MAX: usize = 8;
 const TOKENS_MAX: usize = 256;
 
 /// How a value goes on as SQL, or `None`. In `prose`, only what is an injection to the value's end counts.
-pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
+/// `quotes`: whether there is any.
+pub fn judge(bytes: &[u8], quotes: bool, prose: bool) -> Option<&'static str> {
     if !prose && let Some(rule) = Reader::new(bytes, 0, prose, false).as_it_stands() {
         return Some(rule);
     }
+    if !quotes {
+        return None;
+    }
     for quote in *b"'\"`" {
         let mut at = 0;
-        let even = bytes.iter().filter(|b| **b == quote).count() % 2 == 0;
+        let mut even = None;
         for index in 0..QUOTES_MAX {
             let Some(found) = find_byte(bytes, at, quote) else {
                 break;
             };
             at = found + 1;
             // The second of a pair closes what the value itself opened: `'open' or 'closed'` quotes two words.
-            if even && index % 2 == 1 && quoted_words(bytes, found, quote) {
+            if index % 2 == 1 && quoted_words(bytes, found, quote) && *even.get_or_insert_with(|| is_even(bytes, quote))
+            {
                 continue;
             }
             let mut reader = Reader::new(bytes, at, prose, quote != b'`');
@@ -41,6 +47,11 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
         }
     }
     None
+}
+
+/// Whether a byte is there an even number of times.
+fn is_even(bytes: &[u8], byte: u8) -> bool {
+    bytes.iter().fold(true, |even, b| even ^ (*b == byte))
 }
 
 /// Whether the quote at a position closes a word or two that stand in quotes, opened behind a blank or bracket.
@@ -64,6 +75,8 @@ fn quoted_words(bytes: &[u8], close: usize, quote: u8) -> bool {
 
 struct Reader<'v> {
     tokens: Tokens<'v>,
+    /// Where a token was read ahead, and what it is: what is seen is mostly taken then.
+    ahead: Cell<Option<(usize, Token)>>,
     left: usize,
     prose: bool,
     quoted: bool,
@@ -89,6 +102,7 @@ impl<'v> Reader<'v> {
     const fn new(bytes: &'v [u8], at: usize, prose: bool, quoted: bool) -> Self {
         Self {
             tokens: Tokens::new(bytes, at),
+            ahead: Cell::new(None),
             left: TOKENS_MAX,
             prose,
             quoted,
@@ -96,7 +110,8 @@ impl<'v> Reader<'v> {
     }
 
     fn next(&mut self) -> Token {
-        let token = self.tokens.next();
+        let token = self.peek();
+        self.tokens.at = token.end;
         match self.left.checked_sub(1) {
             Some(left) => {
                 self.left = left;
@@ -110,8 +125,15 @@ impl<'v> Reader<'v> {
     }
 
     fn peek(&self) -> Token {
-        let mut ahead = self.tokens;
-        ahead.next()
+        match self.ahead.get() {
+            Some((at, token)) if at == self.tokens.at => token,
+            _ => {
+                let mut ahead = self.tokens;
+                let token = ahead.next();
+                self.ahead.set(Some((self.tokens.at, token)));
+                token
+            }
+        }
     }
 
     fn is(&self, token: Token, word: &str) -> bool {

@@ -2,7 +2,9 @@
 //! for MySQL's executable ones, whose inside is read). The union of what MySQL, PostgreSQL, SQL Server, Oracle and
 //! SQLite take. A token borrows nothing: it is a kind and where it stands.
 
-use crate::guard::threats::bytes::{Words, between, find_byte, from, is_blank, is_word, low, starts_with, word_len};
+use crate::guard::threats::bytes::{
+    Words, between, find_byte, find_pair, from, is_blank, is_word, low, starts_with, word_len,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -63,6 +65,10 @@ pub struct Token {
     pub end: usize,
 }
 
+/// What [`word`] tells one by one.
+static CORE: Words<11> = Words::new([
+    "and", "false", "from", "not", "null", "or", "select", "true", "union", "where", "xor",
+]);
 static STATEMENTS: Words<22> = Words::new([
     "alter", "backup", "begin", "call", "copy", "create", "declare", "delete", "drop", "exec", "execute", "goto",
     "grant", "insert", "merge", "rename", "replace", "set", "shutdown", "truncate", "update", "waitfor",
@@ -112,6 +118,19 @@ pub fn word(text: &[u8]) -> Word {
         2..=12 => {}
         _ => return Word::Name,
     }
+    if !CORE.has(text) {
+        return if STATEMENTS.has(text) {
+            Word::Statement
+        } else if COMPARES.has(text) {
+            Word::Compare
+        } else if CLAUSES.has(text) {
+            Word::Clause
+        } else if PARTS.has(text) {
+            Word::Part
+        } else {
+            Word::Name
+        };
+    }
     if is("or") || is("and") || is("xor") {
         Word::Logic
     } else if is("not") {
@@ -124,18 +143,8 @@ pub fn word(text: &[u8]) -> Word {
         Word::From
     } else if is("where") {
         Word::Where
-    } else if is("null") || is("true") || is("false") {
-        Word::Literal
-    } else if STATEMENTS.has(text) {
-        Word::Statement
-    } else if COMPARES.has(text) {
-        Word::Compare
-    } else if CLAUSES.has(text) {
-        Word::Clause
-    } else if PARTS.has(text) {
-        Word::Part
     } else {
-        Word::Name
+        Word::Literal
     }
 }
 
@@ -298,27 +307,27 @@ impl<'v> Tokens<'v> {
 
     fn string(&mut self, quote: u8, start: usize, opening: usize) -> Token {
         let mut at = start + opening;
-        while let Some(end) = self
-            .bytes
-            .get(at..)
-            .and_then(|rest| rest.iter().position(|b| *b == quote || *b == b'\\'))
-        {
-            at += end;
-            if low(self.bytes, at) == b'\\' {
-                at += 2;
+        let mut close = find_byte(self.bytes, at, quote);
+        loop {
+            if close.is_some_and(|end| end < at) {
+                close = find_byte(self.bytes, at, quote);
+            }
+            let Some(end) = close else { break };
+            if let Some(escape) = find_byte(between(self.bytes, 0, end), at, b'\\') {
+                at = escape + 2;
                 continue;
             }
-            if self.bytes.get(at + 1) == Some(&quote) {
-                at += 2;
-                continue;
+            // Two stand for one; an odd number of them closes.
+            let run = from(self.bytes, end).iter().take_while(|b| **b == quote).count();
+            at = end + run;
+            if run % 2 == 1 {
+                return self.token(Kind::Text { closed: true }, start, at - start);
             }
-            return self.token(Kind::Text { closed: true }, start, at + 1 - start);
         }
         self.token(Kind::Text { closed: false }, start, self.bytes.len() - start)
     }
 }
 
 fn end_of_comment(bytes: &[u8], at: usize) -> Option<usize> {
-    let end = from(bytes, at).windows(2).position(|pair| pair == b"*/")?;
-    Some(at + end + 2)
+    Some(find_pair(bytes, at, *b"*/")? + 2)
 }
