@@ -30,6 +30,9 @@ use std::borrow::Cow;
 /// The largest header, decoded. A token's own limit is `tokens.max_token`.
 const HEADER_BYTES_MAX: usize = 4096;
 
+/// What is looked at for it: its letters and a dot. A status list's token has megabytes behind it, for which no room is made.
+const HEADER_LETTERS_MAX: usize = HEADER_BYTES_MAX.div_ceil(3) * 4 + 1;
+
 /// A token taken apart; nothing of it is verified yet.
 #[derive(Debug)]
 pub struct Compact<'t> {
@@ -56,7 +59,9 @@ impl<'t> Compact<'t> {
     pub fn parse(token: &'t [u8]) -> Result<Self, Reason> {
         let part = |text: &'t [u8]| base64url::decode_letters(text).ok_or(Reason::TokenMalformed);
         let after_dot = |rest: &'t [u8]| rest.strip_prefix(b".").ok_or(Reason::TokenMalformed);
-        let (header, rest) = part(token)?;
+        let front = token.get(..HEADER_LETTERS_MAX).unwrap_or(token);
+        let (header, rest) = part(front)?;
+        let rest = token.get(front.len().saturating_sub(rest.len())..).unwrap_or_default();
         let (payload, rest) = part(after_dot(rest)?)?;
         let last = after_dot(rest)?;
         let (signature, rest) = part(last)?;
@@ -175,6 +180,17 @@ mod tests {
             );
         }
         assert_eq!(Compact::parse(b"..").unwrap().header(), Err(Reason::TokenMalformed));
+        // A short header takes no room for what stands behind it; one of the greatest length is read, and no longer one.
+        let long = format!("e30.{}.c2ln", encode(&"a".repeat(1 << 20)));
+        assert!(Compact::parse(long.as_bytes()).unwrap().header.capacity() < 2 * HEADER_BYTES_MAX);
+        for (length, read) in [
+            (HEADER_BYTES_MAX, true),
+            (HEADER_BYTES_MAX + 1, false),
+            (3 * HEADER_BYTES_MAX, false),
+        ] {
+            let token = format!("{}.e30.c2ln", encode(&"a".repeat(length)));
+            assert_eq!(Compact::parse(token.as_bytes()).is_ok(), read, "{length}");
+        }
     }
 
     #[test]

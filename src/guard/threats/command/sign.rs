@@ -27,7 +27,10 @@ const fn signs() -> [u8; 256] {
             b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'.' | b'-' | b'?' | b'*' | b'[' | b']' => NAME,
             _ => 0,
         };
-        #[allow(clippy::indexing_slicing)]
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "in constants an index beyond the end does not compile"
+        )]
         {
             table[byte as usize] = sign;
         }
