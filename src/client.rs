@@ -3,6 +3,7 @@
 //! The address comes from Envoy's `source.address` only; forwarding headers are never read here. An address that can't
 //! be read is an error for the caller to refuse, never a client of its own.
 
+use crate::sort;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// A client: an address prefix. Ordered by address, IPv4 within its mapped range, so that both kinds share one table.
@@ -86,7 +87,7 @@ pub fn parse_network(text: &str) -> Option<(u128, u128)> {
 
 impl Networks {
     pub fn new(mut ranges: Vec<(u128, u128)>) -> Self {
-        ranges.sort_unstable();
+        sort::by(&mut ranges, Ord::cmp);
         let mut merged: Vec<(u128, u128)> = Vec::with_capacity(ranges.len());
         for (first, last) in ranges {
             match merged.last_mut() {

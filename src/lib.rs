@@ -46,6 +46,7 @@ pub mod json;
 pub mod knowledge;
 pub mod rate;
 pub mod schema;
+pub mod sort;
 pub mod store;
 
 // What all of it stands on.

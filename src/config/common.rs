@@ -39,7 +39,7 @@ pub fn methods(field: &Field<'_>) -> Vec<String> {
 }
 
 /// HTTP statuses of final answers.
-pub fn statuses(field: &Field<'_>) -> std::collections::BTreeSet<u16> {
+pub fn statuses(field: &Field<'_>) -> Vec<u16> {
     let list = field.list().unwrap_or_default();
     let statuses = list.iter().filter_map(|item| u16::try_from(item.count(200, 599)?).ok());
     statuses.collect()

@@ -246,7 +246,7 @@ fn verdict(section: &Section<'_>) -> Option<VerdictRule> {
             if revoked.is_empty() || valid_statuses.is_empty() {
                 faults.note(&path, "expected at least one status for revoked and one for valid");
             }
-            if let Some(both) = revoked.intersection(&valid_statuses).next() {
+            if let Some(both) = revoked.iter().find(|status| valid_statuses.contains(status)) {
                 valid.note(format!("{both} means revoked already"));
             }
             Some(VerdictRule::Status {

@@ -9,7 +9,6 @@ use crate::jose::{Algorithm, Claims, KeySet};
 use crate::json::Value;
 use crate::json::pointer::Pointer;
 use crate::path::Target;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -233,16 +232,19 @@ fn conditions(field: &Field<'_>) -> Vec<Condition> {
     conditions.collect()
 }
 
-fn algorithms(field: &Field<'_>) -> BTreeSet<Algorithm> {
+fn algorithms(field: &Field<'_>) -> Vec<Algorithm> {
     let list = field.list().unwrap_or_default();
     if list.is_empty() {
         field.note("expected at least one algorithm");
     }
-    let named = list.iter().filter_map(|item| {
-        let algorithm = item.value.as_str().and_then(Algorithm::named);
-        algorithm.or_else(|| item.expected(&format!("one of {}", Algorithm::names())))
-    });
-    named.collect()
+    let mut algorithms = Vec::new();
+    for item in &list {
+        let named = item.value.as_str().and_then(Algorithm::named);
+        let named = named.or_else(|| item.expected(&format!("one of {}", Algorithm::names())));
+        // Each once: a key is imported for each of them.
+        algorithms.extend(named.filter(|algorithm| !algorithms.contains(algorithm)));
+    }
+    algorithms
 }
 
 fn claims_to_headers(field: &Field<'_>) -> Vec<(String, String)> {
@@ -286,7 +288,7 @@ fn claims_to_state(field: &Field<'_>) -> Vec<(String, String)> {
     state
 }
 
-fn key_source(field: &Field<'_>, algorithms: &BTreeSet<Algorithm>) -> Option<KeySource> {
+fn key_source(field: &Field<'_>, algorithms: &[Algorithm]) -> Option<KeySource> {
     let section = field.section()?;
     if let Some(inline) = section.get("inline") {
         let set = KeySet::parse(inline.value, algorithms);

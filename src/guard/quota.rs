@@ -6,6 +6,7 @@
 use crate::host::Host;
 use crate::json::push_number;
 use crate::rate::{Decision, Instant, Rate, retry_after_seconds};
+use crate::sort;
 use crate::store::{Fingerprint, Home, Place, Record, StoreError, Table, Use, View};
 use crate::verdict::Mode;
 use std::time::Duration;
@@ -225,7 +226,9 @@ pub fn charge<S>(
     units: u32,
 ) -> Result<Option<Shadowed>, Refusal<S>> {
     let now = host.now();
-    charges.sort_unstable_by_key(|charge| (charge.quota.width(), charge.key.home.order(), charge.at));
+    sort::few_by_key(charges, |charge| {
+        (charge.quota.width(), charge.key.home.order(), charge.at)
+    });
     let (mut shadowed, mut untold) = (None, false);
     if let Some(gate) = gate
         && charges.first().is_none_or(|first| first.key.home != gate.home)

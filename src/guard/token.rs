@@ -11,9 +11,9 @@ use crate::json::{Limits, Value, parse};
 use crate::operation::Operation;
 use crate::rate::Instant;
 use crate::request::{Head, HeadEdit};
+use crate::sort;
 use crate::verdict::{Denial, Extra, Mode, Reason};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ pub enum Source {
 #[derive(Debug)]
 pub struct Provider {
     pub issuer: String,
-    pub algorithms: BTreeSet<Algorithm>,
+    pub algorithms: Vec<Algorithm>,
     /// Accepted `typ` values.
     pub types: Vec<String>,
     /// Whether a token without `typ` is refused.
@@ -240,7 +240,7 @@ impl TokenPolicy {
                 }
             })
             .collect();
-        names.sort_unstable();
+        sort::by(&mut names, Ord::cmp);
         names.dedup();
         for provider in &mut self.providers {
             provider.claims.keep.clone_from(&names);
@@ -260,7 +260,7 @@ impl TokenPolicy {
         let is_mapped = |name: &str| mapped().any(|(header, _)| plain(header).eq(plain(name)));
         let names = head.fields().filter_map(|(name, _)| std::str::from_utf8(name).ok());
         let mut names: Vec<&str> = names.filter(|name| is_mapped(name)).collect();
-        names.sort_unstable();
+        sort::by(&mut names, Ord::cmp);
         names.dedup();
         names
             .into_iter()

@@ -89,7 +89,7 @@ impl KeySet {
     ///
     /// # Errors
     /// What is wrong with the set as a whole, for a log line or a configuration fault.
-    pub fn parse(set: &Value<'_>, algorithms: &BTreeSet<Algorithm>) -> Result<Self, &'static str> {
+    pub fn parse(set: &Value<'_>, algorithms: &[Algorithm]) -> Result<Self, &'static str> {
         let keys = set
             .as_object()
             .and_then(|object| object.get("keys"))
@@ -169,7 +169,7 @@ fn is_for_signatures(jwk: &Object<'_>) -> bool {
 }
 
 /// One key for each of `algorithms` that its type, curve, size and `alg` allow.
-fn import(jwk: &Object<'_>, algorithms: &BTreeSet<Algorithm>) -> Vec<Key> {
+fn import(jwk: &Object<'_>, algorithms: &[Algorithm]) -> Vec<Key> {
     let id = match jwk.get("kid") {
         None => None,
         Some(Value::String(id)) => Some(id.to_string()),

@@ -9,6 +9,7 @@ pub mod pointer;
 mod read;
 mod write;
 
+use crate::sort;
 use std::borrow::Cow;
 
 pub use number::Number;
@@ -74,7 +75,7 @@ pub enum Value<'a> {
 pub struct Object<'a> {
     members: Vec<(Cow<'a, str>, Value<'a>)>,
     /// Positions in `members`, sorted by name; empty while a linear search is cheaper.
-    by_name: Vec<u32>,
+    by_name: Vec<usize>,
 }
 
 /// Up to this many members a linear search is cheaper than sorting and bisecting.
@@ -96,12 +97,11 @@ impl<'a> Object<'a> {
                 }
             }
         } else {
-            let mut order: Vec<u32> = (0..u32::try_from(object.members.len()).unwrap_or(0)).collect();
-            let name_at = |i: &u32| object.members.get(*i as usize).map(|(n, _)| n.as_ref());
-            // Stable: among equal names the last one written stays last.
-            order.sort_by(|a, b| name_at(a).cmp(&name_at(b)));
+            let name_at = |at: usize| object.members.get(at).map(|(n, _)| n.as_ref());
+            // Among equal names the last one written stays last.
+            let order = sort::positions(object.members.len(), &mut |a, b| name_at(a).cmp(&name_at(b)));
             repeated = order.windows(2).find_map(|pair| match pair {
-                [a, b] if name_at(a) == name_at(b) => Some(*b as usize),
+                [a, b] if name_at(*a) == name_at(*b) => Some(*b),
                 _ => None,
             });
             object.by_name = order;
@@ -119,9 +119,9 @@ impl<'a> Object<'a> {
         }
         let end = self
             .by_name
-            .partition_point(|i| self.members.get(*i as usize).is_some_and(|(n, _)| n.as_ref() <= name));
+            .partition_point(|i| self.members.get(*i).is_some_and(|(n, _)| n.as_ref() <= name));
         let at = *self.by_name.get(end.checked_sub(1)?)?;
-        let (found, value) = self.members.get(at as usize)?;
+        let (found, value) = self.members.get(at)?;
         (found == name).then_some(value)
     }
 

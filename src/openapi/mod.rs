@@ -15,6 +15,7 @@ use crate::json::Value;
 use crate::json::pointer::Pointer;
 use crate::operation::{Operation, Segment, parse_template};
 use crate::schema::{Compiler, Dialect, Options, percent_decoded};
+use crate::sort;
 use crate::verdict::Mode;
 
 /// An operation of the document, and how it is reached.
@@ -183,7 +184,7 @@ impl<'v> Reader<'v> {
             }
         }
         // Where a wide one takes the paths of another, the other's rules hold.
-        described.sort_by_key(|found| found.is_wide);
+        sort::by(&mut described, |a, b| a.is_wide.cmp(&b.is_wide));
         described
     }
 

@@ -6,6 +6,7 @@
 
 use super::authority::{HostPattern, host_of};
 use super::template::Segment;
+use crate::sort;
 use std::collections::BTreeMap;
 
 /// Operations by host, path and method.
@@ -151,7 +152,7 @@ impl<T> Router<T> {
         if allowed.contains(&"GET") {
             allowed.push("HEAD");
         }
-        allowed.sort_unstable();
+        sort::by(&mut allowed, Ord::cmp);
         allowed.dedup();
         Route::OtherMethods(allowed)
     }

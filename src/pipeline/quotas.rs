@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::guard::quota::{self, By, Charge, Exceeded, Gate, Quota, Refusal, Shadowed, Standing};
 use crate::host::{Counter, Host, QuotaEvent};
 use crate::jose::Verified;
+use crate::sort;
 use crate::store::{Home, Table};
 use crate::verdict::{Denial, Extra, Mode, Reason};
 use std::borrow::Cow;
@@ -69,7 +70,7 @@ impl Pipeline {
         let units = self.operation(engine).map_or(1, |o| o.cost);
         let refusal = match quota::charge(table, host, gate, charges, units) {
             Ok(shadowed) => {
-                charges.sort_unstable_by_key(|charge| charge.at);
+                sort::few_by_key(charges, |charge| charge.at);
                 // Where quotas come after the token, they may refuse what these admit.
                 let more = engine.policy.quotas.iter().any(Quota::asks_token);
                 for charge in charges.iter() {

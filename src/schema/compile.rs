@@ -9,6 +9,7 @@ use super::{Branches, Condition, Dynamic, Node, NodeId, Rules, Schema, Set};
 use crate::config::field::{Field, suggestion};
 use crate::guard::requests::shape::{Shape, is_file};
 use crate::json::Value;
+use crate::sort;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -254,7 +255,7 @@ impl<'v> Compiler<'v> {
             .iter()
             .map(|(name, schema)| ((*name).to_owned(), self.node(schema, home)))
             .collect();
-        nodes.sort();
+        sort::by(&mut nodes, Ord::cmp);
         nodes
     }
 

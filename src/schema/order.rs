@@ -2,6 +2,7 @@
 //! panics.
 
 use crate::json::{Object, Value};
+use crate::sort;
 use std::cmp::Ordering;
 
 /// A total order in which equal means equal as JSON Schema has it.
@@ -29,7 +30,7 @@ pub fn order(a: &Value<'_>, b: &Value<'_>) -> Ordering {
         (Value::Object(a), Value::Object(b)) => {
             let sorted = |object: &Object<'_>| {
                 let mut names: Vec<String> = object.iter().map(|(name, _)| name.to_owned()).collect();
-                names.sort_unstable();
+                sort::by(&mut names, Ord::cmp);
                 names.dedup();
                 names
             };

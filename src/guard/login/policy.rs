@@ -7,7 +7,6 @@ use crate::json::pointer::Pointer;
 use crate::operation::Router;
 use crate::rate::Rate;
 use crate::verdict::Mode;
-use std::collections::BTreeSet;
 
 /// The configuration's `login`. Its rates are of whole milliseconds, since its records are.
 #[derive(Debug, Clone)]
@@ -38,7 +37,7 @@ pub struct AccountPolicy {
 /// What makes a backend's answer a failed login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    pub statuses: BTreeSet<u16>,
+    pub statuses: Vec<u16>,
     /// A header field and its value.
     pub header: Option<(String, String)>,
 }

@@ -10,6 +10,7 @@ use crate::json::{Limits, Object, Value, parse};
 use crate::operation::Segment;
 use crate::reply::PROBLEMS_MAX;
 use crate::schema::{Cursor, Outcome, Schema};
+use crate::sort;
 use crate::verdict::Problem;
 use std::borrow::Cow;
 
@@ -81,8 +82,8 @@ pub struct Sent<'r> {
 
 impl<'r> Sent<'r> {
     pub fn new(pairs: &'r [Pair<'r>], coding: Coding) -> Self {
-        let mut order: Vec<usize> = (0..pairs.len()).collect();
-        order.sort_by_key(|at| pairs.get(*at).map(|pair| pair.name.as_ref()));
+        let name = |at: usize| pairs.get(at).map(|pair| pair.name.as_ref());
+        let order = sort::positions(pairs.len(), &mut |a, b| name(a).cmp(&name(b)));
         Self {
             used: vec![false; pairs.len()],
             pairs,

@@ -10,7 +10,6 @@ use crate::json::pointer::Pointer;
 use crate::json::{Limits, Value, parse};
 use crate::path::encode_segment;
 use crate::verdict::Reason;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A question to an HTTP service, one for each token.
@@ -50,10 +49,13 @@ impl Piece {
 #[derive(Debug)]
 pub enum VerdictRule {
     /// 200 with JSON that has a value of the same type at this place: revoked if it is equal.
-    Json { at: Pointer, equals: Value<'static> },
+    Json {
+        at: Pointer,
+        equals: Value<'static>,
+    },
     Status {
-        revoked: BTreeSet<u16>,
-        valid: BTreeSet<u16>,
+        revoked: Vec<u16>,
+        valid: Vec<u16>,
     },
 }
 

@@ -5,6 +5,7 @@ use crate::json::Value;
 use crate::json::pointer::Place;
 use crate::schema::order::order;
 use crate::schema::{ArrayRules, Contains};
+use crate::sort;
 use std::cmp::Ordering;
 
 impl<'s> Check<'s> {
@@ -96,7 +97,7 @@ impl<'s> Check<'s> {
             return false;
         }
         let mut sorted: Vec<&Value<'_>> = items.iter().collect();
-        sorted.sort_by(|a, b| order(a, b));
+        sort::by(&mut sorted, |a, b| order(a, b));
         sorted.windows(2).all(|pair| match pair {
             [a, b] => order(a, b) != Ordering::Equal,
             _ => true,

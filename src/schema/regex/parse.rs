@@ -2,6 +2,7 @@
 //! brace or bracket which opens nothing stands for itself, and that punctuation may be escaped.
 
 use super::class::{Class, Item, Property};
+use crate::sort;
 
 /// An expression's structure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -436,7 +437,7 @@ fn merge(into: &mut Class, class: &Class) {
     if ranges.is_empty() {
         return;
     }
-    ranges.sort_unstable();
+    sort::by(&mut ranges, Ord::cmp);
     let mut from = Some('\0');
     for (first, last) in ranges {
         if let Some(start) = from

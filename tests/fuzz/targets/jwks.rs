@@ -5,14 +5,13 @@ use portcullis::host::memory::MemoryHost;
 use portcullis::jose::keys::Signature;
 use portcullis::jose::{Algorithm, KeySet, Proved, Signatures};
 use portcullis::json::{Limits, parse};
-use std::collections::BTreeSet;
 
 /// Of HS512's length, of RSA's, and of the others'.
 const LENGTHS: [usize; 4] = [64, 96, 256, 32];
 
 pub fn run(input: &[u8]) {
     let names = Algorithm::names();
-    let all: BTreeSet<Algorithm> = names.split(", ").filter_map(Algorithm::named).collect();
+    let all: Vec<Algorithm> = names.split(", ").filter_map(Algorithm::named).collect();
     let alone = [br#"{"keys":["#, input, b"]}"].concat();
     for (text, most) in [(input, 64 * all.len()), (&alone, 64 * all.len())] {
         let Ok(value) = parse(text, &Limits::FOREIGN) else {
