@@ -225,7 +225,7 @@ fn check_query(query: &[u8]) -> Result<&str, PathFault> {
 
 /// A segment of a normal form: decoded, up to its first `;`.
 fn matched_part(segment: &str) -> Cow<'_, str> {
-    let decoded = if segment.contains('%') {
+    let decoded = if segment.bytes().any(|byte| byte == b'%') {
         let mut bytes = Vec::with_capacity(segment.len());
         let mut rest = segment.as_bytes();
         while let Some((&byte, tail)) = rest.split_first() {
@@ -246,7 +246,7 @@ fn matched_part(segment: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(segment)
     };
-    match (decoded.find(';'), decoded) {
+    match (decoded.bytes().position(|byte| byte == b';'), decoded) {
         (None, whole) => whole,
         (Some(end), Cow::Borrowed(text)) => Cow::Borrowed(text.get(..end).unwrap_or(text)),
         (Some(end), Cow::Owned(mut text)) => {

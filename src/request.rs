@@ -69,20 +69,25 @@ impl Head {
             .map(|(name, value)| (self.bytes(name), self.bytes(value)))
     }
 
+    #[inline(always)]
     fn bytes(&self, range: &Range<usize>) -> &[u8] {
         self.block.get(range.clone()).unwrap_or_default()
     }
 
     /// The values of every field of this name.
     pub fn values<'h, 'n>(&'h self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
-        // By length first: most fields are of another, and every guard asks for several.
-        let named = move |found: &Range<usize>| found.len() == name.len() && self.bytes(found) == name.as_bytes();
-        let fields = self.fields.iter().filter(move |(found, _)| named(found));
+        let fields = self.fields.iter().filter(move |(found, _)| self.is(found, name));
         fields.map(|(_, value)| self.bytes(value))
     }
 
+    /// By length first: most fields are of another, and every guard asks for several.
+    #[inline(always)]
+    fn is(&self, found: &Range<usize>, name: &str) -> bool {
+        found.len() == name.len() && self.bytes(found) == name.as_bytes()
+    }
+
     pub fn contains(&self, name: &str) -> bool {
-        self.values(name).next().is_some()
+        self.fields.iter().any(|(found, _)| self.is(found, name))
     }
 
     /// The value of a field that may come once.
@@ -90,11 +95,13 @@ impl Head {
     /// # Errors
     /// [`Repeated`] if it came more often.
     pub fn single(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
-        let mut values = self.values(name);
-        match (values.next(), values.next()) {
-            (_, Some(_)) => Err(Repeated),
-            (value, None) => Ok(value),
+        let mut single = None;
+        for (found, value) in &self.fields {
+            if self.is(found, name) && single.replace(value).is_some() {
+                return Err(Repeated);
+            }
         }
+        Ok(single.map(|value| self.bytes(value)))
     }
 
     /// Whether this is a gRPC call, which gets its refusals as a gRPC status.

@@ -55,9 +55,12 @@ fn add(scopes: &mut Vec<String>, value: Option<&Value<'_>>) -> Result<(), Reason
     match value {
         None | Some(Value::Null) => {}
         Some(Value::String(text)) => {
-            // Not by the character itself, for which a search is set up anew behind each short word.
-            let words = text.split([' ']).filter(|word| !word.is_empty());
-            scopes.extend(words.map(str::to_owned));
+            // By bytes: a search for a character is set up anew behind each short word.
+            let words = text
+                .as_bytes()
+                .split(|byte| *byte == b' ')
+                .filter(|word| !word.is_empty());
+            scopes.extend(words.filter_map(|word| Some(std::str::from_utf8(word).ok()?.to_owned())));
         }
         Some(Value::Array(items)) => {
             for item in items {

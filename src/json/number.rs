@@ -86,8 +86,9 @@ impl<'a> Number<'a> {
 
     /// Whether the value is mathematically an integer (`1.0` is, JSON Schema 2020-12 validation §6.1.1).
     pub fn is_integer(&self) -> bool {
-        if let Some((_, 0)) = self.short() {
-            return true;
+        if let Some((value, after)) = self.short() {
+            // Of 18 digits at most, so the power is one of 64 bits.
+            return after == 0 || value % 10_i64.pow(after) == 0;
         }
         let decimal = self.decimal();
         decimal.digits.is_empty() || decimal.trailing_zeros() >= 0
@@ -131,7 +132,10 @@ impl<'a> Number<'a> {
 
     fn decimal(&self) -> Decimal {
         let text = self.0.as_ref();
-        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let letter = text.bytes().position(|byte| matches!(byte, b'e' | b'E'));
+        let (mantissa, exponent) = letter
+            .and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?)))
+            .unwrap_or((text, "0"));
         let limit = if exponent.starts_with('-') {
             -SCALE_MAX
         } else {

@@ -204,6 +204,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
+    #[inline(always)]
     fn digits(&mut self) -> Result<(), Fault> {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.peek() {

@@ -19,7 +19,7 @@ impl Check<'_> {
         }
         let mut valid = true;
         if rules.chars_min.is_some() || rules.chars_max.is_some() {
-            let chars = count(text.chars().count());
+            let chars = count(text.bytes().filter(|byte| byte & 0xC0 != 0x80).count());
             if let Some(least) = rules.chars_min.filter(|least| chars < *least) {
                 valid = fault(problems, place, || {
                     format!("must have at least {}", plural(least, "character", "characters"))
