@@ -192,6 +192,26 @@ impl Envoy {
         })
     }
 
+    /// Keeps all its threads to one core from now on.
+    pub fn keep_to(&self, core: &str) -> Result<(), String> {
+        let mut command = Command::new("taskset");
+        command.args([
+            "--all-tasks",
+            "--cpu-list",
+            "--pid",
+            core,
+            &self.process.id().to_string(),
+        ]);
+        let done = command
+            .output()
+            .map_err(|error| format!("can't run taskset: {error}"))?;
+        if done.status.success() {
+            Ok(())
+        } else {
+            Err(format!("taskset: {}", String::from_utf8_lossy(&done.stderr)))
+        }
+    }
+
     /// CPU time of all its threads so far, user and system, as the kernel's scheduler counts it.
     pub fn cpu(&self) -> Result<Duration, String> {
         cpu_of(self.process.id())
