@@ -1,6 +1,7 @@
 //! Looking at bytes without panics: positions out of range read as zero, and every search is linear.
 
 /// The byte at a position, in lower case; zero beyond the end.
+#[inline(always)]
 pub fn low(bytes: &[u8], at: usize) -> u8 {
     bytes.get(at).copied().unwrap_or(0).to_ascii_lowercase()
 }
@@ -36,10 +37,11 @@ pub fn skip_spaces(bytes: &[u8], at: usize) -> usize {
 }
 
 /// Whether `bytes` begins with `word`, which is in lower case, in any case.
+#[inline(always)]
 pub fn starts_with(bytes: &[u8], word: &[u8]) -> bool {
-    bytes
-        .get(..word.len())
-        .is_some_and(|head| head.eq_ignore_ascii_case(word))
+    let mut head = bytes.iter();
+    word.iter()
+        .all(|known| head.next().is_some_and(|byte| byte.to_ascii_lowercase() == *known))
 }
 
 /// The length of the run of word bytes at a position.
@@ -66,6 +68,29 @@ pub fn find_byte(bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
     }
     let found = tail.iter().position(|b| *b == byte)?;
     begin.checked_add(found)
+}
+
+/// The first position from `at` on whose byte has one of the `wanted` bits. Behind the first few, eight bytes are looked at
+/// before it is asked whether any has: half the instructions where what is sought is rare, and few more where it is not.
+#[inline(always)]
+pub fn find_bits(bytes: &[u8], at: usize, bits: impl Fn(u8) -> u16, wanted: u16) -> Option<usize> {
+    const NEAR: usize = 4;
+    let rest = from(bytes, at);
+    let is = |byte: &u8| bits(*byte) & wanted != 0;
+    for near in 0..NEAR {
+        if is(rest.get(near)?) {
+            return at.checked_add(near);
+        }
+    }
+    let mut begin = at.checked_add(NEAR)?;
+    let (chunks, tail) = from(rest, NEAR).as_chunks::<8>();
+    for chunk in chunks {
+        if chunk.iter().fold(0, |any, byte| any | bits(*byte)) & wanted != 0 {
+            return chunk.iter().position(is)?.checked_add(begin);
+        }
+        begin += 8;
+    }
+    tail.iter().position(is)?.checked_add(begin)
 }
 
 /// Where a pair of bytes stands from `at` on. Sixteen instructions for eight bytes, however often one of the two is there.
@@ -163,6 +188,7 @@ impl<const N: usize> Words<N> {
 }
 
 /// A bit for a word's first character: a letter, in either case, has one of its own, and all others share one.
+#[inline(always)]
 const fn first_bit(word: &[u8]) -> u32 {
     match word.first() {
         Some(first) if first.is_ascii_alphabetic() => 1 << (*first & 31),
@@ -184,6 +210,7 @@ const fn is_before(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// A number below 2048 that words of a list seldom share: of the length and three letters, whatever their case.
+#[inline(always)]
 const fn mark(word: &[u8]) -> usize {
     if word.is_empty() {
         return 0;

@@ -9,44 +9,86 @@ use super::profile::{self, class};
 /// no backend decodes more often.
 pub const LAYERS_MAX: usize = 3;
 
+/// At most eight digits, which is what 32 bits hold.
 fn hex(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0_u32, |sum, digit| {
-        let digit = char::from(*digit).to_digit(16)?;
-        sum.checked_mul(16)?.checked_add(digit)
-    })
+    let mut sum = 0_u32;
+    for digit in digits {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            b'A'..=b'F' => digit - b'A' + 10,
+            _ => return None,
+        };
+        sum = sum.checked_mul(16)?.checked_add(digit.into())?;
+    }
+    Some(sum)
 }
 
-/// Named references that stand in for what attacks are made of.
+/// Named references that stand in for what attacks are made of, sorted.
 const ENTITIES: [(&[u8], u8); 28] = [
     (b"amp;", b'&'),
-    (b"lt;", b'<'),
-    (b"gt;", b'>'),
-    (b"quot;", b'"'),
     (b"apos;", b'\''),
-    (b"colon;", b':'),
-    (b"semi;", b';'),
-    (b"lpar;", b'('),
-    (b"rpar;", b')'),
-    (b"tab;", b'\t'),
-    (b"newline;", b'\n'),
-    (b"nbsp;", b' '),
-    (b"period;", b'.'),
-    (b"sol;", b'/'),
     (b"bsol;", b'\\'),
+    (b"colon;", b':'),
+    (b"comma;", b','),
+    (b"dollar;", b'$'),
     (b"equals;", b'='),
     (b"excl;", b'!'),
+    (b"grave;", b'`'),
+    (b"gt;", b'>'),
+    (b"lbrace;", b'{'),
+    (b"lcub;", b'{'),
+    (b"lpar;", b'('),
+    (b"lsqb;", b'['),
+    (b"lt;", b'<'),
+    (b"nbsp;", b' '),
+    (b"newline;", b'\n'),
     (b"num;", b'#'),
     (b"percnt;", b'%'),
-    (b"grave;", b'`'),
-    (b"lbrace;", b'{'),
+    (b"period;", b'.'),
+    (b"quot;", b'"'),
     (b"rbrace;", b'}'),
-    (b"lcub;", b'{'),
     (b"rcub;", b'}'),
-    (b"lsqb;", b'['),
+    (b"rpar;", b')'),
     (b"rsqb;", b']'),
-    (b"dollar;", b'$'),
-    (b"comma;", b','),
+    (b"semi;", b';'),
+    (b"sol;", b'/'),
+    (b"tab;", b'\t'),
 ];
+
+/// For each letter, where the references that begin with it start, and how many they are.
+static ENTITIES_BY_LETTER: [(usize, usize); 26] = by_letter();
+
+const fn by_letter() -> [(usize, usize); 26] {
+    let mut index = [(0, 0); 26];
+    let mut at = 0;
+    while at < ENTITIES.len() {
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "in constants an index beyond the end does not compile"
+        )]
+        {
+            let letter = (ENTITIES[at].0[0] - b'a') as usize;
+            assert!(at == 0 || ENTITIES[at - 1].0[0] <= ENTITIES[at].0[0]);
+            if index[letter].1 == 0 {
+                index[letter].0 = at;
+            }
+            index[letter].1 += 1;
+        }
+        at += 1;
+    }
+    index
+}
+
+/// The named reference that begins a text, behind its `&`.
+fn entity(name: &[u8]) -> Option<&'static (&'static [u8], u8)> {
+    let letter = usize::from(name.first()?.to_ascii_lowercase().checked_sub(b'a')?);
+    let (start, count) = *ENTITIES_BY_LETTER.get(letter)?;
+    ENTITIES
+        .get(start..start + count)?
+        .iter()
+        .find(|(entity, _)| super::bytes::starts_with(name, entity))
+}
 
 /// A code point as one byte where it has an ASCII look-alike.
 fn ascii(point: u32) -> Option<u8> {
@@ -99,27 +141,24 @@ fn decode_at(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
         b'&' => {
             let name = from(rest, 1);
             if name.first() != Some(&b'#') {
-                let first = low(name, 0);
-                if !first.is_ascii_lowercase() {
-                    return None;
-                }
-                let (entity, byte) = ENTITIES
-                    .iter()
-                    .find(|(entity, _)| entity.first() == Some(&first) && super::bytes::starts_with(name, entity))?;
+                let (entity, byte) = entity(name)?;
                 out.push(*byte);
                 return entity.len().checked_add(1);
             }
             let (start, radix) = if low(name, 1) == b'x' { (2, 16) } else { (1, 10) };
-            let digits = from(name, start)
-                .iter()
-                // Leading zeros are padding; this many digits are more than any reference needs.
-                .take(12)
-                .take_while(|b| char::from(**b).is_digit(radix))
-                .count();
-            let text = name.get(start..start.checked_add(digits)?)?;
-            let point = u32::from_str_radix(std::str::from_utf8(text).ok()?, radix).ok()?;
+            // Leading zeros are padding; this many digits are more than any reference needs.
+            let digits = from(name, start).iter().take(12);
+            let digits = digits.map_while(|digit| char::from(*digit).to_digit(radix));
+            let (mut point, mut count) = (0_u32, 0);
+            for digit in digits {
+                point = point.checked_mul(radix)?.checked_add(digit)?;
+                count += 1;
+            }
+            if count == 0 {
+                return None;
+            }
             push_point(out, point)?;
-            let end = start.checked_add(digits)?.checked_add(1)?;
+            let end = start.checked_add(count)?.checked_add(1)?;
             Some(end.checked_add(usize::from(low(rest, end) == b';'))?)
         }
         b'\\' => match low(rest, 1) {
@@ -175,8 +214,8 @@ pub fn step(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out: Vec<u8> = Vec::new();
     let mut piece: Vec<u8> = Vec::new();
     let (mut at, mut kept, mut changed) = (0_usize, 0_usize, false);
-    while let Some(found) = from(bytes, at).iter().position(|b| is_lead(*b)) {
-        at = at.saturating_add(found);
+    while let Some(found) = super::bytes::find_bits(bytes, at, profile::of, class::ENCODED) {
+        at = found;
         piece.clear();
         let Some(taken) = decode_at(from(bytes, at), &mut piece) else {
             at = at.saturating_add(1);
@@ -201,11 +240,6 @@ pub fn step(bytes: &[u8]) -> Option<Vec<u8>> {
     }
     out.extend_from_slice(from(bytes, kept));
     Some(out)
-}
-
-/// Whether something encoded may start at a byte.
-pub fn is_lead(byte: u8) -> bool {
-    profile::is(byte, class::ENCODED)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What kind of text a value is, found in one pass: whether there is anything in it that could act at all, and whether it
 //! is prose, in which mentions of code are common and only what acts where it stands counts.
 
-use super::bytes::{Words, between, find_byte, from, is_blank, low};
+use super::bytes::{Words, between, find_bits, find_byte, from, is_blank, low};
 
 /// Bytes by what they may begin; a value's bits are those of all its bytes.
 pub mod class {
@@ -73,16 +73,15 @@ const fn classes() -> [u16; 256] {
 
 static CLASSES: [u16; 256] = classes();
 
-/// Whether a byte is of one of these classes.
-pub fn is(byte: u8, classes: u16) -> bool {
-    CLASSES.get(usize::from(byte)).is_some_and(|bits| bits & classes != 0)
+/// The classes of a byte.
+#[inline(always)]
+pub fn of(byte: u8) -> u16 {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(0)
 }
 
 /// The bits of all bytes together.
 pub fn bits(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0, |bits, byte| {
-        bits | CLASSES.get(usize::from(*byte)).copied().unwrap_or(0)
-    })
+    bytes.iter().fold(0, |bits, byte| bits | of(*byte))
 }
 
 /// Words that sentences are joined by and that no language of programs or queries has, sorted.
@@ -130,12 +129,15 @@ const DOCUMENT_BYTES_MIN: usize = 160;
 
 /// Whether a text has the lines of a document, in whatever language.
 pub fn is_document(bytes: &[u8]) -> bool {
-    bytes.len() >= DOCUMENT_BYTES_MIN
-        && bytes
-            .iter()
-            .filter(|b| **b == b'\n')
-            .nth(DOCUMENT_LINES_MIN - 2)
-            .is_some()
+    if bytes.len() < DOCUMENT_BYTES_MIN {
+        return false;
+    }
+    let mut at = 0;
+    (1..DOCUMENT_LINES_MIN).all(|_| {
+        let found = find_byte(bytes, at, b'\n');
+        at = found.map_or(bytes.len(), |end| end + 1);
+        found.is_some()
+    })
 }
 
 /// Marks that are opened and never closed beyond this many end the search for code: it stays linear.
@@ -146,8 +148,7 @@ const UNCLOSED_MAX: u32 = 8;
 pub fn without_code(bytes: &[u8]) -> Vec<u8> {
     let mut out = bytes.to_vec();
     let (mut at, mut unclosed) = (0, 0);
-    while let Some(found) = from(bytes, at).iter().position(|b| is(*b, class::MARK)) {
-        let start = at + found;
+    while let Some(start) = find_bits(bytes, at, of, class::MARK) {
         let mark = low(bytes, start);
         let run = from(bytes, start).iter().take_while(|b| **b == mark).count();
         let inner = start + run;

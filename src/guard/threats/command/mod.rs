@@ -5,7 +5,7 @@ pub mod fragment;
 mod names;
 mod sign;
 
-use super::bytes::{between, find_byte, from, is_blank, listed, low, starts_with, word_len};
+use super::bytes::{between, find_bits, find_byte, from, is_blank, listed, low, starts_with, word_len};
 use names::{COMMANDS, TITLES, WORDS, WRAPPERS};
 
 /// Bytes that may be looked at behind separators, for each byte of the value and at least. A script has a separator in
@@ -33,7 +33,7 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
         return Some("command.function");
     }
     let mut at = 0;
-    let first_letter = bytes.iter().position(u8::is_ascii_alphabetic).unwrap_or(bytes.len());
+    let mut first_letter = None;
     loop {
         // What prose has no use for may still tell that too much was looked at.
         let sought = if prose && left > 0 {
@@ -41,8 +41,7 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
         } else {
             sign::PARTS | sign::LINES
         };
-        let found = from(bytes, at).iter().position(|b| sign::is(*b, sought))?;
-        let position = at + found;
+        let position = find_bits(bytes, at, |byte| sign::of(byte).into(), sought.into())?;
         let byte = raw(bytes, position);
         at = position + 1;
         let before = position.checked_sub(1).map_or(0, |i| raw(bytes, i));
@@ -59,7 +58,9 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
             b'`' if before == b'`' && position.checked_sub(2).is_some_and(|i| raw(bytes, i) == b'`') => continue,
             // A span of Markdown's stands apart from the words in front of it.
             b'`' if matches!(before, b' ' | b'\n' | b'[' | b'(')
-                && first_letter < position
+                && *first_letter
+                    .get_or_insert_with(|| bytes.iter().position(u8::is_ascii_alphabetic).unwrap_or(bytes.len()))
+                    < position
                 && (prose || !quoted_command(bytes, at)) =>
             {
                 continue;
@@ -253,6 +254,7 @@ fn spelled(bytes: &[u8], start: usize, begin: usize, left: &mut usize) -> Option
 }
 
 /// The length of what stands in front of a name.
+#[inline(always)]
 fn leading(bytes: &[u8], at: usize) -> usize {
     let front = from(bytes, at).iter().take(LEADING_MAX);
     front.take_while(|b| sign::is(**b, sign::LEADS)).count()

@@ -43,7 +43,14 @@ const fn signs() -> [u8; 256] {
 
 static SIGNS: [u8; 256] = signs();
 
+/// All that a byte is.
+#[inline(always)]
+pub fn of(byte: u8) -> u8 {
+    SIGNS.get(usize::from(byte)).copied().unwrap_or(0)
+}
+
 /// Whether a byte is any of these.
+#[inline(always)]
 pub fn is(byte: u8, any: u8) -> bool {
-    SIGNS.get(usize::from(byte)).is_some_and(|sign| sign & any != 0)
+    of(byte) & any != 0
 }
