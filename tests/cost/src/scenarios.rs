@@ -36,7 +36,7 @@ pub const ALL: &[&str] = &[
     "threats: 16 KiB of <a ;",
     "threats: 16 KiB of &amp;$(",
     "threats: 16 KiB of a&amp;",
-    "threats: 16 KiB of %25<a ",
+    "threats: 16 KiB of <a %25",
     "refused: client_denied",
     "refused: quota_exceeded",
     "refused: operation_unknown",
