@@ -3,9 +3,13 @@
 
 use super::Kind;
 use super::bytes::{between, find_byte, from, is_blank, is_word, low, skip_blank, starts_with, word_len};
+use super::profile::class;
 
 /// Longer values are texts.
 const BYTES_MAX: usize = 256;
+
+/// `<` with its eighth bit set.
+const FOLDED_OPEN: u8 = 0xBC;
 
 /// Elements that are tried letter by letter.
 const ELEMENTS: [&[u8]; 12] = [
@@ -17,8 +21,8 @@ const ELEMENTS: [&[u8]; 12] = [
 const OBJECTS: [&[u8]; 7] = [b"document", b"window", b"self", b"top", b"parent", b"frames", b"this"];
 const MEMBERS: [&[u8]; 7] = [b"cookie", b"domain", b"location", b"write", b"alert", b"eval", b"name"];
 
-/// How a value is a disguised script, or `None`.
-pub fn judge(bytes: &[u8], kind: Kind) -> Option<&'static str> {
+/// How a value, whose profile is `bits`, is a disguised script, or `None`.
+pub fn judge(bytes: &[u8], bits: u16, kind: Kind) -> Option<&'static str> {
     if bytes.len() > BYTES_MAX {
         return None;
     }
@@ -29,10 +33,13 @@ pub fn judge(bytes: &[u8], kind: Kind) -> Option<&'static str> {
     if kind == Kind::Name && names_handler(text) {
         return Some("script.event");
     }
-    if text.starts_with(b"-->") || spaced(text) || ascii_folded(text) {
+    let has = |signs: u16| bits & signs != 0;
+    let folds = has(class::ENCODED) || find_byte(text, 0, FOLDED_OPEN).is_some();
+    if text.starts_with(b"-->") || has(class::ANGLE) && spaced(text) || folds && ascii_folded(text) {
         return Some("script.markup");
     }
-    commented(text).then_some("script.object")
+    let parts = has(class::SLASH) && has(class::GLOB) || has(class::BLANK) && has(class::DOT);
+    (parts && commented(text)).then_some("script.object")
 }
 
 /// Any tag, or what begins as one.
@@ -92,7 +99,7 @@ fn ascii_folded(text: &[u8]) -> bool {
             };
             (end > 0).then_some(end)
         };
-        if of(0xBC, b"\\xbc").is_some_and(|end| low(rest, end).is_ascii_alphabetic()) {
+        if of(FOLDED_OPEN, b"\\xbc").is_some_and(|end| low(rest, end).is_ascii_alphabetic()) {
             open = true;
         }
         if open && of(0xBE, b"\\xbe").is_some() {
@@ -145,6 +152,7 @@ fn reaches(rest: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::profile;
     use super::*;
 
     #[test]
@@ -160,7 +168,7 @@ mod tests {
             ("document /*a*/ . cookie", Kind::Parameter, "script.object"),
             ("(self/**/)[\"alert\"](1)", Kind::Parameter, "script.object"),
         ] {
-            assert_eq!(judge(text.as_bytes(), kind), Some(rule), "{text}");
+            assert_eq!(judge(text.as_bytes(), profile::bits(text.as_bytes()), kind), Some(rule), "{text}");
         }
         for (text, kind) in [
             ("a < b and c > d", Kind::Parameter),
@@ -172,7 +180,7 @@ mod tests {
             ("a<3", Kind::Cookie),
             ("src/*/document.cookies", Kind::Parameter),
         ] {
-            assert_eq!(judge(text.as_bytes(), kind), None, "{text}");
+            assert_eq!(judge(text.as_bytes(), profile::bits(text.as_bytes()), kind), None, "{text}");
         }
     }
 }

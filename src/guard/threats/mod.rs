@@ -329,8 +329,8 @@ impl Engine {
         let field = matches!(kind, Kind::Parameter | Kind::Cookie | Kind::Name);
         let signs = bits & !(class::DIGIT | class::UNDERSCORE | class::BLANK) != 0;
         let pieces = signs && !prose && (field || matches!(kind, Kind::Agent | Kind::Header));
-        verdict.ask(Category::Sql, pieces, || sql::fragment::judge(layer, field));
-        verdict.ask(Category::Script, pieces && field, || disguise::judge(layer, kind));
+        verdict.ask(Category::Sql, pieces, || sql::fragment::judge(layer, bits, field));
+        verdict.ask(Category::Script, pieces && field, || disguise::judge(layer, bits, kind));
         let shells = if prose {
             class::SHELL | class::BRACE | class::OPERATOR
         } else {
@@ -349,9 +349,9 @@ impl Engine {
         verdict.ask(
             Category::Command,
             field && bits & (class::PAREN | class::BRACE) != 0,
-            || php::judge(layer),
+            || php::judge(layer, bits),
         );
-        verdict.ask(Category::Command, pieces && field, || command::fragment::judge(layer));
+        verdict.ask(Category::Command, pieces && field, || command::fragment::judge(layer, bits));
         verdict.ask(
             Category::Path,
             bits & (class::SLASH | class::DOT | class::ENCODED) != 0,

@@ -2,6 +2,7 @@
 //! programs' texts they are common.
 
 use super::bytes::{between, find_byte, from, is_blank, is_word, low, skip_blank, starts_with};
+use super::profile::class;
 
 /// Longer values are texts.
 const CALL_BYTES_MAX: usize = 256;
@@ -10,11 +11,12 @@ const PARTS_MAX: usize = 16;
 /// Places of a value at which a call may begin.
 const STARTS_MAX: usize = 4;
 
-pub fn judge(bytes: &[u8]) -> Option<&'static str> {
+/// Whether a value, whose profile is `bits`, is such a call, or `None`.
+pub fn judge(bytes: &[u8], bits: u16) -> Option<&'static str> {
     if bytes.len() > CALL_BYTES_MAX {
         return None;
     }
-    let calls = by_variable(bytes) || by_value(bytes);
+    let calls = bits & class::BRACE != 0 && by_variable(bytes) || bits & class::PAREN != 0 && by_value(bytes);
     calls.then_some("command.php_call")
 }
 
@@ -169,6 +171,7 @@ fn balanced(bytes: &[u8], at: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::profile;
     use super::*;
 
     #[test]
@@ -187,7 +190,7 @@ mod tests {
             "return\"system\"(xyz).s",
             "$a[$b[0][1] (3)",
         ] {
-            assert!(judge(text.as_bytes()).is_some(), "{text}");
+            assert!(judge(text.as_bytes(), profile::bits(text.as_bytes())).is_some(), "{text}");
         }
         for text in [
             "$5 (five)",
@@ -200,7 +203,7 @@ mod tests {
             "\"quoted\" (sic) words",
             "price: $10",
         ] {
-            assert!(judge(text.as_bytes()).is_none(), "{text}");
+            assert!(judge(text.as_bytes(), profile::bits(text.as_bytes())).is_none(), "{text}");
         }
     }
 }

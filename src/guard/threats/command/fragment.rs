@@ -3,6 +3,7 @@
 
 use crate::guard::threats::bytes::{between, from, is_blank, is_word, listed, low, skip_blank, starts_with, word_len};
 use crate::guard::threats::php::gap;
+use crate::guard::threats::profile::class;
 
 /// Longer values are texts.
 const FRAGMENT_BYTES_MAX: usize = 256;
@@ -102,22 +103,27 @@ const SETTINGS: [&[u8]; 15] = [
     b"zend.",
 ];
 
-/// How a value is a piece of a command or program, or `None`.
-pub fn judge(bytes: &[u8]) -> Option<&'static str> {
+/// Each rule with the signs of which it needs one, by their bits, so that a value without them is not read for it.
+const RULES: [(u16, fn(&[u8]) -> bool, &str); 9] = [
+    (class::BRACE, braces, "command.expansion"),
+    (class::MARK, tilde, "command.expansion"),
+    (class::BRACE | class::MARK, obscured, "command.obscured"),
+    (class::BRACE, variable, "command.chained"),
+    (class::SHELL, changes_folder, "command.chained"),
+    (class::SLASH, program, "command.program"),
+    (class::OPERATOR, compared, "command.windows"),
+    (class::PAREN, call, "command.php_call"),
+    (class::OPERATOR, setting, "command.php_setting"),
+];
+
+/// How a value, whose profile is `bits`, is a piece of a command or program, or `None`.
+pub fn judge(bytes: &[u8], bits: u16) -> Option<&'static str> {
     if bytes.len() > FRAGMENT_BYTES_MAX {
         return None;
     }
     let text = bytes.trim_ascii();
-    let rules = [
-        (braces(text) || tilde(text), "command.expansion"),
-        (obscured(text), "command.obscured"),
-        (variable(text) || changes_folder(text), "command.chained"),
-        (program(text), "command.program"),
-        (compared(text), "command.windows"),
-        (call(text), "command.php_call"),
-        (setting(text), "command.php_setting"),
-    ];
-    rules.into_iter().find_map(|(found, rule)| found.then_some(rule))
+    let found = RULES.iter().find(|(signs, is, _)| bits & signs != 0 && is(text));
+    found.map(|(.., rule)| *rule)
 }
 
 /// `{,id,}`, `{ls,-l}`, `c{a,u}t`: a brace expansion that makes words of a command: without blanks, and with an empty part, an
@@ -266,6 +272,7 @@ fn setting(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::threats::profile;
 
     #[test]
     fn pieces_of_commands_and_programs_are_found() {
@@ -286,7 +293,7 @@ mod tests {
             ("crypt(abc)", "command.php_call"),
             ("opcache.enable=1", "command.php_setting"),
         ] {
-            assert_eq!(judge(text.as_bytes()), Some(rule), "{text}");
+            assert_eq!(judge(text.as_bytes(), profile::bits(text.as_bytes())), Some(rule), "{text}");
         }
         for text in [
             "{id,name}",
@@ -314,7 +321,7 @@ mod tests {
             "/api/bin/list/all",
             "use ``mode`` here",
         ] {
-            assert_eq!(judge(text.as_bytes()), None, "{text}");
+            assert_eq!(judge(text.as_bytes(), profile::bits(text.as_bytes())), None, "{text}");
         }
     }
 }

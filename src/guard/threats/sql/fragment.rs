@@ -4,33 +4,49 @@
 use super::names::{ABOUT_SERVER, FUNCTIONS, TYPES};
 use super::tokens::{Kind, Token, Tokens, Word};
 use crate::guard::threats::bytes::{between, find_byte, from, is_blank, is_word, listed, low, starts_with, word_len};
+use crate::guard::threats::profile::class;
 
 /// Longer values are texts.
 const FRAGMENT_BYTES_MAX: usize = 256;
 /// Tokens that a piece is recognised by.
 const TOKENS_MAX: usize = 12;
 
-/// How a value is a piece of a query, or `None`. `whole`: it stands in a field whose values are put into queries, not in
-/// one with a grammar of its own.
-pub fn judge(bytes: &[u8], whole: bool) -> Option<&'static str> {
+/// How a value, whose profile is `bits`, is a piece of a query, or `None`. `whole`: it stands in a field whose values are
+/// put into queries, not in one with a grammar of its own. What lacks the signs that a rule needs is not read for it.
+pub fn judge(bytes: &[u8], bits: u16, whole: bool) -> Option<&'static str> {
     if bytes.len() > FRAGMENT_BYTES_MAX {
         return None;
     }
     let text = bytes.trim_ascii();
-    if cast(text) {
+    let has = |signs: u16| bits & signs != 0;
+    if has(class::COLON) && cast(text) {
         return Some("sql.cast");
     }
-    if let Some(rule) = cut_off(text) {
+    if has(class::QUOTE)
+        && let Some(rule) = cut_off(text)
+    {
         return Some(rule);
     }
     if !whole {
         return None;
     }
-    if let Some(rule) = led_by_quote(text).or_else(|| joined_by_comments(text)) {
+    if has(class::QUOTE)
+        && let Some(rule) = led_by_quote(text)
+    {
         return Some(rule);
     }
-    if aliased(text) || exponent(text) {
+    if has(class::SLASH)
+        && has(class::GLOB)
+        && let Some(rule) = joined_by_comments(text)
+    {
+        return Some(rule);
+    }
+    if has(class::BLANK) && aliased(text) || has(class::DOT) && has(class::DIGIT) && exponent(text) {
         return Some("sql.fragment");
+    }
+    // Each needs an operator, a bracket, a separator, or words apart.
+    if !has(class::OPERATOR | class::PAREN | class::SHELL | class::QUOTE | class::BLANK | class::CONTROL) {
+        return None;
     }
     let mut tokens = Tokens::new(text, 0);
     let mut list = [Token {
@@ -357,6 +373,7 @@ fn exponent(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::threats::profile;
 
     #[test]
     fn lists_are_sorted() {
@@ -392,7 +409,7 @@ mod tests {
             ("dr/**/op/**/t", "sql.comment"),
             ("1.e(ascii)", "sql.fragment"),
         ] {
-            assert_eq!(judge(text.as_bytes(), true), Some(rule), "{text}");
+            assert_eq!(judge(text.as_bytes(), profile::bits(text.as_bytes()), true), Some(rule), "{text}");
         }
         for text in [
             "O'Brien",
@@ -430,7 +447,7 @@ mod tests {
             "a, b; c",
             "log",
         ] {
-            assert_eq!(judge(text.as_bytes(), true), None, "{text}");
+            assert_eq!(judge(text.as_bytes(), profile::bits(text.as_bytes()), true), None, "{text}");
         }
     }
 }
