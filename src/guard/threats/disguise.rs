@@ -168,7 +168,11 @@ mod tests {
             ("document /*a*/ . cookie", Kind::Parameter, "script.object"),
             ("(self/**/)[\"alert\"](1)", Kind::Parameter, "script.object"),
         ] {
-            assert_eq!(judge(text.as_bytes(), profile::bits(text.as_bytes()), kind), Some(rule), "{text}");
+            assert_eq!(
+                judge(text.as_bytes(), profile::bits(text.as_bytes()), kind),
+                Some(rule),
+                "{text}"
+            );
         }
         for (text, kind) in [
             ("a < b and c > d", Kind::Parameter),
@@ -180,7 +184,11 @@ mod tests {
             ("a<3", Kind::Cookie),
             ("src/*/document.cookies", Kind::Parameter),
         ] {
-            assert_eq!(judge(text.as_bytes(), profile::bits(text.as_bytes()), kind), None, "{text}");
+            assert_eq!(
+                judge(text.as_bytes(), profile::bits(text.as_bytes()), kind),
+                None,
+                "{text}"
+            );
         }
     }
 }

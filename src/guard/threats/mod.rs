@@ -351,7 +351,9 @@ impl Engine {
             field && bits & (class::PAREN | class::BRACE) != 0,
             || php::judge(layer, bits),
         );
-        verdict.ask(Category::Command, pieces && field, || command::fragment::judge(layer, bits));
+        verdict.ask(Category::Command, pieces && field, || {
+            command::fragment::judge(layer, bits)
+        });
         verdict.ask(
             Category::Path,
             bits & (class::SLASH | class::DOT | class::ENCODED) != 0,

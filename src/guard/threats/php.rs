@@ -190,7 +190,10 @@ mod tests {
             "return\"system\"(xyz).s",
             "$a[$b[0][1] (3)",
         ] {
-            assert!(judge(text.as_bytes(), profile::bits(text.as_bytes())).is_some(), "{text}");
+            assert!(
+                judge(text.as_bytes(), profile::bits(text.as_bytes())).is_some(),
+                "{text}"
+            );
         }
         for text in [
             "$5 (five)",
@@ -203,7 +206,10 @@ mod tests {
             "\"quoted\" (sic) words",
             "price: $10",
         ] {
-            assert!(judge(text.as_bytes(), profile::bits(text.as_bytes())).is_none(), "{text}");
+            assert!(
+                judge(text.as_bytes(), profile::bits(text.as_bytes())).is_none(),
+                "{text}"
+            );
         }
     }
 }

@@ -293,7 +293,11 @@ mod tests {
             ("crypt(abc)", "command.php_call"),
             ("opcache.enable=1", "command.php_setting"),
         ] {
-            assert_eq!(judge(text.as_bytes(), profile::bits(text.as_bytes())), Some(rule), "{text}");
+            assert_eq!(
+                judge(text.as_bytes(), profile::bits(text.as_bytes())),
+                Some(rule),
+                "{text}"
+            );
         }
         for text in [
             "{id,name}",

@@ -8,7 +8,7 @@ mod place;
 mod text;
 mod xml;
 
-use super::bytes::{between, find_byte, from};
+use super::bytes::{Words, between, find_byte, from};
 use super::decode;
 use super::sql::filter;
 use super::{Categories, Category, Finding, Kind, ThreatMode, ThreatPolicy};
@@ -58,7 +58,7 @@ pub struct Subject<'r> {
 }
 
 /// Header fields with a grammar of their own in which quotes, semicolons and patterns are common, or that hold no text.
-const STRUCTURED: [&str; 24] = [
+static STRUCTURED: Words<24> = Words::new([
     "accept",
     "accept-charset",
     "accept-encoding",
@@ -83,13 +83,16 @@ const STRUCTURED: [&str; 24] = [
     "traceparent",
     "tracestate",
     "via",
-];
+]);
 
 /// The answer for a request: the refusals, each with the mode that it is to be carried out in.
 pub type Verdicts = Vec<(Mode, Denial)>;
 
 impl ThreatPolicy {
     fn mode_of(&self, category: Category, operation: Option<ThreatMode>, default: Mode) -> ThreatMode {
+        if self.modes.is_empty() && operation.is_none() && self.categories.has(category) {
+            return ThreatMode::On(default);
+        }
         // What is off stays off; the more lenient of the operation's and the category's own mode holds.
         let own = self.modes.iter().find(|(of, _)| *of == category).map(|(_, mode)| *mode);
         let modes = [operation, own];
@@ -259,7 +262,7 @@ impl Walk<'_> {
                 b"user-agent" => self.value(value, Kind::Agent, Place::Header(name), &[]),
                 b"referer" | b"origin" => self.value(value, Kind::Referer, Place::Header(name), &[]),
                 _ => {
-                    let structured = super::bytes::listed(&STRUCTURED, name)
+                    let structured = STRUCTURED.has(name)
                         || name.starts_with(b"sec-")
                         || name.starts_with(b"if-")
                         || name.starts_with(b"x-envoy-")
@@ -427,20 +430,5 @@ const RUN_BYTES_MIN: usize = 8;
 
 /// Whether a parameter's text, found valid, is harmless by its form alone.
 fn pinned(declared: Option<&Declared>, name: &[u8]) -> bool {
-    let name = std::str::from_utf8(name).ok();
-    declared
-        .zip(name)
-        .is_some_and(|(declared, name)| declared.pins_text(name))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lists_are_sorted() {
-        let mut sorted = STRUCTURED;
-        sorted.sort_unstable();
-        assert_eq!(STRUCTURED, sorted);
-    }
+    declared.is_some_and(|declared| std::str::from_utf8(name).is_ok_and(|name| declared.pins_text(name)))
 }

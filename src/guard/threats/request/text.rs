@@ -1,6 +1,6 @@
 //! What names and texts of a request are: decoded as forms are, and told apart where their form alone says what is meant.
 
-use crate::guard::threats::bytes::{between, find_byte, from, listed, starts_with, word_len};
+use crate::guard::threats::bytes::{Words, between, find_byte, from, listed, low, starts_with, word_len};
 use crate::guard::threats::query::OPERATORS;
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ pub(super) fn operator_name(name: &[u8]) -> bool {
 
 /// Whether a parameter's name says that a file is to be included.
 pub(super) fn includes(name: &[u8]) -> bool {
-    const NAMES: [&str; 24] = [
+    static NAMES: Words<24> = Words::new([
         "absolute_path",
         "conf",
         "config",
@@ -41,7 +41,7 @@ pub(super) fn includes(name: &[u8]) -> bool {
         "template",
         "theme",
         "tpl",
-    ];
+    ]);
     // `_CONF[path]` names a path by its index.
     let name = name
         .strip_suffix(b"]")
@@ -51,7 +51,7 @@ pub(super) fn includes(name: &[u8]) -> bool {
     let ends = |suffix: &[u8]| {
         name.len() >= suffix.len() && from(name, name.len() - suffix.len()).eq_ignore_ascii_case(suffix)
     };
-    listed(&NAMES, name)
+    NAMES.has(name)
         || ends(b"_path")
         || ends(b"_root")
         || ends(b"basedir")
@@ -62,10 +62,11 @@ pub(super) fn includes(name: &[u8]) -> bool {
 
 /// Whether a value is a URL of another machine, as far as can be told.
 pub(super) fn remote(value: &[u8]) -> bool {
-    [&b"http://"[..], b"https://", b"ftp://", b"ftps://", b"//"]
-        .iter()
-        .any(|scheme| starts_with(value, scheme))
-        && value.len() > 9
+    value.len() > 9
+        && matches!(low(value, 0), b'h' | b'f' | b'/')
+        && [&b"http://"[..], b"https://", b"ftp://", b"ftps://", b"//"]
+            .iter()
+            .any(|scheme| starts_with(value, scheme))
 }
 
 /// Whether a value is a URL as inclusions have it, whatever its parameter's name: one that a trailing `?` cuts off from what
@@ -74,8 +75,9 @@ pub(super) fn included(value: &[u8]) -> bool {
     const PROGRAMS: [&str; 11] = [
         "asp", "aspx", "cgi", "exe", "inc", "jsp", "php", "pl", "py", "sh", "txt",
     ];
+    static SCHEMES: Words<5> = Words::new(["file", "ftp", "ftps", "http", "https"]);
     let scheme = value.iter().take_while(|b| b.is_ascii_alphabetic()).count();
-    if !listed(&["file", "ftp", "ftps", "http", "https"], between(value, 0, scheme)) {
+    if !SCHEMES.has(between(value, 0, scheme)) {
         return false;
     }
     let rest = from(value, scheme);
@@ -101,30 +103,35 @@ pub(super) fn included(value: &[u8]) -> bool {
 
 /// A name or value of a query or form: `+` is a space, percent-encoding undone once. Borrowed where there is nothing to do.
 pub(super) fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.iter().any(|b| matches!(b, b'+' | b'%')) {
+    let encoded = |b: &u8| matches!(b, b'+' | b'%');
+    let Some(mut found) = text.iter().position(encoded) else {
         return Cow::Borrowed(text);
-    }
+    };
     let hex = |at: usize| {
         text.get(at)
             .and_then(|b| char::from(*b).to_digit(16))
             .and_then(|d| u8::try_from(d).ok())
     };
     let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        at += 1;
-        out.push(match byte {
-            b'+' => b' ',
-            b'%' => match (hex(at), hex(at + 1)) {
-                (Some(high), Some(low)) => {
-                    at += 2;
-                    high << 4 | low
-                }
-                _ => b'%',
-            },
-            byte => *byte,
+    let mut kept = 0;
+    loop {
+        out.extend_from_slice(between(text, kept, found));
+        let at = found + 1;
+        kept = at;
+        out.push(match (text.get(found), hex(at), hex(at + 1)) {
+            (Some(b'+'), ..) => b' ',
+            (_, Some(high), Some(low)) => {
+                kept += 2;
+                high << 4 | low
+            }
+            _ => b'%',
         });
+        match from(text, kept).iter().position(encoded) {
+            Some(next) => found = kept + next,
+            None => break,
+        }
     }
+    out.extend_from_slice(from(text, kept));
     Cow::Owned(out)
 }
 

@@ -7,7 +7,7 @@
 //! a text must begin with a word that is none; and it compares names with what they are to be, never with themselves.
 
 use super::tokens::{Kind, Token, Tokens, Word, word};
-use crate::guard::threats::bytes::{from, listed, low, word_len};
+use crate::guard::threats::bytes::{Words, from, listed, low, word_len};
 
 /// Longer filters are judged as SQL.
 const TOKENS_MAX: usize = 128;
@@ -29,7 +29,7 @@ const FUNCTIONS: [&str; 9] = [
 ];
 
 /// Names of parameters and members that filters are given by.
-const NAMES: [&str; 19] = [
+static NAMES: Words<19> = Words::new([
     "$filter",
     "condition",
     "conditions",
@@ -49,11 +49,11 @@ const NAMES: [&str; 19] = [
     "sql_filter",
     "where",
     "where_clause",
-];
+]);
 
 /// Whether filters are given by a name.
 pub fn is_given_by(name: &[u8]) -> bool {
-    listed(&NAMES, name)
+    NAMES.has(name)
 }
 
 pub fn is_filter(bytes: &[u8]) -> bool {
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn names_are_sorted() {
-        assert!(NAMES.is_sorted() && OPERATORS.is_sorted() && FUNCTIONS.is_sorted());
+        assert!(OPERATORS.is_sorted() && FUNCTIONS.is_sorted());
     }
 
     #[track_caller]

@@ -409,7 +409,11 @@ mod tests {
             ("dr/**/op/**/t", "sql.comment"),
             ("1.e(ascii)", "sql.fragment"),
         ] {
-            assert_eq!(judge(text.as_bytes(), profile::bits(text.as_bytes()), true), Some(rule), "{text}");
+            assert_eq!(
+                judge(text.as_bytes(), profile::bits(text.as_bytes()), true),
+                Some(rule),
+                "{text}"
+            );
         }
         for text in [
             "O'Brien",
@@ -447,7 +451,11 @@ mod tests {
             "a, b; c",
             "log",
         ] {
-            assert_eq!(judge(text.as_bytes(), profile::bits(text.as_bytes()), true), None, "{text}");
+            assert_eq!(
+                judge(text.as_bytes(), profile::bits(text.as_bytes()), true),
+                None,
+                "{text}"
+            );
         }
     }
 }
