@@ -42,7 +42,7 @@ which of them are reached. Needs at least two cores.
   --quick          the main cases, in about a minute
   --case NAME      only the case of that name, or those whose name holds it, and their bases; may be repeated
   --memory         also with --quick and --case: memory and the start on two cores, which a full run measures anyway
-  --rounds N       how many rounds (5)
+  --rounds N       how many rounds (5, or as many of them as a whole run has time for in ten minutes)
   --seconds N      how long each case runs in a round (1)
   --module FILE    another module than target/portcullis.wasm
   --against FILE   also with this module, in the same rounds: whether a change helps
@@ -52,6 +52,12 @@ which of them are reached. Needs at least two cores.
   -h, --help       this text
 
 The exit status says whether everything could be measured, not whether the bounds are reached.";
+
+/// What a whole run takes at most, unless somebody says how many rounds, on a machine that is not slower than to have these.
+const WHOLE_RUN: Duration = Duration::from_secs(600);
+const ROUNDS_MIN: usize = 3;
+/// Of it, what memory and the start on two cores take behind the rounds: 50 s on a slow machine.
+const MEMORY: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 struct Arguments {
@@ -288,6 +294,7 @@ impl Bench<'_> {
         figures: &mut Figures,
         facts: &mut Facts,
     ) -> Result<Vec<Series>, String> {
+        let since = Instant::now();
         let mut envoys = BTreeMap::new();
         for (name, shape) in world.setups() {
             if chosen.iter().any(|case| case.setup == name) {
@@ -321,10 +328,19 @@ impl Bench<'_> {
         // Of the first round, so that one run tells all of them.
         let mut faults = Vec::new();
         let rounds = arguments.rounds.unwrap_or(5);
+        let mut lasted: Vec<Duration> = Vec::new();
         let seconds = f64::from(arguments.seconds.unwrap_or(1));
         // Whoever names a case wants all of it.
         let spared = |case: &Case| case.when == When::SomeRounds && arguments.only.is_empty();
         for round in 0..=rounds {
+            // The one before the last had the same cases.
+            let next = round.checked_sub(2).and_then(|same| lasted.get(same).copied());
+            let late = next.is_some_and(|next| since.elapsed() + next > WHOLE_RUN - MEMORY);
+            if late && arguments.rounds.is_none() && round > ROUNDS_MIN {
+                eprintln!("no time for round {round} of {rounds}");
+                break;
+            }
+            let started = Instant::now();
             eprintln!(
                 "{}",
                 if round == 0 {
@@ -381,6 +397,7 @@ impl Bench<'_> {
             if !faults.is_empty() {
                 return Err(faults.join("\n"));
             }
+            lasted.push(started.elapsed());
         }
         // Of those that ask no service, what is measured is the noise of one that idles.
         for line in report::lines(&series).iter().filter(|line| line.name.contains("Redis")) {
