@@ -135,13 +135,40 @@ pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
         .any(|w| w.eq_ignore_ascii_case(needle))
 }
 
+/// What tells of most words that they are not among some: a bit for each mark that one of those has.
+#[derive(Debug)]
+pub struct Marks([u32; 64]);
+
+impl Marks {
+    /// Those of these words and of others.
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "in constants an index beyond the end does not compile"
+    )]
+    pub const fn with(&self, other: &Self) -> Self {
+        let mut marks = self.0;
+        let mut at = 0;
+        while at < marks.len() {
+            marks[at] |= other.0[at];
+            at += 1;
+        }
+        Self(marks)
+    }
+
+    /// Whether a word may be among them.
+    #[inline(always)]
+    pub fn may_have(&self, word: &[u8]) -> bool {
+        let mark = mark(word);
+        self.0.get(mark >> 5).copied().unwrap_or(0) & 1 << (mark & 31) != 0
+    }
+}
+
 /// A sorted list of words in lower case that nearly every word of a text is looked for in: most are told to be in none by a
 /// few bits, without a search.
 #[derive(Debug)]
 pub struct Words<const N: usize> {
     words: [&'static str; N],
-    /// A bit for each mark that a word of the list has.
-    marks: [u32; 64],
+    marks: Marks,
     /// The least and the greatest length, and a bit for each letter that a word begins with.
     lengths: (usize, usize),
     firsts: u32,
@@ -170,7 +197,7 @@ impl<const N: usize> Words<N> {
         }
         Self {
             words,
-            marks,
+            marks: Marks(marks),
             lengths,
             firsts,
         }
@@ -181,9 +208,11 @@ impl<const N: usize> Words<N> {
         if word.len() < self.lengths.0 || word.len() > self.lengths.1 || self.firsts & first_bit(word) == 0 {
             return false;
         }
-        let mark = mark(word);
-        let bits = self.marks.get(mark >> 5).copied().unwrap_or(0);
-        bits & 1 << (mark & 31) != 0 && listed(&self.words, word)
+        self.marks.may_have(word) && listed(&self.words, word)
+    }
+
+    pub const fn marks(&self) -> &Marks {
+        &self.marks
     }
 }
 

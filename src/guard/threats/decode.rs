@@ -115,35 +115,45 @@ fn ascii(point: u32) -> Option<u8> {
     u8::try_from(folded).ok()
 }
 
-fn push_point(out: &mut Vec<u8>, point: u32) -> Option<()> {
-    match ascii(point) {
-        Some(byte) => out.push(byte),
-        None => {
-            let mut buffer = [0; 4];
-            out.extend_from_slice(char::from_u32(point)?.encode_utf8(&mut buffer).as_bytes());
-        }
-    }
-    Some(())
+/// What something encoded stands for: a byte, or a character in UTF-8.
+struct Piece {
+    bytes: [u8; 4],
+    len: usize,
 }
 
-/// What stands at the start of `rest`, decoded into `out`: the bytes it took, or `None` if nothing is encoded there.
-fn decode_at(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+impl Piece {
+    const fn byte(byte: u8) -> Self {
+        Self {
+            bytes: [byte, 0, 0, 0],
+            len: 1,
+        }
+    }
+
+    fn point(point: u32) -> Option<Self> {
+        if let Some(byte) = ascii(point) {
+            return Some(Self::byte(byte));
+        }
+        let mut bytes = [0; 4];
+        let len = char::from_u32(point)?.encode_utf8(&mut bytes).len();
+        Some(Self { bytes, len })
+    }
+}
+
+/// What stands at the start of `rest`, decoded, and the bytes that it took; `None` if nothing is encoded there.
+fn decode_at(rest: &[u8]) -> Option<(Piece, usize)> {
     match low(rest, 0) {
         b'%' => {
             if low(rest, 1) == b'u' {
-                push_point(out, hex(rest.get(2..6)?)?)?;
-                return Some(6);
+                return Some((Piece::point(hex(rest.get(2..6)?)?)?, 6));
             }
             let byte = u8::try_from(hex(rest.get(1..3)?)?).ok()?;
-            out.push(byte);
-            Some(3)
+            Some((Piece::byte(byte), 3))
         }
         b'&' => {
             let name = from(rest, 1);
             if name.first() != Some(&b'#') {
                 let (entity, byte) = entity(name)?;
-                out.push(*byte);
-                return entity.len().checked_add(1);
+                return Some((Piece::byte(*byte), entity.len().checked_add(1)?));
             }
             let (start, radix) = if low(name, 1) == b'x' { (2, 16) } else { (1, 10) };
             // Leading zeros are padding; this many digits are more than any reference needs.
@@ -157,25 +167,22 @@ fn decode_at(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
             if count == 0 {
                 return None;
             }
-            push_point(out, point)?;
             let end = start.checked_add(count)?.checked_add(1)?;
-            Some(end.checked_add(usize::from(low(rest, end) == b';'))?)
+            let end = end.checked_add(usize::from(low(rest, end) == b';'))?;
+            Some((Piece::point(point)?, end))
         }
         b'\\' => match low(rest, 1) {
             b'x' => {
-                out.push(u8::try_from(hex(rest.get(2..4)?)?).ok()?);
-                Some(4)
+                let byte = u8::try_from(hex(rest.get(2..4)?)?).ok()?;
+                Some((Piece::byte(byte), 4))
             }
             b'u' if low(rest, 2) == b'{' => {
                 let digits = from(rest, 3).iter().take(8).take_while(|b| **b != b'}').count();
                 let end = digits.checked_add(3)?;
-                push_point(out, hex(rest.get(3..end)?).filter(|_| digits > 0)?)?;
-                end.checked_add(1)
+                let point = hex(rest.get(3..end)?).filter(|_| digits > 0)?;
+                Some((Piece::point(point)?, end.checked_add(1)?))
             }
-            b'u' => {
-                push_point(out, hex(rest.get(2..6)?)?)?;
-                Some(6)
-            }
+            b'u' => Some((Piece::point(hex(rest.get(2..6)?)?)?, 6)),
             _ => None,
         },
         // Overlong forms of ASCII, which lenient decoders take: C0 and C1 lead no valid sequence, and some of those
@@ -186,8 +193,7 @@ fn decode_at(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
             if !(0x80..0xC0).contains(tail) && !matches!(folded, b'.' | b'/' | b'\\') {
                 return None;
             }
-            out.push(folded);
-            Some(2)
+            Some((Piece::byte(folded), 2))
         }
         lead @ (0xE0 | 0xF0 | 0xF8 | 0xFC) => {
             let len = usize::try_from(lead.leading_ones()).ok()?;
@@ -196,14 +202,12 @@ fn decode_at(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
                 return None;
             };
             zeros.iter().all(|b| *b == 0x80).then_some(())?;
-            out.push((high & 1) << 6 | (low & 0x3F));
-            Some(len)
+            Some((Piece::byte((high & 1) << 6 | (low & 0x3F)), len))
         }
         0xC2 | 0xCA | 0xE2 | 0xE3 | 0xEF => {
             let len = if low(rest, 0) < 0xE0 { 2 } else { 3 };
             let text = std::str::from_utf8(rest.get(..len)?).ok()?;
-            out.push(ascii(u32::from(text.chars().next()?))?);
-            Some(len)
+            Some((Piece::byte(ascii(u32::from(text.chars().next()?))?), len))
         }
         _ => None,
     }
@@ -212,30 +216,26 @@ fn decode_at(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
 /// One step of the chain; `None` if nothing changes.
 pub fn step(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out: Vec<u8> = Vec::new();
-    let mut piece: Vec<u8> = Vec::new();
-    let (mut at, mut kept, mut changed) = (0_usize, 0_usize, false);
+    let (mut at, mut kept) = (0_usize, 0_usize);
     while let Some(found) = super::bytes::find_bits(bytes, at, profile::of, class::ENCODED) {
-        at = found;
-        piece.clear();
-        let Some(taken) = decode_at(from(bytes, at), &mut piece) else {
-            at = at.saturating_add(1);
+        let Some((piece, taken)) = decode_at(from(bytes, found)) else {
+            at = found.saturating_add(1);
             continue;
         };
-        if !changed {
+        if out.is_empty() {
             out.reserve(bytes.len());
-            changed = true;
         }
-        if kept < at {
-            out.extend_from_slice(between(bytes, kept, at));
+        if kept < found {
+            out.extend_from_slice(between(bytes, kept, found));
         }
-        match piece[..] {
-            [byte] => out.push(byte),
-            _ => out.extend_from_slice(&piece),
+        match piece.len {
+            1 => out.push(piece.bytes[0]),
+            len => out.extend_from_slice(between(&piece.bytes, 0, len)),
         }
-        at = at.saturating_add(taken);
+        at = found.saturating_add(taken);
         kept = at;
     }
-    if !changed {
+    if out.is_empty() {
         return None;
     }
     out.extend_from_slice(from(bytes, kept));

@@ -6,7 +6,7 @@ mod names;
 mod sign;
 
 use super::bytes::{between, find_bits, find_byte, from, is_blank, listed, low, starts_with, word_len};
-use names::{COMMANDS, TITLES, WORDS, WRAPPERS};
+use names::{COMMANDS, KNOWN, TITLES, WORDS, WRAPPERS};
 
 /// Bytes that may be looked at behind separators, for each byte of the value and at least. A script has a separator in
 /// ten bytes and a name of six behind it; what takes more is nothing that people or programs write.
@@ -114,6 +114,7 @@ fn raw(bytes: &[u8], at: usize) -> u8 {
 }
 
 /// A command of either shell, from a position on; `begin` is behind what leads to it.
+#[inline(always)]
 fn line_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut usize) -> Option<&'static str> {
     let found = command_at(bytes, at, begin, before, left);
     // The other shell's are `if` and `for`.
@@ -261,7 +262,44 @@ fn leading(bytes: &[u8], at: usize) -> usize {
 }
 
 /// What is read of a text that is no command, as can be told without reading over what obscures it; `None`: it may be one.
+#[inline(always)]
 fn unknown(text: &[u8]) -> Option<usize> {
+    /// What is read so; the names of programs' variables are seldom longer.
+    const SHORT: usize = 24;
+    // Most are a word that is none, and nothing that goes on within a name.
+    let near = text.iter().take(SHORT + 1);
+    let len = near.take_while(|b| sign::is(**b, sign::NAME)).count();
+    let ends = match raw(text, len) {
+        b'`' => raw(text, len + 1) != b'`',
+        behind => !sign::is(behind, sign::SPELLS | sign::EXPANDS),
+    };
+    let executable = len > 4 && raw(text, len - 4) == b'.';
+    if len <= SHORT && ends && !executable && !is_known(between(text, 0, len)) {
+        return Some(len);
+    }
+    unknown_at_length(text)
+}
+
+/// Whether what stands at a position may belong to the name of `len` bytes in front of it.
+#[inline(always)]
+fn goes_on(text: &[u8], at: usize, len: usize) -> bool {
+    let behind = raw(text, at + 1);
+    match raw(text, at) {
+        b'\'' | b'"' | b'\\' | b'^' => true,
+        b'$' => len > 0 && behind.is_ascii_graphic(),
+        b'`' => len > 0 && behind == b'`',
+        b'<' | b'>' => len > 0 && behind == b'(',
+        _ => false,
+    }
+}
+
+/// Whether a name is in one of the lists.
+#[inline(always)]
+fn is_known(name: &[u8]) -> bool {
+    KNOWN.may_have(name) && (COMMANDS.has(name) || WORDS.has(name))
+}
+
+fn unknown_at_length(text: &[u8]) -> Option<usize> {
     let (mut start, mut len);
     let mut end = 0;
     loop {
@@ -281,28 +319,28 @@ fn unknown(text: &[u8]) -> Option<usize> {
         }
         end += 1;
     }
-    let behind = raw(text, end + 1);
-    let goes_on = match raw(text, end) {
-        b'\'' | b'"' | b'\\' | b'^' => true,
-        b'$' => len > 0 && behind.is_ascii_graphic(),
-        b'`' => len > 0 && behind == b'`',
-        b'<' | b'>' => len > 0 && behind == b'(',
-        _ => false,
-    };
-    if goes_on {
+    if goes_on(text, end, len) {
         return None;
     }
     let name = between(text, start, end);
     let wild = start > 0 && name.first() != Some(&b'*') && name.iter().any(|b| matches!(b, b'?' | b'*' | b'['));
-    let known = || COMMANDS.has(name) || WORDS.has(name) || len > 4 && starts_with(from(name, len - 4), b".exe");
+    let known = || {
+        KNOWN.may_have(name) && (COMMANDS.has(name) || WORDS.has(name))
+            || len > 4 && starts_with(from(name, len - 4), b".exe")
+    };
     (len == 0 || !wild && !known()).then_some(end)
 }
 
+#[inline(always)]
 fn command_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut usize) -> Option<&'static str> {
     if let Some(len) = unknown(from(bytes, begin)) {
         *left = left.saturating_sub(begin.saturating_sub(at) + len + 1);
         return None;
     }
+    spelled_at(bytes, at, begin, before, left)
+}
+
+fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut usize) -> Option<&'static str> {
     let Spelled {
         name,
         len,

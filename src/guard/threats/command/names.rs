@@ -1,6 +1,6 @@
 //! Names of commands, of Unix and of Windows.
 
-use crate::guard::threats::bytes::Words;
+use crate::guard::threats::bytes::{Marks, Words};
 
 /// Commands that attacks begin with and that are no common words.
 pub static COMMANDS: Words<312> = Words::new([
@@ -322,6 +322,9 @@ pub static WORDS: Words<20> = Words::new([
     "at", "date", "find", "host", "kill", "last", "make", "man", "more", "nice", "run", "set", "split", "test", "time",
     "top", "type", "w", "wall", "who",
 ]);
+
+/// Of both.
+pub static KNOWN: Marks = COMMANDS.marks().with(WORDS.marks());
 
 /// Commands that run what stands behind them, sorted.
 pub static WRAPPERS: Words<12> = Words::new([

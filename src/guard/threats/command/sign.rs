@@ -11,6 +11,8 @@ pub const LINES: u8 = 1 << 3;
 
 /// What a shell reads over within a name, and paths' slashes.
 pub const SPELLS: u8 = 1 << 4;
+/// Behind a name, with the above: it may go on with an expansion.
+pub const EXPANDS: u8 = 1 << 5;
 
 const fn signs() -> [u8; 256] {
     let mut table = [0_u8; 256];
@@ -23,7 +25,8 @@ const fn signs() -> [u8; 256] {
             b'/' => SPELLS,
             b'(' | b'{' => LEADS | PARTS,
             b';' | b'|' | b'&' => PARTS,
-            b'`' => LINES,
+            b'`' => LINES | EXPANDS,
+            b'$' | b'<' | b'>' => EXPANDS,
             b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'.' | b'-' | b'?' | b'*' | b'[' | b']' => NAME,
             _ => 0,
         };
