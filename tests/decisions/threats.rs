@@ -392,3 +392,80 @@ fn what_its_schema_pins_down_is_not_looked_at() {
     scene.denied(&post_json("/x", r#"{"kind":"' or 1=1--","size":"x"}"#), "threat_sql");
     scene.denied(&request("POST", "/x?kind=%27+or+1=1--&size=x"), "threat_sql");
 }
+
+/// A password manager's password is random signs; whoever has one that a rule refuses could never log in. The same signs
+/// elsewhere are judged, and so is what a password field spells out.
+#[test]
+fn a_password_is_told_by_its_name_and_by_having_no_blanks() {
+    let scene = Scene::new(r#"{ "threats": {} }"#);
+    let form = |name: &str, value: &str| {
+        request("POST", "/login")
+            .field("content-type", "application/x-www-form-urlencoded")
+            .body(format!("user=ann&{name}={value}"))
+    };
+    let random = "e%24LTbfGW%28B0LP7";
+    for name in [
+        "password",
+        "new_password",
+        "user%5Bpassword%5D",
+        "currentPassword",
+        "pwd",
+        "client_secret",
+    ] {
+        scene.allowed(&form(name, random));
+    }
+    scene.allowed(&post_json("/login", r#"{"user":"ann","password":"X0$8&3r/Nc&D"}"#));
+    for (request, code) in [
+        (form("q", random), "threat_command"),
+        (form("passport", random), "threat_command"),
+        (form("password", "%27or%271%27=%271"), "threat_sql"),
+        (form("password", "x;+cat+/etc/passwd"), "threat_command"),
+        (
+            form("password", "%2524%2528id%2529%2520%253Bcat%2520notes"),
+            "threat_command",
+        ),
+        (
+            post_json("/login", r#"{"password":"<script>alert(1)</script>"}"#),
+            "threat_script",
+        ),
+    ] {
+        assert_eq!(scene.send(&request).verdict(), Verdict::Denied(code));
+    }
+}
+
+/// RFC 8252 §7.3: a native client listens on its own machine, and only its browser goes there.
+#[test]
+fn a_native_client_may_name_where_it_listens() {
+    let scene = Scene::new(r#"{ "threats": {} }"#);
+    for query in [
+        "redirect_uri=http://127.0.0.1:51004/callback",
+        "redirect_uri=http%3A%2F%2Flocalhost%3A8080",
+        "post_logout_redirect_uri=http://[::1]:3000/",
+    ] {
+        scene.allowed(&get(&format!("/authorize?{query}")));
+    }
+    scene.allowed(&post_json(
+        "/register",
+        r#"{"redirect_uris":["http://localhost:8080/cb"]}"#,
+    ));
+    for query in [
+        "url=http://127.0.0.1:51004/callback",
+        "redirect_uri=http://10.0.0.1/",
+        "redirect_uri=http://localhost:80@169.254.169.254/",
+        "redirect_uri=http://localhost.internal/",
+        "redirect_uri=gopher://127.0.0.1:6379/",
+    ] {
+        let verdict = scene.send(&get(&format!("/authorize?{query}"))).verdict();
+        assert_eq!(verdict, Verdict::Denied("threat_request_forgery"), "{query}");
+    }
+}
+
+#[test]
+fn what_scripts_of_pages_send_along_passes() {
+    let scene = Scene::new(r#"{ "threats": {} }"#);
+    scene.allowed(
+        &get("/packages/press-fitting-applications")
+            .field("x-requested-with", "XMLHttpRequest")
+            .field("cookie", "cache={%22uk%22:0%2C%22n%22:1}; loid=abc"),
+    );
+}

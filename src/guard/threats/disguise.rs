@@ -89,8 +89,11 @@ fn ascii_folded(text: &[u8]) -> bool {
     let mut open = false;
     for at in 0..text.len() {
         let rest = from(text, at);
+        // The last byte of another character is none: `ü` ends with one.
+        let before = at.checked_sub(1).map_or(0, |before| low(text, before));
+        let other = before >= 0x80 && before != 0xC2;
         let of = |byte: u8, escaped: &[u8]| {
-            let end = if rest.first() == Some(&byte) {
+            let end = if rest.first() == Some(&byte) && !other {
                 1
             } else if starts_with(rest, escaped) {
                 escaped.len()
@@ -178,6 +181,7 @@ mod tests {
             ("a < b and c > d", Kind::Parameter),
             ("a --> b", Kind::Parameter),
             ("1\u{bc} cups, \u{be} done", Kind::Parameter),
+            ("Müllerová Blažková v.o.s.", Kind::Parameter),
             ("online", Kind::Name),
             ("on=1", Kind::Name),
             ("the document . see cookies", Kind::Parameter),

@@ -102,15 +102,77 @@ fn session(text: &[u8]) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b',' | b'-'))
 }
 
-/// A hidden file or folder, which nobody serves, but for the few that are meant to be; or a log of errors.
+/// A hidden file or folder of the server's root, which nobody serves, but for the few that are meant to be; one that holds
+/// secrets, sources or settings wherever it is, while others are asked for by whoever reads a repository
+/// (`/contents/.github/workflows`); or a log of errors.
 fn hidden(text: &[u8]) -> bool {
     /// Folders that hosts and standards (RFC 8615) serve, sorted.
     const SERVED: [&str; 5] = [".api", ".auth", ".netlify", ".vercel", ".well-known"];
+    /// How the names begin, without the dot.
+    const SECRET: [&str; 50] = [
+        "addressbook",
+        "aptitude",
+        "aws",
+        "azure",
+        "bash",
+        "boto",
+        "bzr",
+        "cache",
+        "circleci",
+        "config",
+        "cshrc",
+        "cvs",
+        "docker",
+        "ds_store",
+        "env",
+        "ftp",
+        "git-credentials",
+        "gitconfig",
+        "gnupg",
+        "hg",
+        "history",
+        "ht",
+        "idea",
+        "ido",
+        "k5login",
+        "kde",
+        "ksh",
+        "kube",
+        "lesshst",
+        "login",
+        "lynx",
+        "my.cnf",
+        "mysql",
+        "nano",
+        "netrc",
+        "npmrc",
+        "pass",
+        "pgpass",
+        "profile",
+        "psql",
+        "pypirc",
+        "s3cfg",
+        "sftp",
+        "ssh",
+        "subversion",
+        "svn",
+        "terraform",
+        "vault",
+        "vscode",
+        "zsh",
+    ];
     const LOGS: [&str; 4] = ["access.log", "error.log", "error_log", "errors.log"];
     let mut parts = text.split(|b| *b == b'/').peekable();
+    let root = from(text, text.iter().take_while(|b| **b == b'/').count());
+    let dotted = root.first() == Some(&b'.') && root.get(1).is_some_and(u8::is_ascii_alphabetic);
+    if dotted && !listed(&SERVED, root.split(|b| *b == b'/').next().unwrap_or_default()) {
+        return true;
+    }
     while let Some(part) = parts.next() {
-        let dotted = part.first() == Some(&b'.') && part.get(1).is_some_and(u8::is_ascii_alphabetic);
-        if dotted && !listed(&SERVED, part) || parts.peek().is_none() && listed(&LOGS, part) {
+        let secret = part.strip_prefix(b".").is_some_and(|name| {
+            name.eq_ignore_ascii_case(b"git") || SECRET.iter().any(|known| starts_with(name, known.as_bytes()))
+        });
+        if secret || parts.peek().is_none() && listed(&LOGS, part) {
             return true;
         }
     }

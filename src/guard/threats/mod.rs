@@ -119,6 +119,8 @@ pub enum Kind {
     /// A header field with a grammar, in which quotes and semicolons are common.
     Structured,
     Cookie,
+    /// A password in one piece, whose signs are random: what tells an attack by a sign or two does not ask.
+    Secret,
     /// A string of a JSON document.
     Json,
     FileName,
@@ -336,7 +338,11 @@ impl Engine {
         } else {
             class::SHELL | class::BLANK | class::QUOTE
         };
-        let shell = bits & shells != 0 && !product;
+        // Of a password, only what expands.
+        let expands = kind != Kind::Secret
+            || bytes::find_pair(layer, 0, *b"$(").is_some()
+            || bytes::find_pair(layer, 0, *b"${").is_some();
+        let shell = bits & shells != 0 && !product && expands;
         verdict.ask(Category::Command, shell, || command::judge(layer, prose));
         if prose {
             return verdict.stop;
@@ -367,6 +373,11 @@ impl Engine {
             Category::Nosql,
             query && bits & (class::BRACE | class::PAREN | class::SHELL) != 0,
             || query::judge(layer),
+        );
+        verdict.ask(
+            Category::Nosql,
+            kind == Kind::Secret && bits & class::BRACE != 0,
+            || query::operator(layer),
         );
         verdict.ask(
             Category::Header,

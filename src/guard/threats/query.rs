@@ -62,7 +62,7 @@ pub fn judge(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// `{"$ne": 1}`, `', $or: [`, `[$gt]`: an operator where an object has a name, or a parameter an index.
-fn operator(bytes: &[u8]) -> Option<&'static str> {
+pub fn operator(bytes: &[u8]) -> Option<&'static str> {
     let mut at = 0;
     while let Some(dollar) = find_byte(bytes, at, b'$') {
         at = dollar + 1;

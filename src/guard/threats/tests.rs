@@ -2,15 +2,32 @@
 
 use super::*;
 
-#[track_caller]
-fn check(text: &str, kind: Kind, expected: Option<&str>) {
+fn found(engine: &Engine, text: &str, kind: Kind) -> Option<&'static str> {
     let all = Category::ALL.iter().fold(Categories::NONE, |set, (_, c)| set.with(*c));
     let mut rule = None;
-    Engine::new().judge(text.as_bytes(), kind, all, &mut |finding| {
+    engine.judge(text.as_bytes(), kind, all, &mut |finding| {
         rule.get_or_insert(finding.rule);
         true
     });
-    assert_eq!(rule, expected, "{text}");
+    rule
+}
+
+#[track_caller]
+fn check(text: &str, kind: Kind, expected: Option<&str>) {
+    assert_eq!(found(&Engine::new(), text, kind), expected, "{text}");
+}
+
+/// All at once, and every difference told.
+#[track_caller]
+fn check_all<'t>(cases: impl IntoIterator<Item = (&'t str, Kind, Option<&'t str>)>) {
+    let engine = Engine::new();
+    let differences: Vec<String> = cases
+        .into_iter()
+        .map(|(text, kind, expected)| (text, kind, expected, found(&engine, text, kind)))
+        .filter(|(.., expected, found)| expected != found)
+        .map(|(text, kind, expected, found)| format!("{kind:?} {text:?}: {found:?}, not {expected:?}"))
+        .collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]
@@ -79,6 +96,111 @@ fn a_name_may_be_what_a_text_is_about() {
     ] {
         check(text, Kind::Parameter, Some(rule));
     }
+}
+
+/// Each was refused in data that nobody had read: words that hold a literal, signs that are ordinary where they stand.
+#[test]
+fn what_people_and_programs_write_is_no_attack() {
+    let texts = [
+        "our banking-app is down since Monday, please help",
+        "/packages/marketing-apps",
+        "I'd like to order 2 pcs.",
+        "Hello,\nI'd like to return my order.",
+        "the vxworks port",
+        "a better printing experience in the console.",
+        "java.io.IOException: broken pipe",
+        "org.springframework.boot:spring-boot",
+        "{%22uk%22:0}",
+        "price {%c3%a9}",
+        "Water or Milk (1.5%)",
+        "Terms and Conditions (PDF)",
+        "read() and write()",
+        "Val-d'Or Airport",
+        "I used \"or\" instead of replacing all",
+        "Use 'and' instead of 'or'",
+        "\"(EC)DHE\" -> \"asymmetric key exchange\"",
+        "Fixed user/{user_id}/teams return schema (#272)",
+        "Add AUTOSCALE_FAILED alert (#1022)",
+        "create table for initial registry",
+        "update profile set avatar",
+        "Müllerová Blažková v.o.s.",
+        "JavaScript: the good parts",
+        "30x30 | Top",
+        "fragment F on T {\n  id\n  ...G\n}",
+        "/css/dist/bg/icons.data.svg.css?fgv39",
+    ];
+    let kinds = [Kind::Parameter, Kind::Json, Kind::Cookie];
+    check_all(texts.into_iter().flat_map(|text| kinds.map(|kind| (text, kind, None))));
+    check_all([
+        ("XMLHttpRequest", Kind::Header, None),
+        ("https://a.example/press-fitting-applications", Kind::Referer, None),
+        (
+            "Mozilla/5.0 (compatible; TopicCrawler; info@adkernel.com)",
+            Kind::Agent,
+            None,
+        ),
+        ("/repos/o/r/contents/.github/workflows/ci.yml", Kind::Path, None),
+    ]);
+}
+
+/// What is told apart from the above by a little.
+#[test]
+fn what_looks_alike_and_acts_is_found() {
+    let texts = [
+        ("<div ng-app>{{x}}</div>", "template.expression"),
+        ("{% include x %}", "template.expression"),
+        ("{%print(1)%}", "template.expression"),
+        ("<%eval request(1)%>", "template.expression"),
+        ("i'd'", "command.obscured"),
+        ("; c'a't notes", "command.obscured"),
+        ("com.opensymphony.xwork2", "expression.class"),
+        ("console.table(x)", "expression.node"),
+        ("t(java.lang.Runtime)", "expression.class"),
+        ("a and sleep (5)", "sql.function"),
+        ("' where 5242=5242 or 3806=7423--", "sql.boolean"),
+        ("1') as zari where 6847=6847", "sql.boolean"),
+        ("-7903 where 6699=6699", "sql.boolean"),
+        (" or true", "sql.boolean"),
+        ("like '%'", "sql.fragment"),
+        ("\" or \"\"^\"", "sql.boolean"),
+        ("' or' 1", "sql.boolean"),
+        ("d' or d='d", "sql.boolean"),
+        ("x \"or\" 1", "sql.boolean"),
+        ("x 'rlike' of|0", "sql.comparison"),
+        ("a 'regexp'", "sql.comparison"),
+        ("create table x as select 1", "sql.stacked"),
+        ("update users set admin=1", "sql.stacked"),
+        ("javascript: x=1", "script.url"),
+        ("x | Cat -n notes", "command.chained"),
+        ("/bin/c?t /etc/passw?", "command.glob"),
+        ("new XMLHttpRequest", "script.object"),
+        ("&{x('y')}", "script.object"),
+    ];
+    check_all(texts.map(|(text, rule)| (text, Kind::Parameter, Some(rule))));
+    check_all(["/.git/config", "/a/.env", "/.anything"].map(|path| (path, Kind::Path, Some("path.hidden"))));
+}
+
+/// Signs in a password are random; what is spelt out in it is not.
+#[test]
+fn a_password_is_judged_by_more_than_its_signs() {
+    let random = [
+        "e$LTbfGW(B0LP7",
+        "X0$8&3r/Nc&D",
+        ";WkY/?S=RlQi",
+        "8IC%{%@-VD:",
+        "'?tmM1l74>K&",
+        "a``b$_c*)(",
+    ];
+    check_all(random.map(|text| (text, Kind::Secret, None)));
+    let attacks = [
+        ("'or'1'='1", "sql.boolean"),
+        ("'/**/union/**/select/**/1", "sql.union"),
+        ("$(wget)", "command.chained"),
+        ("${jndi:ldap://x}", "expression.jndi"),
+        ("{\"$ne\":1}", "nosql.operator"),
+        ("<script>x()</script>", "script.element"),
+    ];
+    check_all(attacks.map(|(text, rule)| (text, Kind::Secret, Some(rule))));
 }
 
 #[test]

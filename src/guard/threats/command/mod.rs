@@ -190,6 +190,8 @@ fn spelled(bytes: &[u8], start: usize, begin: usize, left: &mut usize) -> Option
         end: start,
     };
     let mut broken = false;
+    // Of each quote, whether one is open.
+    let (mut single, mut double) = (false, false);
     let mut fits = true;
     let stop = at.saturating_add(SPELLING_BYTES_MAX);
     while let Some(byte) = bytes.get(at).copied().filter(|_| at < stop && fits) {
@@ -209,6 +211,8 @@ fn spelled(bytes: &[u8], start: usize, begin: usize, left: &mut usize) -> Option
             // An escaped end of line that was never unescaped, at the value's end.
             b'\\' if len > 0 && at + 2 == bytes.len() && matches!(low(bytes, at + 1), b'n' | b'r') => break,
             b'\'' | b'"' | b'\\' | b'^' => {
+                single ^= byte == b'\'';
+                double ^= byte == b'"';
                 broken |= len > 0;
                 at += 1;
             }
@@ -251,7 +255,13 @@ fn spelled(bytes: &[u8], start: usize, begin: usize, left: &mut usize) -> Option
     }
     *left = left.saturating_sub(at.saturating_sub(start) + 1);
     spelled.end = at;
-    fits.then_some(spelled)
+    for byte in between(bytes, start, begin) {
+        single ^= *byte == b'\'';
+        double ^= *byte == b'"';
+    }
+    // With a quote that is still open a shell reads on: `I'd like` is no `id`. One at the end may belong to the program.
+    let open = (single || double) && spelled.obscured;
+    (fits && !open).then_some(spelled)
 }
 
 /// The length of what stands in front of a name.
@@ -393,6 +403,13 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
             b'|' | b';' | b'&' | b'`' | b')' | b'#' | b'"' | b'\'' | b'\\' | b'>' | b'<'
         )
         || before == Before::Substitution && matches!(next, b',' | b'}');
+    // A title's word (`30x30 | Top`): shells of Unix tell `Cat` from `cat`.
+    let mut letters = between(bytes, at.saturating_sub(len), at).iter();
+    let titled = letters.next().is_some_and(u8::is_ascii_uppercase) && len > 2 && letters.all(u8::is_ascii_lowercase);
+    let spoken = titled && !strong && matches!(before, Before::Separator | Before::Ampersand | Before::Line);
+    if spoken {
+        return None;
+    }
     let found = match before {
         Before::Prose => known && spaced && strong && exe.len() > 1,
         _ if waits => before != Before::Start || argument.iter().all(u8::is_ascii_digit),
@@ -506,12 +523,24 @@ fn strong_argument(argument: &[u8]) -> bool {
         b'-' => low(word, 1).is_ascii_alphabetic() || low(word, 1) == b'-' && low(word, 2).is_ascii_alphabetic(),
         b'/' => low(word, 1).is_ascii_alphabetic() || matches!(low(word, 1), b'?' | b'*' | b'['),
         b'$' | b'%' | b'~' | b'<' | b'>' | b'|' => true,
-        b'.' => low(word, 1) == b'/' || low(word, 1) == b'.',
+        b'.' => low(word, 1) == b'/' || low(word, 1) == b'.' && matches!(low(word, 2), b'/' | b'\\' | 0),
         b'\\' => low(word, 1) == b'\\',
         b'0'..=b'9' => word.iter().filter(|b| **b == b'.').count() == 3,
         first if first.is_ascii_alphabetic() && low(word, 1) == b':' => matches!(low(word, 2), b'\\' | b'/'),
         _ => word.windows(3).any(|w| w == b"://"),
     }
+}
+
+/// Whether all that could be a pattern is one `?` behind a file's name with an ending.
+fn is_file_with_query(word: &[u8]) -> bool {
+    let mut signs = word.iter().enumerate().filter(|(_, b)| matches!(b, b'?' | b'*' | b'['));
+    let (Some((mark, b'?')), None) = (signs.next(), signs.next()) else {
+        return false;
+    };
+    let name = between(word, 0, mark).rsplit(|b| *b == b'/').next().unwrap_or_default();
+    name.iter()
+        .rposition(|b| *b == b'.')
+        .is_some_and(|dot| dot > 0 && dot + 2 < name.len())
 }
 
 /// Whether a path is written with a shell's patterns where no web address has them: `/???/c?t`, `/et[c]/pa*wd`.
@@ -527,6 +556,8 @@ pub fn globbed_path(bytes: &[u8]) -> bool {
                 let query = find_byte(value, 0, b'?').is_some_and(|mark| from(value, mark).contains(&b'='));
                 if query { &[] } else { value }
             }
+            // A file with a query: `icons.css?v12`.
+            None if is_file_with_query(word) => &[],
             None => word,
         })
         .any(|word| {

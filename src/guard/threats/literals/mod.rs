@@ -43,8 +43,24 @@ pub enum Around {
     Owner,
     /// In a value that is markup as a whole; counts in prose too.
     Markup,
+    /// No word byte in front.
+    Begin,
+    /// An object: no word byte in front, a member's name behind it, and behind that what calls or reads on.
+    Method,
+    /// Classes of a package: no word byte in front, and behind it neither the name of an exception, as logs have them, nor
+    /// an artefact's coordinates.
+    Package,
+    /// An attribute, in a tag.
+    Attribute,
+    /// The beginning of a template's tag, which ends with this.
+    Block(&'static [u8; 2]),
+    /// A script in braces.
+    Braces,
 }
-use Around::{Anywhere, Call, Climb, Command, Ending, Markup, Member, Owner, Part, Start, Strong, Then, Value, Whole};
+use Around::{
+    Anywhere, Attribute, Begin, Block, Braces, Call, Climb, Command, Ending, Markup, Member, Method, Owner, Package,
+    Part, Start, Strong, Then, Value, Whole,
+};
 
 /// Literals of one category and rule that need the same around them.
 #[derive(Debug)]
@@ -101,7 +117,9 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         Call => {
             let open = skip_gap(bytes, end);
             let spoken = open > end && listed(&SPOKEN, between(bytes, start, end)) && !has_argument(bytes, open);
-            let called = low(bytes, open) == b'(' && !spoken;
+            // `alert (#1022)`: the number of a change.
+            let number = open > end && low(bytes, super::bytes::skip_blank(bytes, open + 1)) == b'#';
+            let called = low(bytes, open) == b'(' && !spoken && !number;
             apart(previous) && previous != Some(b'-') && called && !mentioned(bytes, start, open)
         }
         Command => {
@@ -121,6 +139,34 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
                 || starts_with(from(bytes, end), b"._")
         }
         Climb => start == 0 || matches!(bytes.get(end..end.saturating_add(2)), Some(b"..")) || !text.blank,
+        Begin => apart(previous),
+        Method => {
+            let name = super::bytes::word_len(bytes, end);
+            let behind = low(bytes, super::bytes::skip_blank(bytes, end + name));
+            apart(previous) && name > 0 && matches!(behind, b'(' | b'[' | b'.' | b'`')
+        }
+        Package => apart(previous) && !is_reported(from(bytes, end)),
+        Attribute => {
+            let front = between(bytes, start.saturating_sub(NEAR_BYTES), start);
+            previous.is_some_and(|b| is_blank(b) || matches!(b, b'"' | b'\'' | b'/'))
+                && front.contains(&b'<')
+                && next.is_none_or(|b| is_blank(b) || matches!(b, b'=' | b'>' | b'/'))
+        }
+        Block(close) => {
+            let rest = from(bytes, end);
+            let near = between(rest, 0, rest.len().min(NEAR_BYTES));
+            let closes = find_pair(near, 0, *close).is_some() || rest.len() > NEAR_BYTES;
+            match next {
+                Some(b'-' | b'+' | b'=' | b'@' | b'!') => closes,
+                Some(byte) if is_blank(byte) => true,
+                Some(byte) => byte.is_ascii_alphabetic() && closes,
+                None => false,
+            }
+        }
+        Braces => {
+            let near = between(bytes, end, bytes.len().min(end + NEAR_BYTES));
+            near.contains(&b'(') && near.contains(&b'}')
+        }
         Owner => apart(previous) && next.is_some_and(is_word),
         Markup => bytes.trim_ascii_start().first() == Some(&b'<'),
         Start => {
@@ -157,6 +203,25 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
                 .all(|b| is_blank(*b) || matches!(b, b'.' | b'0'..=b'9' | b'/' | b'\0' | b'"' | b':' | b';' | b'%'))
         }
     }
+}
+
+/// How far what belongs to a literal is looked for: each hit looks again, and hits may stand side by side.
+const NEAR_BYTES: usize = 128;
+
+/// Whether the name that a package's classes begin with is that of an exception (`java.io.IOException: …`) or ends as an
+/// artefact's coordinates do (`org.springframework.boot:spring-boot`).
+fn is_reported(rest: &[u8]) -> bool {
+    let near = between(rest, 0, rest.len().min(NEAR_BYTES));
+    let part = |b: &u8| is_word(*b) || matches!(b, b'.' | b'$');
+    let len = near.iter().take_while(|b| part(b)).count();
+    let name = between(near, 0, len);
+    let ends = |word: &str| {
+        let start = name.len().checked_sub(word.len());
+        start.is_some_and(|start| from(name, start).eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let next = low(near, len);
+    let behind = low(near, len + 1);
+    next != b'(' && (ends("exception") || ends("error")) || next == b':' && behind.is_ascii_alphanumeric()
 }
 
 /// Words that a call may follow in code; behind any other word, it is only spoken of.

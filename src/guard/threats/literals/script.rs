@@ -1,6 +1,6 @@
 //! JavaScript that steals, runs text, or proves that it runs.
 
-use super::Around::{Call, Strong, Value};
+use super::Around::{Braces, Call, Strong, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Script;
 
@@ -85,7 +85,8 @@ pub const GROUPS: &[Group] = &[
             "this[",
             ".innerhtml",
             ".outerhtml",
-            "xmlhttprequest",
+            "new xmlhttprequest",
+            "xmlhttprequest.",
             "fromcharcode",
             "alert`",
             "prompt`",
@@ -93,7 +94,11 @@ pub const GROUPS: &[Group] = &[
             "eval`",
             "call`",
             "parentnode.",
-            "@import",
+            "@import url",
+            "@import'",
+            "@import\"",
+            "@import '",
+            "@import \"",
             "-moz-binding",
             "![]",
             "(![",
@@ -107,7 +112,6 @@ pub const GROUPS: &[Group] = &[
             ".constructor(",
             "sort.call",
             "]]>",
-            "&{",
             "appendchild(",
             "document?.",
             "document)[",
@@ -120,4 +124,7 @@ pub const GROUPS: &[Group] = &[
             "!entity %",
         ],
     ),
+    group(Script, "script.object", Call, &["xmlhttprequest"]),
+    // Netscape's entities.
+    group(Script, "script.object", Braces, &["&{"]),
 ];

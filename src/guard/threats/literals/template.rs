@@ -1,6 +1,6 @@
 //! Expressions of server-side templates, and what climbs out of their sandboxes.
 
-use super::Around::{Member, Value};
+use super::Around::{Attribute, Block, Member, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Template;
 
@@ -41,9 +41,6 @@ pub const GROUPS: &[Group] = &[
             "{{_self",
             "{{dump(",
             "{{app.",
-            "{%",
-            "<%=",
-            "<%",
             "[[${",
             "freemarker.template",
             "<#assign",
@@ -53,7 +50,7 @@ pub const GROUPS: &[Group] = &[
             "${class",
             "${t(",
             "#{t(",
-            "lipsum",
+            "lipsum._",
             "cycler.",
             "joiner.",
             "{php",
@@ -79,9 +76,12 @@ pub const GROUPS: &[Group] = &[
             "|sort(",
             "{{print",
             "{{ [",
-            "ng-app",
         ],
     ),
+    group(Template, "template.expression", Block(b"%}"), &["{%"]),
+    group(Template, "template.expression", Block(b"%>"), &["<%"]),
+    // AngularJS takes what is in such an element for a template.
+    group(Template, "template.expression", Attribute, &["ng-app"]),
     group(
         Template,
         "template.include",

@@ -19,7 +19,9 @@ use crate::request::Head;
 use crate::schema::{Cursor, Schema};
 use crate::verdict::{Denial, Extra, Mode, Problem, Reason};
 use place::{DEPTH_MAX, Place, Step, covers, name_of, render};
-use text::{form_decoded, included, includes, operator_name, remote, utf16_as_ascii};
+use text::{
+    form_decoded, included, includes, is_loopback_redirect, is_password, operator_name, remote, utf16_as_ascii,
+};
 
 /// A body as it was read.
 #[derive(Debug)]
@@ -58,7 +60,7 @@ pub struct Subject<'r> {
 }
 
 /// Header fields with a grammar of their own in which quotes, semicolons and patterns are common, or that hold no text.
-static STRUCTURED: Words<24> = Words::new([
+static STRUCTURED: Words<25> = Words::new([
     "accept",
     "accept-charset",
     "accept-encoding",
@@ -83,6 +85,7 @@ static STRUCTURED: Words<24> = Words::new([
     "traceparent",
     "tracestate",
     "via",
+    "x-requested-with",
 ]);
 
 /// The answer for a request: the refusals, each with the mode that it is to be carried out in.
@@ -205,13 +208,20 @@ impl Walk<'_> {
                 wanted = wanted.without(exemption.categories);
             }
         }
-        // What is spelt in another way is judged as it will be read.
+        let mut kind = kind;
         if matches!(kind, Kind::Parameter | Kind::Json)
-            && name_of(place, steps).is_some_and(|name| filter::is_given_by(&form_decoded(name)))
-            && filter::is_filter(value)
-            && decode::step(value).is_none()
+            && let Some(name) = name_of(place, steps).map(form_decoded)
         {
-            wanted = wanted.without(Categories::NONE.with(Category::Sql));
+            // What is spelt in another way is judged as it will be read.
+            if filter::is_given_by(&name) && filter::is_filter(value) && decode::step(value).is_none() {
+                wanted = wanted.without(Categories::NONE.with(Category::Sql));
+            }
+            if is_loopback_redirect(&name, value) {
+                wanted = wanted.without(Categories::NONE.with(Category::RequestForgery));
+            }
+            if is_password(&name, value) && decode::step(value).is_none() {
+                kind = Kind::Secret;
+            }
         }
         let (found, enforced) = (&mut self.found, self.enforced);
         let mut done = false;

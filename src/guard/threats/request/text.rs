@@ -1,6 +1,6 @@
 //! What names and texts of a request are: decoded as forms are, and told apart where their form alone says what is meant.
 
-use crate::guard::threats::bytes::{Words, between, find_byte, from, listed, low, starts_with, word_len};
+use crate::guard::threats::bytes::{Words, between, find_byte, from, is_blank, listed, low, starts_with, word_len};
 use crate::guard::threats::query::OPERATORS;
 use std::borrow::Cow;
 
@@ -58,6 +58,54 @@ pub(super) fn includes(name: &[u8]) -> bool {
         || ends(b"_dir")
         || starts_with(name, b"_server[")
         || starts_with(name, b"globals[")
+}
+
+/// Whether a value is a password in one piece: by the name it was given by, and without blanks, which a sentence has. Those
+/// that programs make are random signs, and whoever has one that a rule refuses could never log in.
+pub(super) fn is_password(name: &[u8], value: &[u8]) -> bool {
+    /// Longer texts are no password.
+    const BYTES_MAX: usize = 128;
+    let name = name.strip_suffix(b"]").unwrap_or(name);
+    let last = name
+        .rsplit(|b| matches!(b, b'[' | b'.' | b'_' | b'-' | b':'))
+        .next()
+        .unwrap_or(name);
+    let ends = |word: &[u8]| last.len() >= word.len() && from(last, last.len() - word.len()).eq_ignore_ascii_case(word);
+    let named = [
+        &b"password"[..],
+        b"passwd",
+        b"pwd",
+        b"passphrase",
+        b"pass",
+        b"pw",
+        b"secret",
+    ]
+    .iter()
+    .any(|word| ends(word))
+        || starts_with(name, b"password");
+    named && value.len() <= BYTES_MAX && !value.iter().any(|b| is_blank(*b) || *b == 0)
+}
+
+/// Names that clients are told by where they listen (RFC 6749 §3.1.2, OpenID Connect RP-Initiated Logout 1.0), sorted.
+static REDIRECTS: Words<4> = Words::new([
+    "post_logout_redirect_uri",
+    "post_logout_redirect_uris",
+    "redirect_uri",
+    "redirect_uris",
+]);
+
+/// Whether a value is where a native client listens (RFC 8252 §7.3): its browser goes there, never the server.
+pub(super) fn is_loopback_redirect(name: &[u8], value: &[u8]) -> bool {
+    REDIRECTS.has(name)
+        && value.strip_prefix(b"http://").is_some_and(|rest| {
+            let authority = between(rest, 0, rest.iter().position(|b| *b == b'/').unwrap_or(rest.len()));
+            let host = ["localhost", "127.0.0.1", "[::1]"]
+                .iter()
+                .find_map(|host| authority.strip_prefix(host.as_bytes()));
+            host.is_some_and(|port| {
+                port.is_empty() || port.first() == Some(&b':') && from(port, 1).iter().all(u8::is_ascii_digit)
+            }) && value.iter().all(u8::is_ascii_graphic)
+        })
 }
 
 /// Whether a value is a URL of another machine, as far as can be told.

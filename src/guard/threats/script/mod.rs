@@ -326,9 +326,19 @@ fn executable_style(style: &[u8]) -> bool {
         || contains(style, b"expression/*")
 }
 
+/// `JavaScript: the good parts`: words behind a colon and a blank, and nothing that a script does.
+fn is_title(bytes: &[u8]) -> bool {
+    let does = |b: &u8| matches!(b, b'(' | b'=' | b'`' | b';' | b'/' | b'\\' | b'[' | b'%' | b'&');
+    let colon = find_byte(bytes, 0, b':');
+    colon.is_some_and(|colon| {
+        let text = from(bytes, colon + 1);
+        low(text, 0) == b' ' && low(text, 1).is_ascii_alphabetic() && !text.iter().any(does)
+    })
+}
+
 /// A value that is, or holds after a quote, a script URL.
 fn url(bytes: &[u8]) -> Option<&'static str> {
-    if script_url(bytes) && !starts_with(bytes, b"data:image") {
+    if script_url(bytes) && !starts_with(bytes, b"data:image") && !is_title(bytes) {
         return Some("script.url");
     }
     let mut at = 0;

@@ -191,6 +191,10 @@ impl Piece<'_> {
                         Kind::Number | Kind::Text { .. } | Kind::Word(Word::Select)
                     )
             }
+            // `like '%'` is true of every text.
+            Kind::Word(Word::Compare) if part(0, "like") => {
+                self.list.len() == 2 && matches!(self.kind(1), Kind::Text { .. }) && self.text.contains(&b'%')
+            }
             Kind::Word(Word::Part) if part(0, "case") => {
                 part(1, "when") && (2..self.list.len()).any(|at| part(at, "then"))
             }

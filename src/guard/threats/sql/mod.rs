@@ -8,7 +8,8 @@ mod names;
 mod statements;
 pub mod tokens;
 
-use super::bytes::{find_byte, from, is_blank, low};
+use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, low, word_len};
+use names::FUNCTIONS;
 use std::cell::Cell;
 use tokens::{Kind, Token, Tokens, Word};
 
@@ -35,6 +36,9 @@ pub fn judge(bytes: &[u8], quotes: bool, prose: bool) -> Option<&'static str> {
                 break;
             };
             at = found + 1;
+            if elided(bytes, found, quote) || index % 2 == 0 && cites(bytes, found, quote) {
+                continue;
+            }
             // The second of a pair closes what the value itself opened: `'open' or 'closed'` quotes two words.
             if index % 2 == 1 && quoted_words(bytes, found, quote) && *even.get_or_insert_with(|| is_even(bytes, quote))
             {
@@ -71,6 +75,48 @@ fn quoted_words(bytes: &[u8], close: usize, quote: u8) -> bool {
         && inside.first().is_some_and(u8::is_ascii_alphabetic)
         && inside.len() > 1
         && inside.iter().all(plain)
+}
+
+/// Whether the quote at a position is the apostrophe of `Val-d'Or`: a letter by itself in front of it, its word right behind,
+/// and nothing in the value that compares or cuts off.
+fn elided(bytes: &[u8], at: usize, quote: u8) -> bool {
+    let letter = |at: Option<usize>| at.is_some_and(|at| low(bytes, at).is_ascii_alphabetic());
+    let single = letter(at.checked_sub(1)) && !letter(at.checked_sub(2));
+    let signs = |b: &u8| *b < b' ' || matches!(b, b'=' | b'<' | b'>' | b'#' | b'(' | b'"' | b'|' | b'&' | b';');
+    quote == b'\''
+        && single
+        && letter(Some(at + 1))
+        && find_byte(bytes, at + 1, quote).is_none()
+        && !bytes.iter().any(signs)
+        && find_pair(bytes, at, *b"--").is_none()
+        && find_pair(bytes, at, *b"/*").is_none()
+}
+
+/// Whether the quote at a position opens a citation of one word: `the "or" in it`. It stands apart, is closed, and what
+/// follows would be a text in the query that is no number, which makes no condition true; unless it is compared with, as
+/// `0` is by `rlike "x|0"`.
+fn cites(bytes: &[u8], open: usize, quote: u8) -> bool {
+    /// Longer texts in quotes are no words.
+    const WORD_BYTES_MAX: usize = 32;
+    let before = open.checked_sub(1).map(|at| low(bytes, at));
+    let inside = word_len(bytes, open + 1);
+    // A sentence's end may stand within.
+    let close = open + 1 + inside + usize::from(matches!(low(bytes, open + 1 + inside), b'.' | b','));
+    let behind = low(bytes, close + 1);
+    let rest = from(bytes, close + 1);
+    let apart = |b: &u8| is_blank(*b) || matches!(b, b',' | b'.' | b')' | b':');
+    let next = from(rest, rest.iter().take_while(|b| apart(b)).count());
+    quote != b'`'
+        && before.is_some_and(|b| is_blank(b) || matches!(b, b'(' | b'['))
+        && (1..=WORD_BYTES_MAX).contains(&inside)
+        && between(bytes, open + 1, open + 1 + inside)
+            .iter()
+            .all(u8::is_ascii_alphabetic)
+        && tokens::word(between(bytes, open + 1, open + 1 + inside)) != Word::Compare
+        && low(bytes, close) == quote
+        && (apart(&behind) || close + 1 == bytes.len())
+        && (next.is_empty() || next.iter().take(2).filter(|b| b.is_ascii_alphabetic()).count() == 2)
+        && is_even(bytes, quote)
 }
 
 struct Reader<'v> {
@@ -237,6 +283,13 @@ impl<'v> Reader<'v> {
                 Kind::Bits if self.quoted => return self.logic(Some((operand, first, token))),
                 Kind::Semicolon => return self.statement(),
                 Kind::Word(Word::Clause) => return self.clause(token),
+                Kind::Word(Word::Where) => return self.condition(),
+                // An alias, between what is selected from and its condition.
+                Kind::Word(Word::Part) if self.quoted && self.is(token, "as") => {
+                    if self.next().kind != Kind::Word(Word::Name) || self.peek().kind != Kind::Word(Word::Where) {
+                        return None;
+                    }
+                }
                 Kind::Word(Word::Compare | Word::Not) | Kind::Compare | Kind::Not if self.quoted => {
                     return self.compared(token);
                 }
@@ -296,7 +349,9 @@ impl<'v> Reader<'v> {
                         self.next();
                         self.next();
                     } else if ahead.kind == Kind::Open {
-                        call = true;
+                        // `conditions (PDF)`: a remark, outside quotes, where a function would be known.
+                        let remark = ahead.start > token.end && !self.quoted && !FUNCTIONS.has(self.tokens.text(token));
+                        call = !remark;
                         self.arguments();
                         break;
                     } else {
@@ -385,8 +440,11 @@ impl<'v> Reader<'v> {
         let strong = match (operand, after.kind) {
             (Operand::Select, _) => true,
             (Operand::Call, _) => {
+                // `read() and write()`: of functions that no database has, it is said what they do.
+                let said = before.is_some_and(|(left, ..)| matches!(left, Operand::Name | Operand::Call));
+                let said = said && !FUNCTIONS.has(self.tokens.text(first));
                 self.quoted
-                    || ends
+                    || ends && !said
                     || matches!(
                         after.kind,
                         Kind::Compare | Kind::Close | Kind::Word(Word::Compare | Word::Logic)
@@ -424,6 +482,8 @@ impl<'v> Reader<'v> {
                         operand != Operand::Number && matches!(operand, Operand::Literal | Operand::Variable)
                     }
                     Some((Operand::Group, ..)) => true,
+                    // ` or true`, behind what stands in the query.
+                    None => operand == Operand::Literal,
                     _ => false,
                 }
             }
@@ -464,6 +524,23 @@ impl<'v> Reader<'v> {
         if strong { self.found("sql.boolean") } else { None }
     }
 
+    /// After `where` behind an operand: two numbers or texts that are compared, as nobody asks for.
+    fn condition(&mut self) -> Option<&'static str> {
+        let literal = |operand| matches!(operand, Operand::Number | Operand::Text { .. });
+        let first = self.next();
+        let left = self.operand(first)?;
+        if self.next().kind != Kind::Compare {
+            return None;
+        }
+        let second = self.next();
+        let right = self.operand(second)?;
+        if literal(left) && literal(right) {
+            self.found("sql.boolean")
+        } else {
+            None
+        }
+    }
+
     /// After the query's string and a comparison.
     fn compared(&mut self, operator: Token) -> Option<&'static str> {
         let mut token = self.next();
@@ -474,6 +551,10 @@ impl<'v> Reader<'v> {
             token = self.next();
         }
         let symbol = matches!(operator.kind, Kind::Compare | Kind::Not);
+        // An arrow between two words in quotes.
+        if (self.is(operator, "->") || self.is(operator, "=>")) && low_is(self.tokens.bytes, operator.end, b' ') {
+            return None;
+        }
         // `"like" stamp` quotes a word.
         if !symbol && operator.start > 0 && matches!(self.tokens.bytes.get(operator.start - 1), Some(b'"')) {
             return None;
@@ -499,8 +580,11 @@ impl<'v> Reader<'v> {
     /// Whether the value is put together from phrases in double quotes: it begins or ends as one, and has blanks.
     fn phrases(&self) -> bool {
         let value = self.tokens.bytes.trim_ascii();
-        let edge = |byte: Option<&u8>| byte == Some(&b'"');
-        (edge(value.first()) || edge(value.last())) && value.contains(&b' ') && !value.contains(&b'=')
+        let edge = |quote: Option<&u8>, next: Option<&u8>| quote == Some(&b'"') && next.is_some_and(|b| is_word(*b));
+        let mut back = value.iter().rev();
+        (edge(value.first(), value.get(1)) || edge(back.next(), back.next()))
+            && value.contains(&b' ')
+            && !value.contains(&b'=')
     }
 }
 

@@ -3,6 +3,35 @@
 use super::tokens::{Kind, Token, Word};
 use super::{Operand, Reader, TOKENS_MAX};
 
+/// Words that a definition goes on with, behind its name.
+const GOES_ON: [&str; 25] = [
+    "add",
+    "after",
+    "before",
+    "cascade",
+    "change",
+    "character",
+    "charset",
+    "column",
+    "default",
+    "drop",
+    "engine",
+    "identified",
+    "if",
+    "instead",
+    "login",
+    "modify",
+    "on",
+    "owner",
+    "password",
+    "purge",
+    "rename",
+    "restrict",
+    "returns",
+    "superuser",
+    "using",
+];
+
 impl Reader<'_> {
     /// After a semicolon.
     pub(super) fn statement(&mut self) -> Option<&'static str> {
@@ -129,6 +158,12 @@ impl Reader<'_> {
         None
     }
 
+    /// Whether a column is set, behind `set`: `update profile set avatar` is a phrase.
+    fn sets(&mut self) -> bool {
+        let column = self.next();
+        self.quoted || self.operand(column).is_some() && self.peek().kind == Kind::Compare
+    }
+
     /// A statement that changes something or runs code, from its first word.
     pub(super) fn changes(&mut self, first: Token) -> Option<&'static str> {
         let second = self.next();
@@ -155,12 +190,16 @@ impl Reader<'_> {
         .any(|word| self.is(second, word));
         let evil = if is("drop") || is("create") || is("alter") || is("truncate") {
             object && name && {
-                let after = self.peek().kind;
-                at_end(after)
-                    || matches!(
-                        after,
-                        Kind::Open | Kind::Close | Kind::Comma | Kind::Word(_) | Kind::Arithmetic
-                    )
+                let after = self.peek();
+                // `create table for …`, `create user story`: what goes on as a text does.
+                let goes_on = after.kind == Kind::Word(Word::Name);
+                let goes_on = goes_on && !self.quoted && !GOES_ON.iter().any(|word| self.is(after, word));
+                at_end(after.kind)
+                    || !goes_on
+                        && matches!(
+                            after.kind,
+                            Kind::Open | Kind::Close | Kind::Comma | Kind::Word(_) | Kind::Arithmetic
+                        )
             }
         } else if is("insert") || is("replace") || is("merge") {
             self.is(second, "into") && name && {
@@ -169,7 +208,7 @@ impl Reader<'_> {
                     || self.is(after, "values")
             }
         } else if is("update") {
-            second.kind == Kind::Word(Word::Name) && self.is(third, "set")
+            second.kind == Kind::Word(Word::Name) && self.is(third, "set") && self.sets()
         } else if is("delete") {
             second.kind == Kind::Word(Word::From) && third.kind == Kind::Word(Word::Name) && {
                 let after = self.peek().kind;
