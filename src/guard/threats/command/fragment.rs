@@ -103,17 +103,27 @@ const SETTINGS: [&[u8]; 15] = [
     b"zend.",
 ];
 
-/// Each rule with the signs of which it needs one, by their bits, so that a value without them is not read for it.
-const RULES: [(u16, fn(&[u8]) -> bool, &str); 9] = [
-    (class::BRACE, braces, "command.expansion"),
-    (class::MARK, tilde, "command.expansion"),
-    (class::BRACE | class::MARK, obscured, "command.obscured"),
-    (class::BRACE, variable, "command.chained"),
-    (class::SHELL, changes_folder, "command.chained"),
-    (class::SLASH, program, "command.program"),
-    (class::OPERATOR, compared, "command.windows"),
-    (class::PAREN, call, "command.php_call"),
-    (class::OPERATOR, setting, "command.php_setting"),
+/// A rule, and the signs of which it needs one, by their bits: a value without them is not read for it.
+struct Rule {
+    signs: u16,
+    is: fn(&[u8]) -> bool,
+    name: &'static str,
+}
+
+const fn rule(signs: u16, is: fn(&[u8]) -> bool, name: &'static str) -> Rule {
+    Rule { signs, is, name }
+}
+
+const RULES: [Rule; 9] = [
+    rule(class::BRACE, braces, "command.expansion"),
+    rule(class::MARK, tilde, "command.expansion"),
+    rule(class::BRACE | class::MARK, obscured, "command.obscured"),
+    rule(class::BRACE, variable, "command.chained"),
+    rule(class::SHELL, changes_folder, "command.chained"),
+    rule(class::SLASH, program, "command.program"),
+    rule(class::OPERATOR, compared, "command.windows"),
+    rule(class::PAREN, call, "command.php_call"),
+    rule(class::OPERATOR, setting, "command.php_setting"),
 ];
 
 /// How a value, whose profile is `bits`, is a piece of a command or program, or `None`.
@@ -122,8 +132,8 @@ pub fn judge(bytes: &[u8], bits: u16) -> Option<&'static str> {
         return None;
     }
     let text = bytes.trim_ascii();
-    let found = RULES.iter().find(|(signs, is, _)| bits & signs != 0 && is(text));
-    found.map(|(.., rule)| *rule)
+    let found = RULES.iter().find(|rule| bits & rule.signs != 0 && (rule.is)(text));
+    found.map(|rule| rule.name)
 }
 
 /// `{,id,}`, `{ls,-l}`, `c{a,u}t`: a brace expansion that makes words of a command: without blanks, and with an empty part, an
