@@ -10,7 +10,7 @@ use names::{COMMANDS, KNOWN, TITLES, WORDS, WRAPPERS};
 
 /// Bytes that may be looked at behind separators, for each byte of the value and at least. A script has a separator in
 /// ten bytes and a name of six behind it; what takes more is nothing that people or programs write.
-const LOOKED_PER_BYTE: usize = 8;
+const LOOKED_PER_BYTE: usize = 4;
 const LOOKED_MIN: usize = 1024;
 /// Blanks, quotes and brackets between a separator and a command.
 const LEADING_MAX: usize = 64;
@@ -334,10 +334,7 @@ fn unknown_at_length(text: &[u8]) -> Option<usize> {
     }
     let name = between(text, start, end);
     let wild = start > 0 && name.first() != Some(&b'*') && name.iter().any(|b| matches!(b, b'?' | b'*' | b'['));
-    let known = || {
-        KNOWN.may_have(name) && (COMMANDS.has(name) || WORDS.has(name))
-            || len > 4 && starts_with(from(name, len - 4), b".exe")
-    };
+    let known = || is_known(name) || len > 4 && starts_with(from(name, len - 4), b".exe");
     (len == 0 || !wild && !known()).then_some(end)
 }
 

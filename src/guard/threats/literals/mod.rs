@@ -154,17 +154,13 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         }
         Block(close) => {
             let rest = from(bytes, end);
-            let near = between(rest, 0, rest.len().min(NEAR_BYTES));
-            let closes = find_pair(near, 0, *close).is_some() || rest.len() > NEAR_BYTES;
-            match next {
-                Some(b'-' | b'+' | b'=' | b'@' | b'!') => closes,
-                Some(byte) if is_blank(byte) => true,
-                Some(byte) => byte.is_ascii_alphabetic() && closes,
-                None => false,
-            }
+            let begins = |b: u8| b.is_ascii_alphabetic() || matches!(b, b'-' | b'+' | b'=' | b'@' | b'!');
+            // What goes on beyond reach may close there.
+            let closes = || rest.len() > NEAR_BYTES || find_pair(rest, 0, *close).is_some();
+            next.is_some_and(|next| is_blank(next) || begins(next) && closes())
         }
         Braces => {
-            let near = between(bytes, end, bytes.len().min(end + NEAR_BYTES));
+            let near = between(bytes, end, bytes.len().min(end + NEAR_BYTES / 4));
             near.contains(&b'(') && near.contains(&b'}')
         }
         Owner => apart(previous) && next.is_some_and(is_word),
