@@ -463,6 +463,18 @@ fn a_native_client_may_name_where_it_listens() {
 #[test]
 fn what_scripts_of_pages_send_along_passes() {
     let scene = Scene::new(r#"{ "threats": {} }"#);
+    scene.allowed(&get("/list?lc=en&amp;cc=us&amp;id=155"));
+    let callback = "<xml><ToUserName><![CDATA[gh_1]]></ToUserName></xml>";
+    let xml = |body: &str| request("POST", "/wx").field("content-type", "text/xml").body(body);
+    scene.allowed(&xml(callback));
+    scene.allowed(&xml("<a><![CDATA[<p>Some <b>news</b></p>]]></a>"));
+    for (body, code) in [
+        ("<a><![CDATA[1 or 1=1--]]></a>", "threat_sql"),
+        ("<a><![CDATA[<img src=x onerror=alert(1)>]]></a>", "threat_script"),
+        ("<a>&lt;![CDATA[&lt;]]&gt;b</a>", "threat_xml"),
+    ] {
+        assert_eq!(scene.send(&xml(body)).verdict(), Verdict::Denied(code), "{body}");
+    }
     scene.allowed(
         &get("/packages/press-fitting-applications")
             .field("x-requested-with", "XMLHttpRequest")

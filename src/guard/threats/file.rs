@@ -102,15 +102,14 @@ fn session(text: &[u8]) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b',' | b'-'))
 }
 
-/// A hidden file or folder of the server's root, which nobody serves, but for the few that are meant to be; one that holds
-/// secrets, sources or settings wherever it is, while others are asked for by whoever reads a repository
+/// A hidden file of the server's root, which nobody serves; a hidden file or folder that holds secrets, sources or settings
+/// wherever it is, while others are served (`/.well-known`, `/.a/site.css`) or asked for by whoever reads a repository
 /// (`/contents/.github/workflows`); or a log of errors.
 fn hidden(text: &[u8]) -> bool {
-    /// Folders that hosts and standards (RFC 8615) serve, sorted.
-    const SERVED: [&str; 5] = [".api", ".auth", ".netlify", ".vercel", ".well-known"];
     /// How the names begin, without the dot.
-    const SECRET: [&str; 50] = [
+    const SECRET: [&str; 59] = [
         "addressbook",
+        "aider",
         "aptitude",
         "aws",
         "azure",
@@ -119,12 +118,15 @@ fn hidden(text: &[u8]) -> bool {
         "bzr",
         "cache",
         "circleci",
+        "codex",
         "config",
         "cshrc",
+        "cursor",
         "cvs",
         "docker",
         "ds_store",
         "env",
+        "fabric",
         "ftp",
         "git-credentials",
         "gitconfig",
@@ -134,6 +136,7 @@ fn hidden(text: &[u8]) -> bool {
         "ht",
         "idea",
         "ido",
+        "junie",
         "k5login",
         "kde",
         "ksh",
@@ -143,14 +146,17 @@ fn hidden(text: &[u8]) -> bool {
         "lynx",
         "my.cnf",
         "mysql",
+        "n8n",
         "nano",
         "netrc",
         "npmrc",
+        "opencode",
         "pass",
         "pgpass",
         "profile",
         "psql",
         "pypirc",
+        "rovodev",
         "s3cfg",
         "sftp",
         "ssh",
@@ -159,13 +165,14 @@ fn hidden(text: &[u8]) -> bool {
         "terraform",
         "vault",
         "vscode",
+        "zed",
         "zsh",
     ];
     const LOGS: [&str; 4] = ["access.log", "error.log", "error_log", "errors.log"];
     let mut parts = text.split(|b| *b == b'/').peekable();
     let root = from(text, text.iter().take_while(|b| **b == b'/').count());
-    let dotted = root.first() == Some(&b'.') && root.get(1).is_some_and(u8::is_ascii_alphabetic);
-    if dotted && !listed(&SERVED, root.split(|b| *b == b'/').next().unwrap_or_default()) {
+    let alone = !root.contains(&b'/') && root.get(1).is_some_and(u8::is_ascii_alphabetic);
+    if alone && root.first() == Some(&b'.') && root != b".json" && root != b".well-known" {
         return true;
     }
     while let Some(part) = parts.next() {

@@ -400,12 +400,14 @@ fn allows(group: &Group, kind: Kind) -> bool {
         ("path.hidden", _) => matches!(kind, Kind::Path | Kind::Parameter | Kind::Header | Kind::FileName),
         ("expression.node" | "expression.ruby" | "script.object" | "header.split", Kind::Json) => false,
         // Addresses by themselves are data as a rule (a log's `client_ip`); URLs are judged wherever they stand.
-        ("request_forgery.loopback", Kind::Json) => false,
+        ("request_forgery.loopback" | "request_forgery.data", Kind::Json) => false,
         (
-            "request_forgery.loopback" | "request_forgery.metadata" | "request_forgery.scheme",
+            "request_forgery.loopback" | "request_forgery.metadata" | "request_forgery.scheme" | "request_forgery.data",
             Kind::Referer | Kind::Header | Kind::Agent,
         ) => false,
-        ("command.shell", Kind::Path) => false,
+        // Documentation and repositories of packages have their names in paths; what is more than a name is judged segment
+        // by segment.
+        ("command.shell" | "expression.class" | "expression.node", Kind::Path) => false,
         _ => true,
     }
 }

@@ -128,6 +128,10 @@ fn what_people_and_programs_write_is_no_attack() {
         "30x30 | Top",
         "fragment F on T {\n  id\n  ...G\n}",
         "/css/dist/bg/icons.data.svg.css?fgv39",
+        "data:application/pdf;base64,JVBERi0xLjQK",
+        "data:audio/mpeg;base64,SUQzBAAAAAAA",
+        "test-list_all_users_returns_ok",
+        "169.254.13.37",
     ];
     let kinds = [Kind::Parameter, Kind::Json, Kind::Cookie];
     check_all(texts.into_iter().flat_map(|text| kinds.map(|kind| (text, kind, None))));
@@ -140,6 +144,17 @@ fn what_people_and_programs_write_is_no_attack() {
             None,
         ),
         ("/repos/o/r/contents/.github/workflows/ci.yml", Kind::Path, None),
+        ("/.a/1.86.2/css/global.css", Kind::Path, None),
+        ("/docs/java.lang.String", Kind::Path, None),
+        ("/docs/process.env", Kind::Path, None),
+        ("data:text/plain;base64,aGVsbG8=", Kind::Json, None),
+        ("<!DOCTYPE html><p>Hello</p>", Kind::Json, None),
+        (
+            "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\" \"http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd\">",
+            Kind::Json,
+            None,
+        ),
+        ("<![CDATA[gh_1]]>", Kind::Json, None),
     ]);
 }
 
@@ -174,6 +189,19 @@ fn what_looks_alike_and_acts_is_found() {
         ("x | Cat -n notes", "command.chained"),
         ("/bin/c?t /etc/passw?", "command.glob"),
         ("new XMLHttpRequest", "script.object"),
+        ("<!DOCTYPE x SYSTEM \"http://a.example/x.dtd\">", "xml.entity"),
+        ("<!DOCTYPE html SYSTEM \"http://a.example/x.dtd\">", "xml.entity"),
+        ("<!DOCTYPE html [<!ELEMENT a ANY>]>", "xml.entity"),
+        (
+            "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0//EN\" \"http://a.example/x.dtd\">",
+            "xml.entity",
+        ),
+        ("<![CDATA[<]]>b<![CDATA[>]]>", "xml.entity"),
+        ("data:text/html;base64,PHNjcmlwdD4=", "request_forgery.scheme"),
+        ("data:text/plain;base64,PD9waHA=", "request_forgery.data"),
+        ("data:application/xhtml+xml;base64,PHg+", "script.url"),
+        ("all_users", "sql.catalogue"),
+        ("http://169.254.13.37/", "request_forgery.metadata"),
         ("&{x('y')}", "script.object"),
     ];
     check_all(texts.map(|(text, rule)| (text, Kind::Parameter, Some(rule))));

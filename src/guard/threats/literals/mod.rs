@@ -56,10 +56,17 @@ pub enum Around {
     Block(&'static [u8; 2]),
     /// A script in braces.
     Braces,
+    /// A name by itself, no part of a longer one.
+    Lone,
+    /// A document's type that declares or fetches something; HTML's own (HTML §13.1.1, XHTML's by W3C) do neither. Counts in
+    /// prose too.
+    Doctype,
+    /// A section of characters that holds markup, or splits a word.
+    Section,
 }
 use Around::{
-    Anywhere, Attribute, Begin, Block, Braces, Call, Climb, Command, Ending, Markup, Member, Method, Owner, Package,
-    Part, Start, Strong, Then, Value, Whole,
+    Anywhere, Attribute, Begin, Block, Braces, Call, Climb, Command, Doctype, Ending, Lone, Markup, Member, Method,
+    Owner, Package, Part, Section, Start, Strong, Then, Value, Whole,
 };
 
 /// Literals of one category and rule that need the same around them.
@@ -106,7 +113,7 @@ pub struct Text<'v> {
 /// Whether a hit that ends at `end` has around it what its group needs.
 pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> bool {
     let bytes = text.bytes;
-    if text.prose && !matches!(around, Anywhere | Markup | Strong) {
+    if text.prose && !matches!(around, Anywhere | Doctype | Markup | Strong) {
         return false;
     }
     let previous = start.checked_sub(1).map(|at| low(bytes, at));
@@ -140,6 +147,16 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         }
         Climb => start == 0 || matches!(bytes.get(end..end.saturating_add(2)), Some(b"..")) || !text.blank,
         Begin => apart(previous),
+        Lone => {
+            let joins = |byte: u8| is_word(byte) || byte == b'-' || byte >= 0x80;
+            !previous.is_some_and(joins) && !next.is_some_and(joins)
+        }
+        Doctype => declares(from(bytes, end)),
+        Section => {
+            let inside = between(bytes, end, bytes.len().min(end + NEAR_BYTES));
+            let inside = between(inside, 0, find_pair(inside, 0, *b"]]").unwrap_or(inside.len()));
+            inside.contains(&b'<') || previous.is_some_and(is_word) || starts_with(inside, b"script")
+        }
         Method => {
             let name = super::bytes::word_len(bytes, end);
             let behind = low(bytes, super::bytes::skip_blank(bytes, end + name));
@@ -218,6 +235,29 @@ fn is_reported(rest: &[u8]) -> bool {
     let next = low(near, len);
     let behind = low(near, len + 1);
     next != b'(' && (ends("exception") || ends("error")) || next == b':' && behind.is_ascii_alphanumeric()
+}
+
+/// Whether a document's type, behind `<!doctype`, has declarations of its own or those of somebody else than W3C.
+fn declares(rest: &[u8]) -> bool {
+    /// XHTML's has 120 bytes.
+    const DOCTYPE_BYTES_MAX: usize = 256;
+    let near = between(rest, 0, rest.len().min(DOCTYPE_BYTES_MAX));
+    let Some(end) = find_byte(near, 0, b'>') else {
+        return true;
+    };
+    let declared = between(near, 0, end).trim_ascii();
+    let Some(named) = declared.get(..4).filter(|name| name.eq_ignore_ascii_case(b"html")) else {
+        return true;
+    };
+    let rest = from(declared, named.len()).trim_ascii();
+    let own = rest.is_empty()
+        || starts_with(rest, b"system \"about:legacy-compat\"")
+        || starts_with(rest, b"public \"-//w3c//dtd ")
+            && rest
+                .split(|b| *b == b'"')
+                .nth(3)
+                .is_none_or(|dtd| starts_with(dtd, b"http://www.w3.org/") || starts_with(dtd, b"https://www.w3.org/"));
+    !own || rest.contains(&b'[')
 }
 
 /// Words that a call may follow in code; behind any other word, it is only spoken of.

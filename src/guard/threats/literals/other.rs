@@ -1,23 +1,17 @@
 //! Entities of XML, targets of request forgery, and lines that split headers.
 
-use super::Around::{Markup, Start, Strong, Value, Whole};
+use super::Around::{Doctype, Markup, Section, Start, Strong, Value, Whole};
 use super::{Group, group};
 use crate::guard::threats::Category::{Header, RequestForgery, Xml};
 
 pub const GROUPS: &[Group] = &[
-    group(
-        Xml,
-        "xml.entity",
-        Value,
-        &["<!entity", "<!doctype", "xi:include", "&xxe;", "<![cdata["],
-    ),
+    group(Xml, "xml.entity", Value, &["<!entity", "xi:include", "&xxe;"]),
     group(
         Xml,
         "xml.entity",
         Markup,
         &[
             "<!entity",
-            "<!doctype",
             "xinclude",
             "xi:include",
             "<!element",
@@ -25,11 +19,13 @@ pub const GROUPS: &[Group] = &[
             "xsi:schemalocation",
             "xmlns:xsl",
             "xsl:value-of",
-            "<![cdata[",
             "<?xml-stylesheet",
             "&xxe;",
         ],
     ),
+    group(Xml, "xml.entity", Doctype, &["<!doctype"]),
+    // What hides markup from whoever looks for it.
+    group(Xml, "xml.entity", Section, &["<![cdata["]),
     group(
         RequestForgery,
         "request_forgery.metadata",
@@ -65,7 +61,8 @@ pub const GROUPS: &[Group] = &[
             "host.docker.internal",
             "gateway.docker.internal",
             "/opc/v",
-            "169.254.",
+            "169.254.169.",
+            "169.254.170.",
             "0xa9fea9fe",
             "2852039166",
             "0251.0376",
@@ -81,6 +78,8 @@ pub const GROUPS: &[Group] = &[
             "burpcollaborator",
         ],
     ),
+    // A program's text, to PHP; in JSON, a file.
+    group(RequestForgery, "request_forgery.data", Start, &["data:text/p"]),
     group(
         RequestForgery,
         "request_forgery.scheme",
@@ -110,7 +109,9 @@ pub const GROUPS: &[Group] = &[
             "finger:",
             "php:",
             "zip:",
-            "data:text",
+            "data:text/html",
+            "data:text/xml",
+            "data:text/php",
             "local_file:",
             "ftp:",
             "ftps:",

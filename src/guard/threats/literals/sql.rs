@@ -1,6 +1,6 @@
 //! SQL: functions that only an injection calls, catalogues, and pairs of words.
 
-use super::Around::{Call, Owner, Then, Value};
+use super::Around::{Call, Lone, Owner, Then, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Sql;
 
@@ -111,6 +111,12 @@ pub const GROUPS: &[Group] = &[
     group(
         Sql,
         "sql.catalogue",
+        Lone,
+        &["all_tables", "user_tables", "all_users", "dba_users"],
+    ),
+    group(
+        Sql,
+        "sql.catalogue",
         Value,
         &[
             "information_schema",
@@ -120,8 +126,6 @@ pub const GROUPS: &[Group] = &[
             "sysdatabases",
             "mysql.user",
             "mysql.db",
-            "all_tables",
-            "user_tables",
             "sqlite_master",
             "sqlite_temp_master",
             "msysobjects",
@@ -151,8 +155,6 @@ pub const GROUPS: &[Group] = &[
             "sys.objects",
             "sys.databases",
             "v$version",
-            "all_users",
-            "dba_users",
             "openrowset",
             "opendatasource",
             "northwind",

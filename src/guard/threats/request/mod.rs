@@ -19,6 +19,7 @@ use crate::request::Head;
 use crate::schema::{Cursor, Schema};
 use crate::verdict::{Denial, Extra, Mode, Problem, Reason};
 use place::{DEPTH_MAX, Place, Step, covers, name_of, render};
+use std::borrow::Cow;
 use text::{
     form_decoded, included, includes, is_loopback_redirect, is_password, operator_name, remote, utf16_as_ascii,
 };
@@ -315,6 +316,11 @@ impl Walk<'_> {
             let name = between(pair, 0, equals.unwrap_or(pair.len()));
             let value = equals.map_or(&[][..], |at| from(pair, at + 1));
             let decoded = form_decoded(name);
+            // A link that was copied from HTML with its references.
+            let decoded = match decoded.strip_prefix(b"amp;") {
+                Some(name) => Cow::Owned(name.to_vec()),
+                None => decoded,
+            };
             if pinned(declared, &decoded) {
                 continue;
             }

@@ -5,6 +5,9 @@ use super::{Kind, Walk};
 use crate::guard::threats::bytes::{between, find_byte, from, starts_with};
 use crate::guard::threats::decode;
 
+/// What begins a section of characters (XML 1.0 §2.7).
+const SECTION: &[u8] = b"<![cdata[";
+
 impl Walk<'_> {
     /// Attribute values and text of XML, and declarations as a whole.
     pub(super) fn xml(&mut self, bytes: &[u8]) {
@@ -12,7 +15,8 @@ impl Walk<'_> {
         while let Some(open) = find_byte(bytes, at, b'<') {
             self.xml_text(between(bytes, at, open));
             let declares = starts_with(from(bytes, open), b"<!");
-            let close = if starts_with(from(bytes, open), b"<![cdata[") {
+            let section = starts_with(from(bytes, open), SECTION);
+            let close = if section {
                 from(bytes, open)
                     .windows(3)
                     .position(|w| w == b"]]>")
@@ -22,7 +26,10 @@ impl Walk<'_> {
             };
             let end = close.unwrap_or(bytes.len());
             let tag = between(bytes, open, end);
-            if declares {
+            if section {
+                // Characters as they are, such as a feed's markup.
+                self.value(from(tag, SECTION.len()), Kind::Parameter, Place::Body, &[]);
+            } else if declares {
                 self.value(tag, Kind::Text, Place::Body, &[]);
             } else {
                 let mut at = 0;

@@ -283,9 +283,31 @@ fn script_url(value: &[u8]) -> bool {
             contains(head, b"text/html")
                 || contains(head, b"script")
                 || contains(head, b"svg")
-                || contains(head, b"base64") && !contains(head, b"image/") && !contains(head, b"font")
+                || contains(head, b"base64") && !is_file(head)
                 || contains(head, b"data:,")
         }
+}
+
+/// Whether the media type of a `data:` URL (RFC 2397) is one that no browser runs.
+fn is_file(head: &[u8]) -> bool {
+    let kind = find_byte(head, 0, b':').map_or(head, |colon| from(head, colon + 1));
+    let inert = [
+        &b"image/"[..],
+        b"audio/",
+        b"video/",
+        b"font",
+        b"application/font",
+        b"application/pdf",
+        b"application/zip",
+        b"application/json",
+        b"application/octet-stream",
+        b"application/vnd.",
+        b"application/msword",
+        b"text/plain",
+        b"text/csv",
+        b"text/markdown",
+    ];
+    inert.iter().any(|known| starts_with(kind, known))
 }
 
 fn scheme(value: &[u8], scheme: &[u8]) -> bool {
