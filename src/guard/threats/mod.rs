@@ -350,7 +350,7 @@ impl Engine {
         verdict.ask(
             Category::Command,
             bits & class::GLOB != 0 && bits & class::SLASH != 0,
-            || command::globbed_path(layer).then_some("command.glob"),
+            || command::glob::globbed_path(layer).then_some("command.glob"),
         );
         verdict.ask(
             Category::Command,

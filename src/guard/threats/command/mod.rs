@@ -2,11 +2,14 @@
 //! Quotes, back-slashes, carets and empty expansions inside a command's name are read over, as shells do.
 
 pub mod fragment;
+pub mod glob;
 mod names;
 mod sign;
+mod windows;
 
 use super::bytes::{between, find_bits, find_byte, from, is_blank, listed, low, starts_with, word_len};
 use names::{COMMANDS, KNOWN, TITLES, WORDS, WRAPPERS};
+use windows::windows_at;
 
 /// Bytes that may be looked at behind separators, for each byte of the value and at least. A script has a separator in
 /// ten bytes and a name of six behind it; what takes more is nothing that people or programs write.
@@ -465,50 +468,6 @@ fn quoted_command(bytes: &[u8], at: usize) -> bool {
         }
 }
 
-/// The loops and conditions of Windows' command interpreter: `for %a in (…) do`, `if [/i] [not] exist …`, `if a==b …`.
-fn windows_at(bytes: &[u8], at: usize, begin: usize, left: &mut usize) -> Option<&'static str> {
-    /// What is looked at behind the first word.
-    const REACH: usize = 160;
-    let rest = from(bytes, at);
-    let begun = from(bytes, begin);
-    if !starts_with(begun, b"if") && !starts_with(begun, b"for") {
-        return None;
-    }
-    *left = left.saturating_sub(REACH);
-    let rest = rest.get(..rest.len().min(REACH)).unwrap_or(rest);
-    let mut words = rest
-        .split(|b| is_blank(*b) || matches!(b, b'(' | b'"'))
-        .filter(|word| !word.is_empty());
-    let is = |word: &[u8], other: &str| word.eq_ignore_ascii_case(other.as_bytes());
-    let first = words.next()?;
-    if is(first, "for") {
-        let variable = words.next()?;
-        let each = low(variable, 0) == b'%' && words.next().is_some_and(|word| is(word, "in"));
-        return each.then_some("command.windows");
-    }
-    if !is(first, "if") {
-        return None;
-    }
-    let mut word = words.next()?;
-    while is(word, "/i") || is(word, "not") {
-        word = words.next()?;
-    }
-    let known = ["exist", "defined", "errorlevel", "cmdextversion"];
-    let compares = ["equ", "neq", "lss", "leq", "gtr", "geq"];
-    let shell = is(word, "errorlevel")
-        || is(word, "cmdextversion")
-        || rest.iter().any(|b| matches!(b, b'%' | b'(' | b'\\' | b'['))
-        || words.clone().any(|word| {
-            ["echo", "cmd", "goto", "set", "del", "exit"]
-                .iter()
-                .any(|c| is(word, c))
-        });
-    let condition = known.iter().any(|k| is(word, k))
-        || rest.windows(2).any(|pair| pair == b"==") && !rest.contains(&b'{')
-        || words.any(|word| compares.iter().any(|c| is(word, c)));
-    (shell && condition).then_some("command.windows")
-}
-
 /// Whether a word is an argument as command lines have it: an option, a path, a variable, an address.
 fn strong_argument(argument: &[u8]) -> bool {
     let word = between(
@@ -526,51 +485,4 @@ fn strong_argument(argument: &[u8]) -> bool {
         first if first.is_ascii_alphabetic() && low(word, 1) == b':' => matches!(low(word, 2), b'\\' | b'/'),
         _ => word.windows(3).any(|w| w == b"://"),
     }
-}
-
-/// Whether all that could be a pattern is one `?` behind a file's name with an ending.
-fn is_file_with_query(word: &[u8]) -> bool {
-    let mut signs = word.iter().enumerate().filter(|(_, b)| matches!(b, b'?' | b'*' | b'['));
-    let (Some((mark, b'?')), None) = (signs.next(), signs.next()) else {
-        return false;
-    };
-    let name = between(word, 0, mark).rsplit(|b| *b == b'/').next().unwrap_or_default();
-    name.iter()
-        .rposition(|b| *b == b'.')
-        .is_some_and(|dot| dot > 0 && dot + 2 < name.len())
-}
-
-/// Whether a path is written with a shell's patterns where no web address has them: `/???/c?t`, `/et[c]/pa*wd`.
-pub fn globbed_path(bytes: &[u8]) -> bool {
-    bytes
-        .split(|b| is_blank(*b) || matches!(b, b';' | b'|' | b'&' | b'"' | b'('))
-        .take(64)
-        .map(|word| match find_byte(word, 0, b'=') {
-            // A path with a query.
-            Some(equals) if find_byte(word, 0, b'?').is_some_and(|mark| mark < equals) => &[][..],
-            Some(equals) => {
-                let value = from(word, equals + 1);
-                let query = find_byte(value, 0, b'?').is_some_and(|mark| from(value, mark).contains(&b'='));
-                if query { &[] } else { value }
-            }
-            // A file with a query: `icons.css?v12`.
-            None if is_file_with_query(word) => &[],
-            None => word,
-        })
-        .any(|word| {
-            if word.first() != Some(&b'/') {
-                return false;
-            }
-            let slashes = word.iter().filter(|b| **b == b'/').count();
-            let pairs = word
-                .windows(2)
-                .filter(|pair| matches!(pair, [b'?', b'?' | b'/'] | [b'/', b'?'] | [b'*', b'a'..=b'z']))
-                .count();
-            slashes >= 2
-                && (pairs >= 2
-                    || word.windows(2).any(|w| w == b"[!" || w == b"[^")
-                    || word
-                        .windows(3)
-                        .any(|w| matches!(w, [b'[', b'a'..=b'z', b']'] | [b'a'..=b'z', b'?' | b'*', b'a'..=b'z'])))
-        })
 }

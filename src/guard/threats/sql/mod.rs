@@ -5,11 +5,13 @@
 pub mod filter;
 pub mod fragment;
 mod names;
+mod quotes;
 mod statements;
 pub mod tokens;
 
-use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, low, word_len};
+use super::bytes::{find_byte, from, is_word};
 use names::FUNCTIONS;
+use quotes::{cites, elided, is_even, quoted_words};
 use std::cell::Cell;
 use tokens::{Kind, Token, Tokens, Word};
 
@@ -51,72 +53,6 @@ pub fn judge(bytes: &[u8], quotes: bool, prose: bool) -> Option<&'static str> {
         }
     }
     None
-}
-
-/// Whether a byte is there an even number of times.
-fn is_even(bytes: &[u8], byte: u8) -> bool {
-    bytes.iter().fold(true, |even, b| even ^ (*b == byte))
-}
-
-/// Whether the quote at a position closes a word or two that stand in quotes, opened behind a blank or bracket.
-fn quoted_words(bytes: &[u8], close: usize, quote: u8) -> bool {
-    /// Longer texts in quotes are no words.
-    const WORDS_BYTES_MAX: usize = 64;
-    let front = bytes
-        .get(close.saturating_sub(WORDS_BYTES_MAX)..close)
-        .unwrap_or_default();
-    let Some(open) = front.iter().rposition(|b| *b == quote) else {
-        return false;
-    };
-    let before = open.checked_sub(1).map_or(b' ', |at| low(front, at));
-    let inside = from(front, open + 1);
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b' ' | b'-' | b'.' | b':' | b',' | b'!');
-    (is_blank(before) || matches!(before, b'(' | b'['))
-        && inside.first().is_some_and(u8::is_ascii_alphabetic)
-        && inside.len() > 1
-        && inside.iter().all(plain)
-}
-
-/// Whether the quote at a position is the apostrophe of `Val-d'Or`: a letter by itself in front of it, its word right behind,
-/// and nothing in the value that compares or cuts off.
-fn elided(bytes: &[u8], at: usize, quote: u8) -> bool {
-    let letter = |at: Option<usize>| at.is_some_and(|at| low(bytes, at).is_ascii_alphabetic());
-    let single = letter(at.checked_sub(1)) && !letter(at.checked_sub(2));
-    let signs = |b: &u8| *b < b' ' || matches!(b, b'=' | b'<' | b'>' | b'#' | b'(' | b'"' | b'|' | b'&' | b';');
-    quote == b'\''
-        && single
-        && letter(Some(at + 1))
-        && find_byte(bytes, at + 1, quote).is_none()
-        && !bytes.iter().any(signs)
-        && find_pair(bytes, at, *b"--").is_none()
-        && find_pair(bytes, at, *b"/*").is_none()
-}
-
-/// Whether the quote at a position opens a citation of one word: `the "or" in it`. It stands apart, is closed, and what
-/// follows would be a text in the query that is no number, which makes no condition true; unless it is compared with, as
-/// `0` is by `rlike "x|0"`.
-fn cites(bytes: &[u8], open: usize, quote: u8) -> bool {
-    /// Longer texts in quotes are no words.
-    const WORD_BYTES_MAX: usize = 32;
-    let before = open.checked_sub(1).map(|at| low(bytes, at));
-    let inside = word_len(bytes, open + 1);
-    // A sentence's end may stand within.
-    let close = open + 1 + inside + usize::from(matches!(low(bytes, open + 1 + inside), b'.' | b','));
-    let behind = low(bytes, close + 1);
-    let rest = from(bytes, close + 1);
-    let apart = |b: &u8| is_blank(*b) || matches!(b, b',' | b'.' | b')' | b':');
-    let next = from(rest, rest.iter().take_while(|b| apart(b)).count());
-    quote != b'`'
-        && before.is_some_and(|b| is_blank(b) || matches!(b, b'(' | b'['))
-        && (1..=WORD_BYTES_MAX).contains(&inside)
-        && between(bytes, open + 1, open + 1 + inside)
-            .iter()
-            .all(u8::is_ascii_alphabetic)
-        && tokens::word(between(bytes, open + 1, open + 1 + inside)) != Word::Compare
-        && low(bytes, close) == quote
-        && (apart(&behind) || close + 1 == bytes.len())
-        && (next.is_empty() || next.iter().take(2).filter(|b| b.is_ascii_alphabetic()).count() == 2)
-        && is_even(bytes, quote)
 }
 
 struct Reader<'v> {

@@ -1,0 +1,50 @@
+//! Paths that a shell's patterns stand in.
+
+use crate::guard::threats::bytes::{between, find_byte, from, is_blank};
+
+/// Whether all that could be a pattern is one `?` behind a file's name with an ending.
+fn is_file_with_query(word: &[u8]) -> bool {
+    let mut signs = word.iter().enumerate().filter(|(_, b)| matches!(b, b'?' | b'*' | b'['));
+    let (Some((mark, b'?')), None) = (signs.next(), signs.next()) else {
+        return false;
+    };
+    let name = between(word, 0, mark).rsplit(|b| *b == b'/').next().unwrap_or_default();
+    name.iter()
+        .rposition(|b| *b == b'.')
+        .is_some_and(|dot| dot > 0 && dot + 2 < name.len())
+}
+
+/// Whether a path is written with a shell's patterns where no web address has them: `/???/c?t`, `/et[c]/pa*wd`.
+pub fn globbed_path(bytes: &[u8]) -> bool {
+    bytes
+        .split(|b| is_blank(*b) || matches!(b, b';' | b'|' | b'&' | b'"' | b'('))
+        .take(64)
+        .map(|word| match find_byte(word, 0, b'=') {
+            // A path with a query.
+            Some(equals) if find_byte(word, 0, b'?').is_some_and(|mark| mark < equals) => &[][..],
+            Some(equals) => {
+                let value = from(word, equals + 1);
+                let query = find_byte(value, 0, b'?').is_some_and(|mark| from(value, mark).contains(&b'='));
+                if query { &[] } else { value }
+            }
+            // A file with a query: `icons.css?v12`.
+            None if is_file_with_query(word) => &[],
+            None => word,
+        })
+        .any(|word| {
+            if word.first() != Some(&b'/') {
+                return false;
+            }
+            let slashes = word.iter().filter(|b| **b == b'/').count();
+            let pairs = word
+                .windows(2)
+                .filter(|pair| matches!(pair, [b'?', b'?' | b'/'] | [b'/', b'?'] | [b'*', b'a'..=b'z']))
+                .count();
+            slashes >= 2
+                && (pairs >= 2
+                    || word.windows(2).any(|w| w == b"[!" || w == b"[^")
+                    || word
+                        .windows(3)
+                        .any(|w| matches!(w, [b'[', b'a'..=b'z', b']'] | [b'a'..=b'z', b'?' | b'*', b'a'..=b'z'])))
+        })
+}
