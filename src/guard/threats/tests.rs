@@ -180,6 +180,8 @@ fn what_looks_alike_and_acts_is_found() {
         ("\" or \"\"^\"", "sql.boolean"),
         ("' or' 1", "sql.boolean"),
         ("d' or d='d", "sql.boolean"),
+        ("x'union select name,2 from users", "sql.union"),
+        ("x'or`id`", "sql.boolean"),
         ("x \"or\" 1", "sql.boolean"),
         ("x 'rlike' of|0", "sql.comparison"),
         ("a 'regexp'", "sql.comparison"),

@@ -27,15 +27,15 @@ pub(super) fn quoted_words(bytes: &[u8], close: usize, quote: u8) -> bool {
         && inside.iter().all(plain)
 }
 
-/// Whether the quote at a position is the apostrophe of `Val-d'Or`: a letter by itself in front of it, its word right behind,
-/// and nothing in the value that compares or cuts off.
+/// Whether the quote at a position is the apostrophe of `Val-d'Or`: a letter by itself in front of it, a word of logic right
+/// behind (no other is one of French, and `x'union` is an attack), and nothing in the value that compares or cuts off.
 pub(super) fn elided(bytes: &[u8], at: usize, quote: u8) -> bool {
     let letter = |at: Option<usize>| at.is_some_and(|at| low(bytes, at).is_ascii_alphabetic());
     let single = letter(at.checked_sub(1)) && !letter(at.checked_sub(2));
-    let signs = |b: &u8| *b < b' ' || matches!(b, b'=' | b'<' | b'>' | b'#' | b'(' | b'"' | b'|' | b'&' | b';');
+    let signs = |b: &u8| *b < b' ' || matches!(b, b'=' | b'<' | b'>' | b'#' | b'(' | b'"' | b'`' | b'|' | b'&' | b';');
     quote == b'\''
         && single
-        && letter(Some(at + 1))
+        && tokens::word(between(bytes, at + 1, at + 1 + word_len(bytes, at + 1))) == Word::Logic
         && find_byte(bytes, at + 1, quote).is_none()
         && !bytes.iter().any(signs)
         && find_pair(bytes, at, *b"--").is_none()

@@ -191,7 +191,7 @@ impl Reader<'_> {
         let evil = if is("drop") || is("create") || is("alter") || is("truncate") {
             object && name && {
                 let after = self.peek();
-                // `create table for …`, `create user story`: what goes on as a text does.
+                // `create table for …`: what goes on as a text does.
                 let goes_on = after.kind == Kind::Word(Word::Name);
                 let goes_on = goes_on && !self.quoted && !GOES_ON.iter().any(|word| self.is(after, word));
                 at_end(after.kind)
