@@ -63,7 +63,10 @@ impl Engine {
             return Claim::Nobody;
         }
         let claim = match self.question(need) {
-            Some((table, timeout, question)) => answers::claim(table, host, timeout, question),
+            Some((table, timeout, question)) => {
+                let serves = |ending| self.serves(host, need, ending);
+                answers::claim(table, host, timeout, question, serves)
+            }
             None => Claim::Mine,
         };
         // What another worker asks is no probe of this one's breaker.
@@ -71,6 +74,26 @@ impl Engine {
             self.with_breaker(host, source, |breaker| breaker.asked(now));
         }
         claim
+    }
+
+    /// Whether this ending of a question is an answer that saves asking it anew.
+    fn serves(&self, host: &dyn Host, need: &Need, ending: Ending) -> bool {
+        let (Ending::Told { revoked, asked }, Some(policy)) = (ending, &self.policy.revocation) else {
+            return false;
+        };
+        let now = host.now();
+        match (need, &policy.lookup, &policy.introspection) {
+            (Need::Revocation(_), Some(lookup), _) => now >= asked && now.since(asked) < lookup.cache,
+            (Need::Introspection(token), _, Some(introspection)) => {
+                let key = self.knowledge.borrow().hash(&token.0);
+                let told = self.hear_of(host, &token.0, revoked, asked);
+                let learnt = self.revocation.borrow();
+                // Never beyond its token's end.
+                let last = learnt.heard.last(key).filter(|_| told);
+                last.is_some_and(|heard| heard.serves(introspection.cache, now))
+            }
+            _ => false,
+        }
     }
 
     /// How a question that another worker asks has ended; `None` while it is at it.

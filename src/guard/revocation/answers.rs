@@ -21,6 +21,11 @@ const ENDLESS: Duration = Duration::from_secs(24 * 3600);
 /// Beyond a question's timeout, the time in which its answer must have been written down.
 const WRITE_SLACK: Duration = Duration::from_millis(10);
 
+/// How far ahead of this worker's time another's may be written down: each reads the clock once for all that it does in
+/// one call of the host, and may not be scheduled in between. What is further ahead was written before the clock was put
+/// back.
+const AHEAD_MAX: Duration = Duration::from_secs(1);
+
 /// The first word of a record; the second is when the answer's question was asked, the third until when a worker is
 /// asking, zero once it was answered, or one once it was not.
 const ANSWERED: u64 = 0;
@@ -100,16 +105,25 @@ pub fn shared(table: &Table, host: &dyn Host, lookup: &Lookup, question: Fingerp
     })
 }
 
-/// Makes a question this worker's, unless another is at it. A table that can't keep the mark stops nobody from asking.
-pub fn claim(table: &Table, host: &dyn Host, timeout: Duration, question: Fingerprint) -> Claim {
+/// Makes a question this worker's, unless another is at it, or has had an answer that `serves` since this worker looked.
+/// A table that can't keep the mark stops nobody from asking.
+pub fn claim(
+    table: &Table,
+    host: &dyn Host,
+    timeout: Duration,
+    question: Fingerprint,
+    serves: impl Fn(Ending) -> bool,
+) -> Claim {
     let now = host.now();
     let until = awaited_until(now, timeout);
     let claimed = table.update(host, question, now, |record| {
         let [kind, learnt, asked_until] = record.map_or([UNTOLD, 0, 0], |record| record.words);
         let other = Instant(asked_until);
-        // A mark further ahead than any can be was made before the clock was put back.
-        if now < other && other <= until {
-            return (None, Claim::Elsewhere(other));
+        if now < other && other <= until.plus(AHEAD_MAX) {
+            return (None, Claim::Elsewhere(other.min(until)));
+        }
+        if serves(how(kind, learnt, asked_until)) {
+            return (None, Claim::Elsewhere(now));
         }
         let idle_at = record.map_or(until, |record| record.idle_at.max(until));
         let record = Record {
@@ -140,15 +154,20 @@ pub fn ending(table: &Table, host: &dyn Host, question: Fingerprint) -> Option<E
     if host.now() < Instant(asked_until) {
         return None;
     }
+    Some(how(kind, learnt, asked_until))
+}
+
+/// What the words of a record say of a question that nobody is at.
+fn how(kind: u64, learnt: u64, asked_until: u64) -> Ending {
     // An answer from before the question that failed is not its answer.
-    Some(if asked_until == ANSWERED && kind != UNTOLD {
+    if asked_until == ANSWERED && kind != UNTOLD {
         Ending::Told {
             revoked: kind == REVOKED,
             asked: Instant(learnt),
         }
     } else {
         Ending::Untold
-    })
+    }
 }
 
 /// Writes down how this worker's question, asked then, has ended; `until` it is to be remembered. What was asked later,
@@ -187,7 +206,7 @@ pub fn settle(
 
 /// Whether an answer's question was asked after this one. Not what is ahead of now: the clock was put back since.
 fn is_between(learnt: u64, asked: Instant, now: Instant) -> bool {
-    asked < Instant(learnt) && Instant(learnt) <= now
+    asked < Instant(learnt) && Instant(learnt) <= now.plus(AHEAD_MAX)
 }
 
 /// Until when those who wait for a question that was asked then may look for its ending.
@@ -253,6 +272,11 @@ mod tests {
     use super::*;
     use crate::host::memory::MemoryHost;
 
+    /// A claim for which no answer serves.
+    fn mark(table: &Table, host: &MemoryHost, lookup: &Lookup, question: Fingerprint) -> Claim {
+        claim(table, host, lookup.endpoint.timeout, question, |_| false)
+    }
+
     fn lookup() -> Lookup {
         super::super::lookup::sample(Duration::from_secs(5))
     }
@@ -263,13 +287,10 @@ mod tests {
         let table = Table::open(&host, 1 << 20).unwrap();
         let question = name(&table, &lookup, "/a");
         let mut answers = Answers::default();
-        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
+        assert_eq!(mark(&table, &host, &lookup, question), Claim::Mine);
         answers.note_question(question, host.now());
         let until = host.now().plus(Duration::from_millis(210));
-        assert_eq!(
-            claim(&table, &host, lookup.endpoint.timeout, question),
-            Claim::Elsewhere(until)
-        );
+        assert_eq!(mark(&table, &host, &lookup, question), Claim::Elsewhere(until));
         assert_eq!(ending(&table, &host, question), None);
         host.advance(Duration::from_millis(50));
         answers.learn(&table, &host, &lookup, question, Some(false));
@@ -280,7 +301,45 @@ mod tests {
         let expected = Some(Known { revoked: false, age });
         assert_eq!(shared(&table, &host, &lookup, question).unwrap().known, expected);
         assert_eq!(answers.last(question, host.now()), expected);
-        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
+        assert_eq!(mark(&table, &host, &lookup, question), Claim::Mine);
+    }
+
+    #[test]
+    fn a_worker_whose_time_was_read_a_little_earlier_sees_the_mark_and_the_answer() {
+        let (host, lookup) = (MemoryHost::default(), lookup());
+        let table = Table::open(&host, 1 << 20).unwrap();
+        let question = name(&table, &lookup, "/a");
+        let timeout = lookup.endpoint.timeout;
+        assert_eq!(mark(&table, &host, &lookup, question), Claim::Mine);
+        host.put_back(Duration::from_millis(1));
+        let until = awaited_until(host.now(), timeout);
+        assert_eq!(mark(&table, &host, &lookup, question), Claim::Elsewhere(until));
+        let (now, asked) = (host.now(), host.now().minus(Duration::from_millis(20)));
+        host.advance(Duration::from_millis(1));
+        publish_revoked(&table, &host, question, None).unwrap();
+        host.put_back(Duration::from_millis(1));
+        settle(&table, &host, question, Some(false), asked, now).unwrap();
+        assert!(shared(&table, &host, &lookup, question).unwrap().revoked_for_good);
+    }
+
+    #[test]
+    fn an_answer_that_came_since_this_worker_looked_is_not_asked_for_again() {
+        let (host, lookup) = (MemoryHost::default(), lookup());
+        let table = Table::open(&host, 1 << 20).unwrap();
+        let question = name(&table, &lookup, "/a");
+        let claim = |expected: Ending| {
+            let serves = |ending| ending != Ending::Untold && ending == expected;
+            super::claim(&table, &host, lookup.endpoint.timeout, question, serves)
+        };
+        assert_eq!(claim(Ending::Untold), Claim::Mine);
+        let (now, revoked) = (host.now(), false);
+        settle(&table, &host, question, Some(revoked), now, now.plus(lookup.cache)).unwrap();
+        let told = Ending::Told { revoked, asked: now };
+        assert_eq!(claim(told), Claim::Elsewhere(now));
+        assert_eq!(ending(&table, &host, question), Some(told));
+        assert_eq!(claim(Ending::Untold), Claim::Mine);
+        settle(&table, &host, question, None, now, now).unwrap();
+        assert_eq!(claim(told), Claim::Mine);
     }
 
     #[test]
@@ -289,11 +348,11 @@ mod tests {
         let table = Table::open(&host, 1 << 20).unwrap();
         let question = name(&table, &lookup, "/a");
         let mut answers = Answers::default();
-        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
+        assert_eq!(mark(&table, &host, &lookup, question), Claim::Mine);
         answers.learn(&table, &host, &lookup, question, None);
         assert_eq!(ending(&table, &host, question), Some(Ending::Untold));
         answers.learn(&table, &host, &lookup, question, Some(true));
-        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
+        assert_eq!(mark(&table, &host, &lookup, question), Claim::Mine);
         answers.learn(&table, &host, &lookup, question, None);
         assert!(shared(&table, &host, &lookup, question).unwrap().known.unwrap().revoked);
     }
@@ -307,7 +366,7 @@ mod tests {
         slow.note_question(question, host.now());
         // The record of its question is forgotten for another's, so another worker asks.
         host.advance(Duration::from_millis(100));
-        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
+        assert_eq!(mark(&table, &host, &lookup, question), Claim::Mine);
         quick.note_question(question, host.now());
         let asked = host.now();
         host.advance(Duration::from_millis(10));
@@ -336,17 +395,17 @@ mod tests {
         let (host, lookup) = (MemoryHost::default(), lookup());
         let table = Table::open(&host, 1 << 20).unwrap();
         let question = name(&table, &lookup, "/a");
-        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
+        assert_eq!(mark(&table, &host, &lookup, question), Claim::Mine);
         host.advance(Duration::from_millis(210));
         assert_eq!(ending(&table, &host, question), Some(Ending::Untold));
-        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
+        assert_eq!(mark(&table, &host, &lookup, question), Claim::Mine);
         let far = Record {
             words: [UNTOLD, 0, u64::MAX],
             idle_at: Instant(u64::MAX),
             held_until: Instant::EPOCH,
         };
         table.update(&host, question, host.now(), |_| (Some(far), ())).unwrap();
-        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
+        assert_eq!(mark(&table, &host, &lookup, question), Claim::Mine);
     }
 
     #[test]
@@ -355,7 +414,7 @@ mod tests {
         let table = Table::open(&host, 1 << 20).unwrap();
         let question = name(&table, &lookup, "/a");
         host.set_broken(true);
-        assert_eq!(claim(&table, &host, lookup.endpoint.timeout, question), Claim::Mine);
+        assert_eq!(mark(&table, &host, &lookup, question), Claim::Mine);
         assert!(shared(&table, &host, &lookup, question).is_err());
         assert_eq!(ending(&table, &host, question), Some(Ending::Untold));
     }
