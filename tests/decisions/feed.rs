@@ -8,6 +8,7 @@ use portcullis::guard::revocation::Claim;
 use portcullis::host::{Counter, Gauge, Host};
 use portcullis::knowledge::Need;
 use std::rc::Rc;
+use std::time::Duration;
 
 const POLICY: &str = r#"{
   "tokens": { "providers": [ { "issuer": "i", "audiences": ["a"], "algorithms": ["HS256"], "jwks": { "inline": { "keys": [ { "kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY" } ] } } } ] },
@@ -52,6 +53,10 @@ fn one_worker_polls_and_every_worker_decides_without_a_callout() {
     let poll = tick(&scene, &scene.engine).unwrap();
     assert_eq!((poll.method, poll.path.as_str()), ("GET", "/feed.json"));
     assert!(tick(&scene, &other).is_none() && tick(&scene, &scene.engine).is_none());
+    // Nor does one that read the clock a little before the one that polls.
+    scene.host.put_back(Duration::from_millis(1));
+    assert!(tick(&scene, &other).is_none());
+    scene.host.advance(Duration::from_millis(1));
     let body = format!(
         r#"{{"version":1,"reset":true,"cursor":"1-0","entries":[{}]}}"#,
         entries(&scene, &["revoked"])

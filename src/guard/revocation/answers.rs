@@ -10,7 +10,7 @@ use super::clearance::Mark;
 use super::{Known, Lookup};
 use crate::host::Host;
 use crate::knowledge::Recent;
-use crate::rate::Instant;
+use crate::rate::{HELD_UP, Instant};
 use crate::store::{Fingerprint, Record, StoreError, Table, Use};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,11 +20,6 @@ const ENDLESS: Duration = Duration::from_secs(24 * 3600);
 
 /// Beyond a question's timeout, the time in which its answer must have been written down.
 const WRITE_SLACK: Duration = Duration::from_millis(10);
-
-/// How far ahead of this worker's time another's may be written down: each reads the clock once for all that it does in
-/// one call of the host, and may not be scheduled in between. What is further ahead was written before the clock was put
-/// back.
-const AHEAD_MAX: Duration = Duration::from_secs(1);
 
 /// The first word of a record; the second is when the answer's question was asked, the third until when a worker is
 /// asking, zero once it was answered, or one once it was not.
@@ -119,7 +114,8 @@ pub fn claim(
     let claimed = table.update(host, question, now, |record| {
         let [kind, learnt, asked_until] = record.map_or([UNTOLD, 0, 0], |record| record.words);
         let other = Instant(asked_until);
-        if now < other && other <= until.plus(AHEAD_MAX) {
+        // A mark further ahead than any can be was made before the clock was put back.
+        if now < other && other <= until.plus(HELD_UP) {
             return (None, Claim::Elsewhere(other.min(until)));
         }
         if serves(how(kind, learnt, asked_until)) {
@@ -206,7 +202,7 @@ pub fn settle(
 
 /// Whether an answer's question was asked after this one. Not what is ahead of now: the clock was put back since.
 fn is_between(learnt: u64, asked: Instant, now: Instant) -> bool {
-    asked < Instant(learnt) && Instant(learnt) <= now.plus(AHEAD_MAX)
+    asked < Instant(learnt) && Instant(learnt) <= now.plus(HELD_UP)
 }
 
 /// Until when those who wait for a question that was asked then may look for its ending.

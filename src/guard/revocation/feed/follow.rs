@@ -14,7 +14,7 @@ use crate::guard::revocation::{Failure, Told};
 use crate::host::{Cell, Host, HostError};
 use crate::jose::Verified;
 use crate::path::encode_segment;
-use crate::rate::Instant;
+use crate::rate::{HELD_UP, Instant};
 use std::time::Duration;
 
 /// Shared pages that one tick takes in: 65,536 records, about 5 ms. A million are there after 16 ticks.
@@ -263,7 +263,8 @@ impl Follower {
         let ahead = |at: Instant, most: Duration| now < at && at.since(now) <= most;
         let next = self.head.started.plus(policy.every);
         let own_pages = self.loading.is_some();
-        if !own_pages && (ahead(self.head.claimed_until, longest) || ahead(next, policy.every)) {
+        let claim_longest = longest.saturating_add(HELD_UP);
+        if !own_pages && (ahead(self.head.claimed_until, claim_longest) || ahead(next, policy.every)) {
             return Ok(false);
         }
         if self.head.source == self.source && self.head.generation != 0 && !self.is_level() {
