@@ -52,7 +52,6 @@ pub fn word_len(bytes: &[u8], at: usize) -> usize {
 /// The first position of a byte from `at` on. Eight bytes are looked at together, since every scanner looks so for what it
 /// begins with.
 pub fn find_byte(bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 0xFF;
     const HIGHS: u64 = ONES << 7;
     let (chunks, tail) = from(bytes, at).as_chunks::<8>();
     let wanted = u64::from(byte) * ONES;
@@ -68,6 +67,96 @@ pub fn find_byte(bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
     }
     let found = tail.iter().position(|b| *b == byte)?;
     begin.checked_add(found)
+}
+
+const ONES: u64 = u64::MAX / 0xFF;
+
+/// The highest bit of each byte of `word` that is `byte`, exactly: eight bytes are looked at together.
+const fn equal(word: u64, byte: u8) -> u64 {
+    const LOWS: u64 = ONES * 0x7F;
+    let differs = word ^ (byte as u64 * ONES);
+    !((differs & LOWS).wrapping_add(LOWS) | differs | LOWS)
+}
+
+/// Where a byte stands, each place in turn: a third of what a search from each place on costs where they are near.
+pub struct Positions<'b> {
+    chunks: std::slice::Iter<'b, [u8; 8]>,
+    tail: &'b [u8],
+    byte: u8,
+    /// Of the bytes before `behind`, those that are still to be given.
+    found: u64,
+    behind: usize,
+}
+
+pub fn positions(bytes: &[u8], byte: u8) -> Positions<'_> {
+    let (chunks, tail) = bytes.as_chunks::<8>();
+    Positions {
+        chunks: chunks.iter(),
+        tail,
+        byte,
+        found: 0,
+        behind: 0,
+    }
+}
+
+impl Iterator for Positions<'_> {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        while self.found == 0 {
+            let chunk = match self.chunks.next() {
+                Some(chunk) => *chunk,
+                None if self.tail.is_empty() => return None,
+                None => {
+                    // Filled up with what is not sought.
+                    let mut chunk = [!self.byte; 8];
+                    chunk.iter_mut().zip(self.tail).for_each(|(to, from)| *to = *from);
+                    self.tail = &[];
+                    chunk
+                }
+            };
+            self.found = equal(u64::from_le_bytes(chunk), self.byte);
+            self.behind += 8;
+        }
+        let first = self.found.trailing_zeros() / 8;
+        self.found &= self.found - 1;
+        Some(self.behind - 8 + first as usize)
+    }
+}
+
+/// Some of the 256 bytes, told by a bit each.
+pub struct ByteSet([u64; 4]);
+
+#[allow(
+    clippy::indexing_slicing,
+    reason = "in constants an index beyond the end does not compile"
+)]
+impl ByteSet {
+    pub const fn new(list: &[u8]) -> Self {
+        let mut bits = [0; 4];
+        let mut i = 0;
+        while i < list.len() {
+            bits[(list[i] >> 6) as usize] |= 1 << (list[i] & 63);
+            i += 1;
+        }
+        Self(bits)
+    }
+
+    /// And all bytes up to this one, which is below 64.
+    pub const fn with_up_to(mut self, last: u8) -> Self {
+        self.0[0] |= u64::MAX >> (63 - last);
+        self
+    }
+}
+
+impl ByteSet {
+    #[inline(always)]
+    pub fn has(&self, byte: u8) -> bool {
+        self.0
+            .get(usize::from(byte >> 6))
+            .is_some_and(|bits| bits >> (byte & 63) & 1 != 0)
+    }
 }
 
 /// The first position from `at` on whose byte has one of the `wanted` bits. Behind the first few, eight bytes are looked at
@@ -95,13 +184,6 @@ pub fn find_bits(bytes: &[u8], at: usize, bits: impl Fn(u8) -> u16, wanted: u16)
 
 /// Where a pair of bytes stands from `at` on. Sixteen instructions for eight bytes, however often one of the two is there.
 pub fn find_pair(bytes: &[u8], at: usize, [first, second]: [u8; 2]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 0xFF;
-    const LOWS: u64 = ONES * 0x7F;
-    // The highest bit of each byte that is equal; exact, as neighbours are looked at together.
-    let equal = |word: u64, byte: u8| {
-        let differs = word ^ (u64::from(byte) * ONES);
-        !((differs & LOWS).wrapping_add(LOWS) | differs | LOWS)
-    };
     let (chunks, tail) = from(bytes, at).as_chunks::<8>();
     let (mut begin, mut carried) = (at, 0);
     for chunk in chunks {
@@ -158,7 +240,11 @@ impl Marks {
     /// Whether a word may be among them.
     #[inline(always)]
     pub fn may_have(&self, word: &[u8]) -> bool {
-        let mark = mark(word);
+        self.has(mark(word))
+    }
+
+    #[inline(always)]
+    fn has(&self, mark: usize) -> bool {
         self.0.get(mark >> 5).copied().unwrap_or(0) & 1 << (mark & 31) != 0
     }
 }
@@ -167,48 +253,89 @@ impl Marks {
 /// few bits, without a search.
 #[derive(Debug)]
 pub struct Words<const N: usize> {
+    /// By the lowest bits of their marks.
     words: [&'static str; N],
+    /// Where the words of each group end.
+    ends: [u16; GROUPS],
     marks: Marks,
     /// The least and the greatest length, and a bit for each letter that a word begins with.
     lengths: (usize, usize),
     firsts: u32,
 }
 
+/// Groups of a list's words; a power of two.
+const GROUPS: usize = 64;
+
+#[allow(
+    clippy::indexing_slicing,
+    reason = "in constants an index beyond the end does not compile"
+)]
 impl<const N: usize> Words<N> {
     /// # Panics
     /// At compile time, if the words are not sorted.
-    pub const fn new(words: [&'static str; N]) -> Self {
+    pub const fn new(sorted: [&'static str; N]) -> Self {
         let mut marks = [0_u32; 64];
         let mut lengths = (usize::MAX, 0);
         let mut firsts = 0;
+        let mut ends = [0_u16; GROUPS];
         let mut at = 0;
         while at < N {
-            #[allow(clippy::indexing_slicing)]
-            {
-                let word = words[at].as_bytes();
-                lengths.0 = if word.len() < lengths.0 { word.len() } else { lengths.0 };
-                lengths.1 = if word.len() > lengths.1 { word.len() } else { lengths.1 };
-                firsts |= first_bit(word);
-                let mark = mark(word);
-                marks[mark >> 5] |= 1 << (mark & 31);
-                assert!(at == 0 || is_before(words[at - 1].as_bytes(), words[at].as_bytes()));
-            }
+            let word = sorted[at].as_bytes();
+            lengths.0 = if word.len() < lengths.0 { word.len() } else { lengths.0 };
+            lengths.1 = if word.len() > lengths.1 { word.len() } else { lengths.1 };
+            firsts |= first_bit(word);
+            let mark = mark(word);
+            marks[mark >> 5] |= 1 << (mark & 31);
+            ends[mark % GROUPS] += 1;
+            assert!(at == 0 || is_before(sorted[at - 1].as_bytes(), word));
+            at += 1;
+        }
+        let mut free = [0_u16; GROUPS];
+        let mut group = 1;
+        while group < GROUPS {
+            ends[group] += ends[group - 1];
+            free[group] = ends[group - 1];
+            group += 1;
+        }
+        let mut words = [""; N];
+        at = 0;
+        while at < N {
+            let group = mark(sorted[at].as_bytes()) % GROUPS;
+            words[free[group] as usize] = sorted[at];
+            free[group] += 1;
             at += 1;
         }
         Self {
             words,
+            ends,
             marks: Marks(marks),
             lengths,
             firsts,
         }
     }
+}
 
+impl<const N: usize> Words<N> {
     /// Whether a word, in any case, is in the list.
     pub fn has(&self, word: &[u8]) -> bool {
         if word.len() < self.lengths.0 || word.len() > self.lengths.1 || self.firsts & first_bit(word) == 0 {
             return false;
         }
-        self.marks.may_have(word) && listed(&self.words, word)
+        let mark = mark(word);
+        self.marks.has(mark) && self.finds(mark % GROUPS, word)
+    }
+
+    #[inline(never)]
+    fn finds(&self, group: usize, word: &[u8]) -> bool {
+        let start = group
+            .checked_sub(1)
+            .map_or(Some(0), |before| self.ends.get(before).copied());
+        let (Some(start), Some(end)) = (start, self.ends.get(group)) else {
+            return false;
+        };
+        let group = self.words.get(usize::from(start)..usize::from(*end));
+        let is = |known: &&str| known.len() == word.len() && word.eq_ignore_ascii_case(known.as_bytes());
+        group.unwrap_or_default().iter().any(is)
     }
 
     pub const fn marks(&self) -> &Marks {

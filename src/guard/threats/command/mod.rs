@@ -7,7 +7,7 @@ mod names;
 mod sign;
 mod windows;
 
-use super::bytes::{between, find_bits, find_byte, from, is_blank, listed, low, starts_with, word_len};
+use super::bytes::{Words, between, find_bits, find_byte, from, is_blank, low, starts_with, word_len};
 use names::{COMMANDS, KNOWN, TITLES, WORDS, WRAPPERS};
 use windows::windows_at;
 
@@ -414,7 +414,7 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
         Before::Prose => known && spaced && strong && exe.len() > 1,
         _ if waits => before != Before::Start || argument.iter().all(u8::is_ascii_digit),
         Before::Wrapper => {
-            known && exe.len() > 1 && (strong || (ends || spaced) && !listed(&TITLES, exe) && bytes.len() < 64)
+            known && exe.len() > 1 && (strong || (ends || spaced) && !TITLES.has(exe) && bytes.len() < 64)
         }
         Before::Start if exe == b"alias" => {
             let head = argument.get(..argument.len().min(32)).unwrap_or(argument);
@@ -447,9 +447,9 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
 
 /// Whether a span between back-quotes is a command that reaches out: where Markdown is not meant, it runs.
 fn quoted_command(bytes: &[u8], at: usize) -> bool {
-    const REACHING: [&str; 10] = [
+    static REACHING: Words<10> = Words::new([
         "cat", "curl", "dig", "nc", "nslookup", "ping", "sleep", "uname", "wget", "whoami",
-    ];
+    ]);
     /// What is looked at.
     const SPAN_BYTES_MAX: usize = 128;
     let near = between(bytes, at, bytes.len().min(at + SPAN_BYTES_MAX));
@@ -459,7 +459,7 @@ fn quoted_command(bytes: &[u8], at: usize) -> bool {
     let span = between(near, 0, end).trim_ascii();
     let name = between(span, 0, word_len(span, 0));
     let argument = from(span, name.len()).trim_ascii();
-    listed(&REACHING, name)
+    REACHING.has(name)
         && match argument.first() {
             None => name.eq_ignore_ascii_case(b"whoami"),
             Some(b'/') => true,
