@@ -5,6 +5,11 @@
 use super::bytes::{between, contains, from, starts_with};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+/// Schemes beside those of the web that clients fetch from hosts of any spelling.
+const FETCHED: [&[u8]; 12] = [
+    b"dict", b"ftps", b"gopher", b"imap", b"ldap", b"ldaps", b"mysql", b"redis", b"sftp", b"smb", b"telnet", b"tftp",
+];
+
 /// How a URL-valued text is dangerous, or `None`; a text that is no URL is not.
 pub fn judge(bytes: &[u8]) -> Option<&'static str> {
     let text = bytes.trim_ascii();
@@ -40,8 +45,16 @@ pub fn judge(bytes: &[u8]) -> Option<&'static str> {
     let mut parts = authority.rsplit(|b| *b == b'@');
     let host = host_of(parts.next()?);
     let rule = internal(host);
+    // A number behind another scheme is no address that a client of its would look for: `vlan://50`, `docker://1.9.1`.
+    let resolves = web
+        || FETCHED.iter().any(|known| scheme.eq_ignore_ascii_case(known))
+        || matches!(
+            (host.iter().filter(|b| **b == b'.').count(), host.len()),
+            (3, _) | (0, 7..)
+        )
+        || host.iter().any(u8::is_ascii_alphabetic);
     if rule.is_some() {
-        return rule;
+        return rule.filter(|_| resolves);
     }
     match parts.next().map(host_of) {
         Some(first) if contains(first, b".") || internal(first).is_some() => Some("request_forgery.authority"),
@@ -189,6 +202,8 @@ mod tests {
             "http://8.8.8.8/",
             "http://2024/",
             "localhost",
+            "vlan://50",
+            "docker://1.9.1",
             "",
         ] {
             let spelled = url == "http://2024/";

@@ -3,6 +3,7 @@
 
 use super::Kind;
 use super::bytes::{between, contains, from, is_blank, listed, starts_with};
+use super::literals::is_link;
 
 /// Longer values are no path.
 const PATH_BYTES_MAX: usize = 2048;
@@ -236,7 +237,8 @@ fn steps(text: &[u8]) -> bool {
                     continue;
                 };
                 let separator = between(rest, 0, len);
-                if stands_for_slash(separator) && from(rest, len + 2).starts_with(separator) {
+                let link = separator == b"/" && is_link(text, at);
+                if stands_for_slash(separator) && !link && from(rest, len + 2).starts_with(separator) {
                     return true;
                 }
             }

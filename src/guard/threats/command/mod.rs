@@ -37,6 +37,8 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     }
     let mut at = 0;
     let mut first_letter = None;
+    // Where a span of Markdown's that was passed over closes.
+    let mut span_end = None;
     loop {
         // What prose has no use for may still tell that too much was looked at.
         let sought = if prose && left > 0 {
@@ -59,13 +61,18 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
             }
             // A fence.
             b'`' if before == b'`' && position.checked_sub(2).is_some_and(|i| raw(bytes, i) == b'`') => continue,
-            // A span of Markdown's stands apart from the words in front of it.
+            b'`' if span_end == Some(position) => continue,
+            // A span of Markdown's stands apart from the words in front of it, or begins a heading or an item.
             b'`' if matches!(before, b' ' | b'\n' | b'[' | b'(')
-                && *first_letter
+                && (*first_letter
                     .get_or_insert_with(|| bytes.iter().position(u8::is_ascii_alphabetic).unwrap_or(bytes.len()))
                     < position
+                    || begins_block(bytes, position))
                 && (prose || !quoted_command(bytes, at)) =>
             {
+                // What stands behind it is no command: a shell would take it for an argument.
+                let near = between(bytes, at, bytes.len().min(at + SPAN_BYTES_MAX));
+                span_end = find_byte(near, 0, b'`').map(|len| at + len);
                 continue;
             }
             b'`' => Before::BackQuote,
@@ -142,10 +149,12 @@ fn function(bytes: &[u8]) -> bool {
     if low(text, open) != b'{' {
         return false;
     }
-    let name = between(text, 0, at)
-        .rsplit(|b| is_blank(*b) || *b == b';')
-        .next()
-        .unwrap_or_default();
+    let front = between(text, 0, at);
+    // `test("x", function () {` is a function of another language.
+    if front.iter().any(|b| matches!(b, b'(' | b'"' | b'\'' | b',' | b'=')) {
+        return false;
+    }
+    let name = front.rsplit(|b| is_blank(*b) || *b == b';').next().unwrap_or_default();
     let body = from(text, open + 1);
     let calls = |byte: u8| {
         body.iter().enumerate().filter(|(_, b)| **b == byte).any(|(i, _)| {
@@ -404,8 +413,10 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
         )
         || before == Before::Substitution && matches!(next, b',' | b'}');
     // A title's word (`30x30 | Top`): shells of Unix tell `Cat` from `cat`.
-    let mut letters = between(bytes, at.saturating_sub(len), at).iter();
-    let titled = letters.next().is_some_and(u8::is_ascii_uppercase) && len > 2 && letters.all(u8::is_ascii_lowercase);
+    let titled = len > 2 && is_titled(between(bytes, at.saturating_sub(len), at));
+    // Words between bars are a list.
+    let listed = low(argument, 0) == b'|' && is_blank(low(argument, 1));
+    let strong = strong && !(titled && listed);
     let spoken = titled && !strong && matches!(before, Before::Separator | Before::Ampersand | Before::Line);
     if spoken {
         return None;
@@ -445,13 +456,22 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
     found.then_some("command.chained")
 }
 
+/// What is looked at of a span between back-quotes.
+const SPAN_BYTES_MAX: usize = 128;
+
+/// Whether what stands before a position is the mark of a heading or an item (CommonMark §4.2, §5.2), and no more.
+fn begins_block(bytes: &[u8], position: usize) -> bool {
+    let front = bytes.get(..position).unwrap_or_default();
+    let mark = front.trim_ascii();
+    let heading = mark.len() <= 6 && mark.iter().all(|b| *b == b'#');
+    !mark.is_empty() && mark.len() < front.len() && (heading || matches!(mark, b"-" | b"*" | b"+"))
+}
+
 /// Whether a span between back-quotes is a command that reaches out: where Markdown is not meant, it runs.
 fn quoted_command(bytes: &[u8], at: usize) -> bool {
     static REACHING: Words<10> = Words::new([
         "cat", "curl", "dig", "nc", "nslookup", "ping", "sleep", "uname", "wget", "whoami",
     ]);
-    /// What is looked at.
-    const SPAN_BYTES_MAX: usize = 128;
     let near = between(bytes, at, bytes.len().min(at + SPAN_BYTES_MAX));
     let Some(end) = find_byte(near, 0, b'`') else {
         return false;
@@ -466,6 +486,14 @@ fn quoted_command(bytes: &[u8], at: usize) -> bool {
             Some(b'-') => argument.contains(&b' '),
             Some(first) => first.is_ascii_digit() || argument.windows(3).any(|w| w == b"://"),
         }
+}
+
+/// Whether a word is written as in a title: a capital and small letters, among them perhaps one more capital (`MySql`).
+fn is_titled(word: &[u8]) -> bool {
+    let mut capitals = word.iter().enumerate().filter(|(_, b)| b.is_ascii_uppercase());
+    let first = capitals.next().is_some_and(|(at, _)| at == 0);
+    let second = capitals.next().is_none_or(|(at, _)| at > 1 && at + 1 < word.len());
+    first && second && capitals.next().is_none() && word.iter().all(u8::is_ascii_alphabetic)
 }
 
 /// Whether a word is an argument as command lines have it: an option, a path, a variable, an address.

@@ -1,6 +1,6 @@
 //! Shells' and PHP's commands by their names and in their places.
 
-use super::Around::{Call, Command as At, Value};
+use super::Around::{Bare, Call, Command as At, Device, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Command;
 
@@ -11,7 +11,6 @@ pub const GROUPS: &[Group] = &[
         Call,
         &[
             "system",
-            "exec",
             "shell_exec",
             "passthru",
             "popen",
@@ -31,7 +30,6 @@ pub const GROUPS: &[Group] = &[
             "file_put_contents",
             "fopen",
             "fwrite",
-            "readfile",
             "show_source",
             "highlight_file",
             "move_uploaded_file",
@@ -97,9 +95,7 @@ pub const GROUPS: &[Group] = &[
             "chroot",
             "checkdate",
             "serialize",
-            "sprintf",
             "vprintf",
-            "printf",
             "implode",
             "explode",
             "is_callable",
@@ -126,6 +122,7 @@ pub const GROUPS: &[Group] = &[
             "error_reporting",
         ],
     ),
+    group(Command, "command.php", Bare, &["exec", "readfile", "sprintf", "printf"]),
     group(
         Command,
         "command.php_tag",
@@ -198,7 +195,6 @@ pub const GROUPS: &[Group] = &[
             "0>&1",
             "<<<",
             "curl http",
-            "/dev/null",
             "-encodedcommand",
             "/etc/init.d",
             "$_system",
@@ -218,6 +214,7 @@ pub const GROUPS: &[Group] = &[
             "\\n.databases",
         ],
     ),
+    group(Command, "command.shell", Device, &["/dev/null"]),
     group(
         Command,
         "command.shell",

@@ -58,6 +58,17 @@ pub enum Around {
     Braces,
     /// A name by itself, no part of a longer one.
     Lone,
+    /// A method of code's libraries as much as a function of PHP's or a database's: as `Call`, but not of an object
+    /// (`regex.exec(x)`).
+    Bare,
+    /// No word byte behind it.
+    Ends,
+    /// A device, but not as a side of what `diff` writes: `--- /dev/null`.
+    Device,
+    /// A file's name: a slash in front, or nothing but the value's other words; a sentence that names it has blanks there.
+    Named,
+    /// A file's name that is a setting's too: a slash in front.
+    Below,
     /// A document's type that declares or fetches something; HTML's own (HTML §13.1.1, XHTML's by W3C) do neither. Counts in
     /// prose too.
     Doctype,
@@ -65,8 +76,8 @@ pub enum Around {
     Section,
 }
 use Around::{
-    Anywhere, Attribute, Begin, Block, Braces, Call, Climb, Command, Doctype, Ending, Lone, Markup, Member, Method,
-    Owner, Package, Part, Section, Start, Strong, Then, Value, Whole,
+    Anywhere, Attribute, Bare, Begin, Below, Block, Braces, Call, Climb, Command, Device, Doctype, Ending, Ends, Lone,
+    Markup, Member, Method, Named, Owner, Package, Part, Section, Start, Strong, Then, Value, Whole,
 };
 
 /// Literals of one category and rule that need the same around them.
@@ -121,7 +132,15 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
     let apart = |byte: Option<u8>| byte.is_none_or(|b| !is_word(b) && b < 0x80);
     match around {
         Anywhere | Strong | Value => true,
-        Call => {
+        Call | Bare => {
+            // `regex.exec(x)`: a full stop behind a name, in a spelling that people write.
+            let method = || {
+                let named = previous == Some(b'.') && start.checked_sub(2).is_some_and(|at| is_word(low(bytes, at)));
+                named || between(bytes, start, end) == b"readFile"
+            };
+            if around == Bare && method() {
+                return false;
+            }
             let open = skip_gap(bytes, end);
             let spoken = open > end && listed(&SPOKEN, between(bytes, start, end)) && !has_argument(bytes, open);
             // `alert (#1022)`: the number of a change.
@@ -137,16 +156,30 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
                 Some(last) => matches!(last, b';' | b'|' | b'&' | b'=' | b'\'' | b'"'),
             };
             // At the beginning, a name may be what a text is about: `powershell for beginners`.
-            let topic = front.is_empty() && next == Some(b' ') && begins_topic(from(bytes, end));
-            separated && !topic && !matches!(next, Some(b':' | b','))
+            let name = between(bytes, start, end);
+            let topic = front.is_empty()
+                && (next == Some(b' ') && begins_topic(from(bytes, end)) || is_title(name, from(bytes, end)));
+            // `ipconfig1`, `systemInfo`: names of something else.
+            let longer = name.last().is_some_and(u8::is_ascii_alphabetic) && next.is_some_and(is_word);
+            let capitals = name.iter().filter(|b| b.is_ascii_uppercase()).count();
+            let camel = capitals == 1 && name.first().is_some_and(u8::is_ascii_lowercase);
+            separated && !topic && !longer && !camel && !matches!(next, Some(b':' | b','))
         }
         Member => {
             matches!(previous, Some(b'.' | b'[' | b'\'' | b'"' | b'('))
                 || next == Some(b'[')
                 || starts_with(from(bytes, end), b"._")
         }
+        Climb if is_link(bytes, start) => false,
         Climb => start == 0 || matches!(bytes.get(end..end.saturating_add(2)), Some(b"..")) || !text.blank,
         Begin => apart(previous),
+        Ends => apart(next),
+        Device => {
+            !starts_with(from(bytes, start.saturating_sub(4)), b"--- ")
+                && !starts_with(from(bytes, start.saturating_sub(4)), b"+++ ")
+        }
+        Below => matches!(previous, Some(b'/' | b'\\')),
+        Named => !previous.is_some_and(is_blank),
         Lone => {
             let joins = |byte: u8| is_word(byte) || byte == b'-' || byte >= 0x80;
             !previous.is_some_and(joins) && !next.is_some_and(joins)
@@ -343,6 +376,31 @@ fn begins_topic(rest: &[u8]) -> bool {
             .iter()
             .all(|b| b.is_ascii_alphabetic() || *b == b' ' || *b >= 0x80)
         && words.split(|b| *b == b' ').any(|word| listed(&TOPICS, word))
+}
+
+/// Whether a name, as titles write it, begins one: `PowerShell 7`. What a shell would be given has other signs.
+fn is_title(name: &[u8], rest: &[u8]) -> bool {
+    /// Longer texts are judged as prose, if they are.
+    const TITLE_BYTES_MAX: usize = 80;
+    name == b"PowerShell"
+        && rest.len() <= TITLE_BYTES_MAX
+        && rest
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b' ' | b',' | b'.' | b'!' | b'?') || *b >= 0x80)
+}
+
+/// Whether the steps upwards at a position begin the target of a link of Markdown's: `[MIT](../../license.md)`.
+pub fn is_link(bytes: &[u8], start: usize) -> bool {
+    /// Steps that are gone back over; each hit goes back.
+    const STEPS_MAX: usize = 16;
+    let mut front = bytes.get(..start).unwrap_or_default();
+    for _ in 0..STEPS_MAX {
+        match front.strip_suffix(b"../") {
+            Some(shorter) => front = shorter,
+            None => break,
+        }
+    }
+    front.ends_with(b"](")
 }
 
 /// The first position that is neither blank nor in a comment of SQL's or PHP's.

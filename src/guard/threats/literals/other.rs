@@ -103,7 +103,6 @@ pub const GROUPS: &[Group] = &[
             "phar:",
             "ssh2:",
             "file:",
-            "svn:",
             "imap:",
             "pop3:",
             "finger:",

@@ -1,6 +1,6 @@
 //! Steps upwards, files that no client asks for, and wrappers of streams.
 
-use super::Around::{Climb, Ending, Part, Strong, Value};
+use super::Around::{Begin, Below, Climb, Ending, Named, Part, Strong, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Path;
 
@@ -93,15 +93,12 @@ pub const GROUPS: &[Group] = &[
             "system32",
             "/winnt/",
             "\\winnt\\",
-            "web.config",
             "web-inf",
             "meta-inf",
             "wp-config",
             "config.inc.php",
             "id_dsa",
             "id_ed25519",
-            "authorized_keys",
-            "known_hosts",
             ".bash_history",
             ".aws/credentials",
             ".ssh/",
@@ -111,15 +108,9 @@ pub const GROUPS: &[Group] = &[
             "htpasswd",
             "htaccess",
             ".ds_store",
-            "httpd.conf",
-            "nginx.conf",
-            "php.ini",
             "localsettings.php",
-            "settings.php",
-            "database.yml",
             "server-status",
             "phpinfo.php",
-            "debug.log",
             ".sql.zip",
             ".sql.gz",
             ".sql.bak",
@@ -136,6 +127,21 @@ pub const GROUPS: &[Group] = &[
             "/etc/environment",
             "/etc/services",
             "/etc/netplan",
+        ],
+    ),
+    group(Path, "path.file", Below, &["authorized_keys", "known_hosts"]),
+    group(
+        Path,
+        "path.file",
+        Named,
+        &[
+            "web.config",
+            "httpd.conf",
+            "nginx.conf",
+            "php.ini",
+            "settings.php",
+            "database.yml",
+            "debug.log",
         ],
     ),
     group(
@@ -202,7 +208,7 @@ pub const GROUPS: &[Group] = &[
     group(
         Path,
         "path.wrapper",
-        Value,
+        Begin,
         &[
             "php://",
             "convert.iconv.",

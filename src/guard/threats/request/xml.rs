@@ -2,11 +2,23 @@
 
 use super::place::Place;
 use super::{Kind, Walk};
-use crate::guard::threats::bytes::{between, find_byte, from, starts_with};
+use crate::guard::threats::bytes::{between, find_byte, find_pair, from, starts_with};
 use crate::guard::threats::decode;
 
-/// What begins a section of characters (XML 1.0 §2.7).
+/// What begins a section of characters (XML 1.0 §2.7), and a comment (§2.5).
 const SECTION: &[u8] = b"<![cdata[";
+const COMMENT: &[u8] = b"<!--";
+
+/// Where a pair stands with `>` behind it.
+fn find_end(bytes: &[u8], mut at: usize, pair: [u8; 2]) -> Option<usize> {
+    loop {
+        let found = find_pair(bytes, at, pair)?;
+        if bytes.get(found + 2) == Some(&b'>') {
+            return Some(found);
+        }
+        at = found + 1;
+    }
+}
 
 impl Walk<'_> {
     /// Attribute values and text of XML, and declarations as a whole.
@@ -16,19 +28,19 @@ impl Walk<'_> {
             self.xml_text(between(bytes, at, open));
             let declares = starts_with(from(bytes, open), b"<!");
             let section = starts_with(from(bytes, open), SECTION);
-            let close = if section {
-                from(bytes, open)
-                    .windows(3)
-                    .position(|w| w == b"]]>")
-                    .map(|end| open + end)
-            } else {
-                find_byte(bytes, open, b'>')
+            let comment = starts_with(from(bytes, open), COMMENT);
+            let (close, behind) = match () {
+                () if section => (find_end(bytes, open + SECTION.len(), *b"]]"), 3),
+                () if comment => (find_end(bytes, open + COMMENT.len(), *b"--"), 3),
+                () => (find_byte(bytes, open, b'>'), 1),
             };
             let end = close.unwrap_or(bytes.len());
             let tag = between(bytes, open, end);
             if section {
                 // Characters as they are, such as a feed's markup.
                 self.value(from(tag, SECTION.len()), Kind::Parameter, Place::Body, &[]);
+            } else if comment {
+                self.value(from(tag, COMMENT.len()), Kind::Text, Place::Body, &[]);
             } else if declares {
                 self.value(tag, Kind::Text, Place::Body, &[]);
             } else {
@@ -43,7 +55,7 @@ impl Walk<'_> {
                     at = end.max(equals + 1);
                 }
             }
-            at = end + 1;
+            at = end + behind;
         }
         self.xml_text(from(bytes, at));
     }

@@ -182,6 +182,8 @@ impl<'v> Reader<'v> {
         }
         let token = self.peek();
         match token.kind {
+            // The end of what begins a page of Markdown's, between lines of three dashes.
+            Kind::Cut if self.is_front_matter(token.start) => None,
             Kind::Cut => {
                 let rest = from(self.tokens.bytes, token.start + 1).trim_ascii();
                 let short = rest.len() <= 3 && !self.prose && !rest.iter().any(u8::is_ascii_alphanumeric);
@@ -191,6 +193,15 @@ impl<'v> Reader<'v> {
                 .then_some("sql.close"),
             _ => self.continued(Operand::Text { closed: true }, token),
         }
+    }
+
+    /// Whether the value begins with a line of three dashes, and from a position on is another.
+    fn is_front_matter(&self, at: usize) -> bool {
+        let bytes = self.tokens.bytes;
+        let line = |before: Option<usize>| before.is_some_and(|before| low_is(bytes, before, b'\n'));
+        bytes.trim_ascii_start().starts_with(b"---\n")
+            && line(at.checked_sub(1))
+            && from(bytes, at).trim_ascii_end() == b"---"
     }
 
     /// Whether no parenthesis is open before a position, so that one that closes there is the query's.
@@ -204,6 +215,8 @@ impl<'v> Reader<'v> {
             let token = self.next();
             match token.kind {
                 Kind::Close => {}
+                // A method's call: `"a,b".split(",")`. No database joins so.
+                Kind::Arithmetic if self.quoted && self.is(token, ".") => return None,
                 Kind::Cut => {
                     let rest = from(self.tokens.bytes, token.start + 1).trim_ascii();
                     let bare = rest.len() <= 3 && !rest.iter().any(u8::is_ascii_alphanumeric);
@@ -375,6 +388,8 @@ impl<'v> Reader<'v> {
         let ends = matches!(after.kind, Kind::End | Kind::Cut);
         let strong = match (operand, after.kind) {
             (Operand::Select, _) => true,
+            // `And [more](/x)`: a link of Markdown's, whose target is no argument.
+            (Operand::Call, _) if !self.quoted && self.is_link(first) => false,
             (Operand::Call, _) => {
                 // `read() and write()`: of functions that no database has, it is said what they do.
                 let said = before.is_some_and(|(left, ..)| matches!(left, Operand::Name | Operand::Call));
@@ -511,6 +526,15 @@ impl<'v> Reader<'v> {
             Kind::Word(Word::Name) => (self.peek().kind == Kind::Cut && !self.prose).then_some("sql.comparison"),
             _ => None,
         }
+    }
+
+    /// Whether a name in brackets has a link's target behind it.
+    fn is_link(&self, name: Token) -> bool {
+        let target = from(self.tokens.bytes, name.end);
+        low_is(self.tokens.bytes, name.start, b'[')
+            && [&b"(/"[..], b"(#", b"(http"]
+                .iter()
+                .any(|begin| target.starts_with(begin))
     }
 
     /// Whether the value is put together from phrases in double quotes: it begins or ends as one, and has blanks.

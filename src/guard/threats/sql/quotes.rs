@@ -1,7 +1,7 @@
 //! Quotes that open or close what people write, not a query's string.
 
 use super::tokens::{self, Word};
-use crate::guard::threats::bytes::{between, find_byte, find_pair, from, is_blank, low, word_len};
+use crate::guard::threats::bytes::{between, find_byte, find_pair, from, is_blank, low, skip_blank, word_len};
 
 /// Whether a byte is there an even number of times.
 pub(super) fn is_even(bytes: &[u8], byte: u8) -> bool {
@@ -20,11 +20,16 @@ pub(super) fn quoted_words(bytes: &[u8], close: usize, quote: u8) -> bool {
     };
     let before = open.checked_sub(1).map_or(b' ', |at| low(front, at));
     let inside = from(front, open + 1);
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b' ' | b'-' | b'.' | b':' | b',' | b'!');
+    let next = low(bytes, skip_blank(bytes, close + 1));
+    let graphic = |b: &u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'`' | b'\\');
     (is_blank(before) || matches!(before, b'(' | b'['))
-        && inside.first().is_some_and(u8::is_ascii_alphabetic)
-        && inside.len() > 1
-        && inside.iter().all(plain)
+        && inside
+            .first()
+            .is_some_and(|b| b.is_ascii_alphabetic() || is_blank(before) && graphic(b))
+        && inside.iter().all(|b| graphic(b) || *b == b' ')
+        // A letter or sign that is grouped, and what is compared, are a query's.
+        && !(inside.len() == 1 && (next == b')' || inside.iter().all(u8::is_ascii_digit)))
+        && !matches!(next, b'=' | b'<' | b'>' | b'!' | b'|' | b'&' | b'^' | b'+' | b'*' | b'%' | b'~')
 }
 
 /// Whether the quote at a position is the apostrophe of `Val-d'Or`: a letter by itself in front of it, a word of logic right
@@ -57,14 +62,25 @@ pub(super) fn cites(bytes: &[u8], open: usize, quote: u8) -> bool {
     let apart = |b: &u8| is_blank(*b) || matches!(b, b',' | b'.' | b')' | b':');
     let next = from(rest, rest.iter().take_while(|b| apart(b)).count());
     quote != b'`'
-        && before.is_some_and(|b| is_blank(b) || matches!(b, b'(' | b'['))
+        && before.map_or(!next.is_empty(), |b| is_blank(b) || matches!(b, b'(' | b'['))
         && (1..=WORD_BYTES_MAX).contains(&inside)
         && between(bytes, open + 1, open + 1 + inside)
             .iter()
             .all(u8::is_ascii_alphabetic)
-        && tokens::word(between(bytes, open + 1, open + 1 + inside)) != Word::Compare
+        && (tokens::word(between(bytes, open + 1, open + 1 + inside)) != Word::Compare
+            || compares_nothing(bytes, open, rest))
         && low(bytes, close) == quote
         && (apart(&behind) || close + 1 == bytes.len())
         && (next.is_empty() || next.iter().take(2).filter(|b| b.is_ascii_alphabetic()).count() == 2)
         && is_even(bytes, quote)
+}
+
+/// Whether the comparison that is cited at a position would be none to a database, with what follows as a text behind it:
+/// `in` and `is` take no text, and a text of letters is `like` no truth value.
+fn compares_nothing(bytes: &[u8], open: usize, rest: &[u8]) -> bool {
+    let cited = from(bytes, open + 1);
+    let word = between(cited, 0, word_len(cited, 0));
+    let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+    let letters = |b: &u8| b.is_ascii_alphabetic() || matches!(b, b' ' | b'.' | b',' | b'!' | b'?' | b'-');
+    is("in") || is("is") || is("like") && rest.iter().all(letters)
 }

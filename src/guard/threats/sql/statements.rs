@@ -251,6 +251,16 @@ impl Reader<'_> {
                 && self.is(third, "from")
                 && matches!(self.peek().kind, Kind::Text { .. } | Kind::Word(Word::Name))
         };
-        if evil { self.found("sql.stacked") } else { None }
+        // `Delete from list`, on a button.
+        let text = self.tokens.text(first);
+        let titled =
+            text.first().is_some_and(u8::is_ascii_uppercase) && text.iter().skip(1).all(u8::is_ascii_lowercase);
+        let label =
+            titled && first.start == 0 && self.tokens.bytes.iter().all(|b| b.is_ascii_alphabetic() || *b == b' ');
+        if evil && !label {
+            self.found("sql.stacked")
+        } else {
+            None
+        }
     }
 }
