@@ -468,8 +468,13 @@ fn what_scripts_of_pages_send_along_passes() {
     let xml = |body: &str| request("POST", "/wx").field("content-type", "text/xml").body(body);
     scene.allowed(&xml(callback));
     scene.allowed(&xml("<a><![CDATA[<p>Some <b>news</b></p>]]></a>"));
+    scene.allowed(&xml("<a><!-- see 'x': <b>1</b> --><b>\"2\"</b></a>"));
     for (body, code) in [
         ("<a><![CDATA[1 or 1=1--]]></a>", "threat_sql"),
+        ("<a><![CDATA[]] ' or 1=1--]]></a>", "threat_sql"),
+        ("<a><!-- x --><b>' or 1=1 --</b></a>", "threat_sql"),
+        ("<a><!-->' or 1=1 --</a>", "threat_sql"),
+        ("<a><!-- <script>alert(1)</script> --></a>", "threat_script"),
         ("<a><![CDATA[<img src=x onerror=alert(1)>]]></a>", "threat_script"),
         ("<a>&lt;![CDATA[&lt;]]&gt;b</a>", "threat_xml"),
     ] {

@@ -160,9 +160,9 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let topic = front.is_empty()
                 && (next == Some(b' ') && begins_topic(from(bytes, end)) || is_title(name, from(bytes, end)));
             // `ipconfig1`, `systemInfo`: names of something else.
-            let longer = name.last().is_some_and(u8::is_ascii_alphabetic) && next.is_some_and(is_word);
+            let longer = name.iter().all(u8::is_ascii_alphabetic) && next.is_some_and(is_word);
             let capitals = name.iter().filter(|b| b.is_ascii_uppercase()).count();
-            let camel = capitals == 1 && name.first().is_some_and(u8::is_ascii_lowercase);
+            let camel = capitals == 1 && name.first().is_some_and(u8::is_ascii_lowercase) && next.is_none();
             separated && !topic && !longer && !camel && !matches!(next, Some(b':' | b','))
         }
         Member => {
@@ -179,7 +179,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
                 && !starts_with(from(bytes, start.saturating_sub(4)), b"+++ ")
         }
         Below => matches!(previous, Some(b'/' | b'\\')),
-        Named => !previous.is_some_and(is_blank),
+        Named => !previous.is_some_and(is_blank) || bytes.iter().take(start).all(|b| is_blank(*b)),
         Lone => {
             let joins = |byte: u8| is_word(byte) || byte == b'-' || byte >= 0x80;
             !previous.is_some_and(joins) && !next.is_some_and(joins)

@@ -9,7 +9,7 @@ mod quotes;
 mod statements;
 pub mod tokens;
 
-use super::bytes::{find_byte, from, is_word};
+use super::bytes::{find_byte, find_pair, from, is_word, starts_with};
 use names::FUNCTIONS;
 use quotes::{cites, elided, is_even, quoted_words};
 use std::cell::Cell;
@@ -25,6 +25,14 @@ const TOKENS_MAX: usize = 256;
 /// `quotes`: whether there is any.
 pub fn judge(bytes: &[u8], quotes: bool, prose: bool) -> Option<&'static str> {
     if !prose && let Some(rule) = Reader::new(bytes, 0, prose, false).as_it_stands() {
+        return Some(rule);
+    }
+    // `x: select …`: a query behind what somebody called it.
+    if !prose
+        && let Some(label) = find_pair(bytes, 0, *b": ")
+        && starts_with(from(bytes, label + 2), b"select ")
+        && let Some(rule) = Reader::new(bytes, label + 2, prose, false).as_it_stands()
+    {
         return Some(rule);
     }
     if !quotes {
