@@ -140,18 +140,32 @@ impl Automaton {
 
     /// Calls `found(literal, end)` for each place where a literal ends, until it says to stop by `true`.
     pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize, usize) -> bool) {
+        let (mut state, mut rest) = (0, bytes);
+        while let Some((at, behind)) = self.next_end(state, rest) {
+            (state, rest) = (at, behind);
+            if self.ends_at(state, |literal| found(literal, bytes.len() - behind.len())) {
+                return;
+            }
+        }
+    }
+
+    /// From a state on, the next at which a literal ends, and what is behind it. By itself: among what is done with a hit,
+    /// the loop over nearly every byte of a body would lose its registers, and take twice as long.
+    #[inline(never)]
+    fn next_end<'b>(&self, state: State, bytes: &'b [u8]) -> Option<(State, &'b [u8])> {
         // Where the state's transitions begin.
-        let mut row = 0;
+        let mut row = usize::from(state) * self.width;
         let mut rest = bytes.iter();
         while let Some(byte) = rest.next() {
             let column = self.columns.get(usize::from(*byte)).copied().unwrap_or(0);
             let to = self.next.get(row + usize::from(column)).copied().unwrap_or(0);
             let state = to & !ENDS;
             row = usize::from(state) * self.width;
-            if to & ENDS != 0 && self.ends_at(state, |literal| found(literal, bytes.len() - rest.len())) {
-                return;
+            if to & ENDS != 0 {
+                return Some((state, rest.as_slice()));
             }
         }
+        None
     }
 
     /// Calls `found` for every literal that ends with a state, the longest first; `true` if it said to stop.
