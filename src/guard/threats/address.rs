@@ -13,7 +13,10 @@ const FETCHED: [&[u8]; 12] = [
 /// How a URL-valued text is dangerous, or `None`; a text that is no URL is not.
 pub fn judge(bytes: &[u8]) -> Option<&'static str> {
     let text = bytes.trim_ascii();
-    let text = text.strip_prefix(b"url:").unwrap_or(text);
+    let text = [&b"url:"[..], b"url=", b"uri="]
+        .iter()
+        .find_map(|name| text.strip_prefix(*name))
+        .unwrap_or(text);
     let colon = text.iter().take(16).position(|b| *b == b':')?;
     let scheme = between(text, 0, colon);
     if !scheme.iter().all(u8::is_ascii_alphanumeric) || scheme.is_empty() {

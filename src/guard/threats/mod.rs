@@ -400,7 +400,8 @@ fn allows(group: &Group, kind: Kind) -> bool {
         // What a client calls a member is often what it is about: `all_users`.
         ("sql.catalogue", Kind::Name) => group.around != Around::Lone,
         ("path.hidden", _) => matches!(kind, Kind::Path | Kind::Parameter | Kind::Header | Kind::FileName),
-        ("expression.node" | "expression.ruby" | "script.object" | "header.split", Kind::Json) => false,
+        ("header.split", Kind::Json) => group.around == Around::Split,
+        ("expression.node" | "expression.ruby" | "script.object", Kind::Json) => false,
         // Addresses by themselves are data as a rule (a log's `client_ip`); URLs are judged wherever they stand.
         ("request_forgery.loopback" | "request_forgery.data", Kind::Json) => false,
         (

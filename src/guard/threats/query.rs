@@ -123,7 +123,8 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
         let quoted = end
             .checked_sub(1)
             .is_some_and(|i| matches!(low(bytes, i), b'\'' | b'"'));
-        if !quoted {
+        // What closes a string, or a number at the beginning.
+        if !quoted && end > 3 {
             continue;
         }
         let next = skip_blank_near(bytes, at);

@@ -271,7 +271,10 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
                 )
         }
         // A new line is one of text more often than of a script.
-        Before::Line => known && (strong || ends && argument.is_empty() && exe.len() <= 8 && bytes.len() < 200),
+        Before::Line => {
+            let ended = argument.iter().all(|b| is_blank(*b) || matches!(b, b'\'' | b'"'));
+            known && (strong || ends && ended && exe.len() <= 8 && bytes.len() < 200)
+        }
         Before::Ampersand => {
             next != b'=' && known && (strong || ends || spaced && !is_blank(low(bytes, at.saturating_sub(len + 1))))
         }
@@ -281,7 +284,9 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
                 && (known && (strong || ends || spaced && exe.len() != 2)
                     || word && (strong || ends && argument.is_empty()))
         }
-        Before::BackQuote => known && (strong && !rest.is_empty() || ends && bytes.len() < 64),
+        Before::BackQuote => {
+            known && (strong && !rest.is_empty() || ends && bytes.len() < 64 || spaced && REACHING.has(exe))
+        }
         Before::Substitution => next != b'=' && (known || word) && (strong || ends || spaced),
     };
     found.then_some("command.chained")
@@ -298,11 +303,13 @@ fn begins_block(bytes: &[u8], position: usize) -> bool {
     !mark.is_empty() && mark.len() < front.len() && (heading || matches!(mark, b"-" | b"*" | b"+"))
 }
 
+/// Commands that reach out, or tell who runs them.
+static REACHING: Words<10> = Words::new([
+    "cat", "curl", "dig", "nc", "nslookup", "ping", "sleep", "uname", "wget", "whoami",
+]);
+
 /// Whether a span between back-quotes is a command that reaches out: where Markdown is not meant, it runs.
 fn quoted_command(bytes: &[u8], at: usize) -> bool {
-    static REACHING: Words<10> = Words::new([
-        "cat", "curl", "dig", "nc", "nslookup", "ping", "sleep", "uname", "wget", "whoami",
-    ]);
     let near = between(bytes, at, bytes.len().min(at + SPAN_BYTES_MAX));
     let Some(end) = find_byte(near, 0, b'`') else {
         return false;

@@ -1,6 +1,6 @@
 //! Expression languages, classes and serialised objects.
 
-use super::Around::{Anywhere, Begin, Method, Package, Value};
+use super::Around::{Anywhere, Begin, Lookup, Method, Package, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Expression;
 
@@ -33,6 +33,7 @@ pub const GROUPS: &[Group] = &[
             "${dns:address",
         ],
     ),
+    group(Expression, "expression.jndi", Lookup, &["${"]),
     group(
         Expression,
         "expression.class",

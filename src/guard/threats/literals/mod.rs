@@ -8,6 +8,7 @@ mod path;
 mod script;
 mod sql;
 mod template;
+mod tries;
 
 use super::Category;
 use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, listed, low, starts_with};
@@ -63,6 +64,17 @@ pub enum Around {
     Bare,
     /// No word byte behind it.
     Ends,
+    /// What opens an expression, with nothing in it but numbers that are multiplied or added, as is tried to see whether
+    /// anything evaluates it; closed by this.
+    Sum(&'static [u8]),
+    /// A look-up within which, behind letters, is another with a default: `${j${x:-n}di:…}`. Counts in prose too.
+    Lookup,
+    /// Two numbers that are compared, perhaps in parentheses, behind it.
+    Numbers,
+    /// A function that shows a box, called by another or handed to one: `alert.call(…)`, `find(alert)`.
+    Handed,
+    /// The head of an answer, behind an address or path without blanks.
+    Split,
     /// A device, but not as a side of what `diff` writes: `--- /dev/null`.
     Device,
     /// A file's name: a slash in front, or nothing but the value's other words; a sentence that names it has blanks there.
@@ -76,8 +88,9 @@ pub enum Around {
     Section,
 }
 use Around::{
-    Anywhere, Attribute, Bare, Begin, Below, Block, Braces, Call, Climb, Command, Device, Doctype, Ending, Ends, Lone,
-    Markup, Member, Method, Named, Owner, Package, Part, Section, Start, Strong, Then, Value, Whole,
+    Anywhere, Attribute, Bare, Begin, Below, Block, Braces, Call, Climb, Command, Device, Doctype, Ending, Ends,
+    Handed, Lone, Lookup, Markup, Member, Method, Named, Numbers, Owner, Package, Part, Section, Split, Start, Strong,
+    Sum, Then, Value, Whole,
 };
 
 /// Literals of one category and rule that need the same around them.
@@ -124,7 +137,7 @@ pub struct Text<'v> {
 /// Whether a hit that ends at `end` has around it what its group needs.
 pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> bool {
     let bytes = text.bytes;
-    if text.prose && !matches!(around, Anywhere | Doctype | Markup | Strong) {
+    if text.prose && !matches!(around, Anywhere | Doctype | Lookup | Markup | Strong) {
         return false;
     }
     let previous = start.checked_sub(1).map(|at| low(bytes, at));
@@ -173,6 +186,22 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         Climb if is_link(bytes, start) => false,
         Climb => start == 0 || matches!(bytes.get(end..end.saturating_add(2)), Some(b"..")) || !text.blank,
         Begin => apart(previous),
+        Sum(close) => tries::sums(bytes, end, close),
+        Lookup => tries::nests(bytes, end),
+        Numbers => apart(previous) && tries::compares_numbers(bytes, end),
+        Handed => {
+            let behind = from(bytes, end);
+            let receives = [&b".call("[..], b".apply(", b".bind("]
+                .iter()
+                .any(|call| starts_with(behind, call));
+            apart(previous) && previous != Some(b'-') && receives || is_handed(bytes, start, end)
+        }
+        Split => {
+            let front = bytes.get(..start).unwrap_or_default().trim_ascii();
+            matches!(front.first(), Some(b'/' | b'h' | b'H'))
+                && front.contains(&b'/')
+                && !front.iter().any(|b| is_blank(*b))
+        }
         Ends => apart(next),
         Device => {
             !starts_with(from(bytes, start.saturating_sub(4)), b"--- ")
@@ -249,6 +278,13 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
                 .all(|b| is_blank(*b) || matches!(b, b'.' | b'0'..=b'9' | b'/' | b'\0' | b'"' | b':' | b';' | b'%'))
         }
     }
+}
+
+/// Whether a name is an argument as programs write them, and not in a remark: `find(alert)`, `apply(alert,null)`.
+fn is_handed(bytes: &[u8], start: usize, end: usize) -> bool {
+    let before = |back: usize| start.checked_sub(back).map_or(0, |at| low(bytes, at));
+    let handed = before(1) == b',' || before(1) == b'(' && is_word(before(2));
+    handed && (low(bytes, end) == b')' || low(bytes, end) == b',' && !is_blank(low(bytes, end + 1)))
 }
 
 /// How far what belongs to a literal is looked for: each hit looks again, and hits may stand side by side.

@@ -1,11 +1,25 @@
 //! Entities of XML, targets of request forgery, and lines that split headers.
 
-use super::Around::{Doctype, Markup, Section, Start, Strong, Value, Whole};
+use super::Around::{Doctype, Markup, Section, Split, Start, Strong, Value, Whole};
 use super::{Group, group};
 use crate::guard::threats::Category::{Header, RequestForgery, Xml};
 
 pub const GROUPS: &[Group] = &[
-    group(Xml, "xml.entity", Value, &["<!entity", "xi:include", "&xxe;"]),
+    group(
+        Xml,
+        "xml.entity",
+        Value,
+        &[
+            "<!entity",
+            "xi:include",
+            "&xxe;",
+            // An inclusion of MTOM's that is not of the message (XOP §3.2, `cid:`).
+            "xop:include href=\"file",
+            "xop:include href='file",
+            "xop:include href=\"http",
+            "xop:include href='http",
+        ],
+    ),
     group(
         Xml,
         "xml.entity",
@@ -144,6 +158,25 @@ pub const GROUPS: &[Group] = &[
             "127.0.0.1:80",
             "127.1",
         ],
+    ),
+    group(
+        Header,
+        "header.split",
+        Split,
+        &[
+            "\r\nset-cookie:",
+            "\nset-cookie:",
+            "\r\nlocation:",
+            "\nlocation:",
+            "\r\ncontent-length:",
+        ],
+    ),
+    // Two letters whose lowest bytes are CR and LF to what cuts them off.
+    group(
+        Header,
+        "header.split",
+        Value,
+        &["\u{560d}set-cookie:", "\u{560d}location:", "\u{560d}content-"],
     ),
     group(
         Header,

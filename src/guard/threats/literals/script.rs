@@ -1,6 +1,6 @@
 //! JavaScript that steals, runs text, or proves that it runs.
 
-use super::Around::{Braces, Call, Strong, Value};
+use super::Around::{Braces, Call, Handed, Strong, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Script;
 
@@ -28,6 +28,7 @@ pub const GROUPS: &[Group] = &[
             "javascript:alert(",
         ],
     ),
+    group(Script, "script.call", Handed, &["alert", "confirm", "prompt"]),
     // JavaScript that steals, runs text, or proves that it runs.
     group(
         Script,

@@ -1,6 +1,6 @@
 //! SQL: functions that only an injection calls, catalogues, and pairs of words.
 
-use super::Around::{Bare, Call, Ends, Lone, Owner, Then, Value};
+use super::Around::{Bare, Call, Ends, Lone, Numbers, Owner, Then, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Sql;
 
@@ -188,6 +188,7 @@ pub const GROUPS: &[Group] = &[
         ],
     ),
     group(Sql, "sql.catalogue", Owner, &["tempdb..", "master..", "msdb.."]),
+    group(Sql, "sql.boolean", Numbers, &["when", "iif", "elt"]),
     group(Sql, "sql.delay", Then("delay"), &["waitfor"]),
     group(Sql, "sql.file", Then("outfile"), &["into"]),
     group(Sql, "sql.file", Then("dumpfile"), &["into"]),

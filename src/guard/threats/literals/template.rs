@@ -1,6 +1,6 @@
 //! Expressions of server-side templates, and what climbs out of their sandboxes.
 
-use super::Around::{Attribute, Block, Member, Value};
+use super::Around::{Attribute, Block, Member, Sum, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Template;
 
@@ -78,6 +78,15 @@ pub const GROUPS: &[Group] = &[
             "{{ [",
         ],
     ),
+    group(Template, "template.expression", Sum(b"}}"), &["{{"]),
+    group(
+        Template,
+        "template.expression",
+        Sum(b"}"),
+        &["${", "#{", "%{", "*{", "@{", "\\a{"],
+    ),
+    group(Template, "template.expression", Sum(b"%>"), &["<%="]),
+    group(Template, "template.expression", Value, &["{{groovy", "{{velocity"]),
     group(Template, "template.expression", Block(b"%}"), &["{%"]),
     group(Template, "template.expression", Block(b"%>"), &["<%"]),
     // AngularJS takes what is in such an element for a template.

@@ -8,7 +8,7 @@ mod place;
 mod text;
 mod xml;
 
-use super::bytes::{Words, between, find_byte, from};
+use super::bytes::{Words, between, find_byte, find_pair, from, positions, starts_with};
 use super::decode;
 use super::sql::filter;
 use super::{Categories, Category, Finding, Kind, ThreatMode, ThreatPolicy};
@@ -88,6 +88,21 @@ static STRUCTURED: Words<25> = Words::new([
     "via",
     "x-requested-with",
 ]);
+
+/// Whether a field has what the grammar of none of these has: what opens an expression, or climbs.
+fn is_foreign(value: &[u8]) -> bool {
+    /// A longer one is a token.
+    const CLIMBING_BYTES_MAX: usize = 256;
+    let opens = positions(value, b'{')
+        .any(|at| matches!(at.checked_sub(1).and_then(|at| value.get(at)), Some(b'%' | b'$' | b'#')));
+    let climbs = || {
+        let dots = find_pair(value, 0, *b"..");
+        dots.is_some_and(|dots| matches!(value.get(dots + 2), Some(b'/' | b'\\')))
+    };
+    opens
+        || value.len() <= CLIMBING_BYTES_MAX && climbs()
+        || starts_with(value, b"bearer") && find_byte(value, 0, b'\'').is_some()
+}
 
 /// The answer for a request: the refusals, each with the mode that it is to be carried out in.
 pub type Verdicts = Vec<(Mode, Denial)>;
@@ -280,7 +295,7 @@ impl Walk<'_> {
                         || name.starts_with(b"access-control-");
                     let file = !structured && name.windows(4).any(|w| w == b"file");
                     let kind = match () {
-                        () if structured => Kind::Structured,
+                        () if structured && !is_foreign(value) => Kind::Structured,
                         () if file => Kind::FileName,
                         () => Kind::Header,
                     };

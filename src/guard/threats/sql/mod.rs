@@ -174,8 +174,10 @@ impl<'v> Reader<'v> {
             Kind::Word(Word::Where) => first = self.next(),
             _ => {}
         }
-        let operand = self.operand(first)?;
-        self.continued(operand, first)
+        match self.operand(first)? {
+            Operand::Select => self.found("sql.subquery"),
+            operand => self.continued(operand, first),
+        }
     }
 
     fn after_quote(&mut self, quote: u8) -> Option<&'static str> {

@@ -139,7 +139,7 @@ impl Reader<'_> {
                             | Kind::Close
                             | Kind::Comma
                             | Kind::Arithmetic
-                    );
+                    ) || after == Kind::Open && exact;
                     let ends = after == Kind::End && exact;
                     return (named && (more || exact || ends) && names <= 2)
                         .then(|| self.found("sql.select"))
