@@ -486,3 +486,32 @@ fn what_scripts_of_pages_send_along_passes() {
             .field("cookie", "cache={%22uk%22:0%2C%22n%22:1}; loid=abc"),
     );
 }
+
+/// Fields with a grammar of their own are judged where they have what no such grammar has.
+#[test]
+fn fields_that_hold_no_text_are_judged_for_what_they_can_not_hold() {
+    let scene = Scene::new(r#"{ "threats": {} }"#);
+    for (name, value) in [
+        ("accept", "text/html;q=0.9, */*;q=0.1"),
+        ("content-type", "multipart/form-data; boundary=\"a'b..c/d\""),
+        ("authorization", "Bearer eyJhbGciOiJub25lIn0..x"),
+        (
+            "authorization",
+            "Digest username=\"o'neill\", uri=\"/a/b?c=d\", nonce=\"x\"",
+        ),
+    ] {
+        scene.allowed(&get("/x").field(name, value));
+    }
+    for (name, value) in [
+        ("accept", "../../../etc/passwd{{"),
+        ("content-type", "%{(#context['com.opensymphony.xwork2.dispatcher'])}"),
+        ("accept-language", "${jndi:ldap://x}"),
+        ("authorization", "Bearer 'and('x'='x')union(select(@@version))--"),
+    ] {
+        let verdict = scene.send(&get("/x").field(name, value)).verdict();
+        assert!(
+            matches!(verdict, Verdict::Denied(code) if code.starts_with("threat_")),
+            "{value}: {verdict:?}"
+        );
+    }
+}

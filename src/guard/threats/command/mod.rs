@@ -297,6 +297,11 @@ const SPAN_BYTES_MAX: usize = 128;
 
 /// Whether what stands before a position is the mark of a heading or an item (CommonMark §4.2, §5.2), and no more.
 fn begins_block(bytes: &[u8], position: usize) -> bool {
+    /// With what it is indented by.
+    const MARK_BYTES_MAX: usize = 16;
+    if position > MARK_BYTES_MAX {
+        return false;
+    }
     let front = bytes.get(..position).unwrap_or_default();
     let mark = front.trim_ascii();
     let heading = mark.len() <= 6 && mark.iter().all(|b| *b == b'#');
