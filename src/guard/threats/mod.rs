@@ -166,11 +166,35 @@ pub struct ThreatPolicy {
     pub engine: Engine,
 }
 
+impl Kind {
+    const ALL: [Self; 12] = [
+        Self::Path,
+        Self::Parameter,
+        Self::Name,
+        Self::Header,
+        Self::Agent,
+        Self::Referer,
+        Self::Structured,
+        Self::Cookie,
+        Self::Secret,
+        Self::Json,
+        Self::FileName,
+        Self::Text,
+    ];
+
+    const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
+/// A group, and a bit for each kind of place in which its literals mean something.
+type Member = (&'static Group, u16);
+
 /// The rules, compiled once.
 pub struct Engine {
     automaton: Automaton,
     /// For each literal of the automaton, its length and the groups it belongs to.
-    literals: Vec<(usize, Vec<&'static Group>)>,
+    literals: Vec<(usize, Vec<Member>)>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -210,10 +234,14 @@ const GADGETS: [&str; 18] = [
 
 impl Engine {
     pub fn new() -> Self {
-        let mut texts: Vec<(Vec<u8>, Vec<&'static Group>)> = Vec::new();
-        let mut add = |text: Vec<u8>, group: &'static Group| match texts.iter_mut().find(|(known, _)| *known == text) {
-            Some((_, groups)) => groups.push(group),
-            None => texts.push((text, vec![group])),
+        let mut texts: Vec<(Vec<u8>, Vec<Member>)> = Vec::new();
+        let mut add = |text: Vec<u8>, group: &'static Group| {
+            let means = Kind::ALL.iter().filter(|kind| allows(group, **kind));
+            let group = (group, means.fold(0, |kinds, kind| kinds | kind.bit()));
+            match texts.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, groups)) => groups.push(group),
+                None => texts.push((text, vec![group])),
+            }
         };
         for group in literals::groups() {
             for text in group.texts {
@@ -295,12 +323,12 @@ impl Engine {
                 prose,
                 blank: bits & class::BLANK != 0,
             };
-            for group in groups {
+            for (group, kinds) in groups {
                 let start = end.saturating_sub(*len);
                 let marked = layer.get(start) != whole.get(start) && group.around != Around::Strong;
                 if verdict.left.has(group.category)
                     && !marked
-                    && allows(group, kind)
+                    && kinds & kind.bit() != 0
                     && literals::confirmed(&around, group.around, start, end)
                 {
                     verdict.found(group.category, group.rule);

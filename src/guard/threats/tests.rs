@@ -307,7 +307,7 @@ fn every_literal_of_every_rule_is_found() {
                 let literal = engine.literals.get(id);
                 found |= end == text.len()
                     && literal.is_some_and(|(len, groups)| {
-                        *len == text.len() && groups.iter().any(|g| std::ptr::eq(*g, group))
+                        *len == text.len() && groups.iter().any(|(g, _)| std::ptr::eq(*g, group))
                     });
                 found
             });

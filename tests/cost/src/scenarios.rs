@@ -37,6 +37,8 @@ pub const ALL: &[&str] = &[
     "threats: 16 KiB of &amp;$(",
     "threats: 16 KiB of a&amp;",
     "threats: 16 KiB of <a %25",
+    "threats: 16 KiB of &amp;../",
+    "threats: 16 KiB of &amp;{{",
     "refused: client_denied",
     "refused: quota_exceeded",
     "refused: operation_unknown",

@@ -214,6 +214,22 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
     {
         return Some(rule);
     }
+    let rest = from(bytes, at);
+    let next = low(rest, 0);
+    let argument = from(rest, rest.iter().take_while(|b| is_blank(**b)).count());
+    let spaced = argument.len() < rest.len();
+    let strong = spaced && strong_argument(argument)
+        || matches!(next, b'<' | b'>' | b'$' | b'{')
+        || from(rest, 0).starts_with(b"+/");
+    // A title's word (`30x30 | Top`): shells of Unix tell `Cat` from `cat`.
+    let titled = len > 2 && is_titled(between(bytes, at.saturating_sub(len), at));
+    // Words between bars are a list.
+    let listed = low(argument, 0) == b'|' && is_blank(low(argument, 1));
+    let strong = strong && !(titled && listed);
+    let spoken = titled && !strong && matches!(before, Before::Separator | Before::Ampersand | Before::Line);
+    if spoken && !obscured {
+        return None;
+    }
     let known = COMMANDS.has(exe);
     let word = WORDS.has(exe);
     let wild = pathed
@@ -229,13 +245,9 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
     if obscured && known && len > 1 {
         return Some("command.obscured");
     }
-    let rest = from(bytes, at);
-    let next = low(rest, 0);
-    let argument = from(rest, rest.iter().take_while(|b| is_blank(**b)).count());
-    let spaced = argument.len() < rest.len();
-    let strong = spaced && strong_argument(argument)
-        || matches!(next, b'<' | b'>' | b'$' | b'{')
-        || from(rest, 0).starts_with(b"+/");
+    if spoken {
+        return None;
+    }
     let waits = spaced && matches!(exe, b"sleep" | b"timeout" | b"ping") && low(argument, 0).is_ascii_digit();
     let ends = argument.is_empty()
         || matches!(
@@ -243,15 +255,6 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
             b'|' | b';' | b'&' | b'`' | b')' | b'#' | b'"' | b'\'' | b'\\' | b'>' | b'<'
         )
         || before == Before::Substitution && matches!(next, b',' | b'}');
-    // A title's word (`30x30 | Top`): shells of Unix tell `Cat` from `cat`.
-    let titled = len > 2 && is_titled(between(bytes, at.saturating_sub(len), at));
-    // Words between bars are a list.
-    let listed = low(argument, 0) == b'|' && is_blank(low(argument, 1));
-    let strong = strong && !(titled && listed);
-    let spoken = titled && !strong && matches!(before, Before::Separator | Before::Ampersand | Before::Line);
-    if spoken {
-        return None;
-    }
     let found = match before {
         Before::Prose => known && spaced && strong && exe.len() > 1,
         _ if waits => before != Before::Start || argument.iter().all(u8::is_ascii_digit),

@@ -186,7 +186,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         Climb if is_link(bytes, start) => false,
         Climb => start == 0 || matches!(bytes.get(end..end.saturating_add(2)), Some(b"..")) || !text.blank,
         Begin => apart(previous),
-        Sum(close) => tries::sums(bytes, end, close),
+        Sum(close) => next.is_some_and(tries::begins_sum) && tries::sums(bytes, end, close),
         Lookup => tries::nests(bytes, end),
         Numbers => apart(previous) && tries::compares_numbers(bytes, end),
         Handed => {

@@ -3,32 +3,41 @@
 use super::{NEAR_BYTES, skip_gap};
 use crate::guard::threats::bytes::{between, find_pair, from, low};
 
+/// Whether a byte may be the first of a sum.
+#[inline(always)]
+pub(super) fn begins_sum(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b' ' | b'(' | b'\'' | b'"')
+}
+
 /// Whether what stands behind an expression's opening is a sum or product of numbers up to what closes it.
 pub(super) fn sums(bytes: &[u8], at: usize, close: &[u8]) -> bool {
     /// What is tried is short.
     const SUM_BYTES_MAX: usize = 48;
     let near = between(bytes, at, bytes.len().min(at + SUM_BYTES_MAX));
-    let Some(end) = near.windows(close.len()).position(|w| w == close) else {
-        return false;
-    };
-    let inside = between(near, 0, end).trim_ascii();
-    let mut operators = 0_usize;
-    for (at, byte) in inside.iter().enumerate() {
-        match byte {
-            b'0'..=b'9' | b' ' | b'.' | b'\'' | b'"' | b'(' | b')' => {}
-            b'*' | b'+' if at > 0 && at + 1 < inside.len() => operators += 1,
-            _ => return false,
-        }
-    }
-    let edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_digit() || matches!(b, b'\'' | b'"' | b'(' | b')'));
-    operators > 0 && edge(inside.first()) && edge(inside.last())
+    let part = |b: &u8| matches!(b, b'0'..=b'9' | b' ' | b'.' | b'\'' | b'"' | b'(' | b')' | b'*' | b'+');
+    // To what is none of a sum's first: openings may stand side by side.
+    let len = near.iter().take_while(|b| part(b)).count();
+    let inside = between(near, 0, len).trim_ascii();
+    let edge = |byte: Option<&u8>| byte.is_some_and(|b| !matches!(b, b'.' | b'*' | b'+'));
+    from(near, len).starts_with(close)
+        && inside.iter().any(|b| matches!(b, b'*' | b'+'))
+        && inside.iter().any(u8::is_ascii_digit)
+        && edge(inside.first())
+        && edge(inside.last())
 }
 
 /// Whether letters and another look-up stand behind a look-up's opening, and in it a default.
 pub(super) fn nests(bytes: &[u8], at: usize) -> bool {
     let near = between(bytes, at, bytes.len().min(at + NEAR_BYTES / 2));
     let inner = from(near, near.iter().take_while(|b| b.is_ascii_alphabetic()).count());
-    inner.starts_with(b"${") && find_pair(inner, 0, *b":-").is_some()
+    let Some(inner) = inner.strip_prefix(b"${") else {
+        return false;
+    };
+    let end = inner
+        .iter()
+        .position(|b| matches!(b, b'}' | b'$'))
+        .unwrap_or(inner.len());
+    find_pair(between(inner, 0, end), 0, *b":-").is_some()
 }
 
 /// Whether two numbers are compared from a position on, behind blanks, comments and parentheses.
