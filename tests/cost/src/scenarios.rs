@@ -37,7 +37,6 @@ pub const ALL: &[&str] = &[
     "threats: 16 KiB of &amp;$(",
     "threats: 16 KiB of a&amp;",
     "threats: 16 KiB of <a %25",
-    "threats: 16 KiB of &amp;../",
     "threats: 16 KiB of &amp;{{",
     "refused: client_denied",
     "refused: quota_exceeded",
