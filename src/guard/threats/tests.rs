@@ -210,6 +210,7 @@ fn what_looks_alike_and_acts_is_found() {
         ("data:application/xhtml+xml;base64,PHg+", "script.url"),
         ("all_users", "sql.catalogue"),
         ("from information_schema.tables", "sql.catalogue"),
+        ("from information_schema\u{a0}.tables", "sql.catalogue"),
         ("x: select name from users where id=1 or 1=1", "sql.select"),
         ("x 'in' (1,2)", "sql.comparison"),
         ("x 'like' %", "sql.comparison"),

@@ -197,12 +197,15 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             apart(previous) && previous != Some(b'-') && receives || is_handed(bytes, start, end)
         }
         Split => {
+            /// Longer ones are none that anybody is sent to; each hit looks again.
+            const ADDRESS_BYTES_MAX: usize = 1024;
             let front = bytes.get(..start).unwrap_or_default().trim_ascii();
-            matches!(front.first(), Some(b'/' | b'h' | b'H'))
+            front.len() <= ADDRESS_BYTES_MAX
+                && matches!(front.first(), Some(b'/' | b'h' | b'H'))
                 && front.contains(&b'/')
                 && !front.iter().any(|b| is_blank(*b))
         }
-        Ends => apart(next),
+        Ends => !next.is_some_and(is_word),
         Device => {
             !starts_with(from(bytes, start.saturating_sub(4)), b"--- ")
                 && !starts_with(from(bytes, start.saturating_sub(4)), b"+++ ")
