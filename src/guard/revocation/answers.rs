@@ -101,7 +101,8 @@ pub fn shared(table: &Table, host: &dyn Host, lookup: &Lookup, question: Fingerp
 }
 
 /// Makes a question this worker's, unless another is at it, or has had an answer that `serves` since this worker looked.
-/// A table that can't keep the mark stops nobody from asking.
+/// A table that can't keep the mark stops nobody from asking. The mark of a worker that was lost holds for the timeout, and
+/// longer, up to [`HELD_UP`], only where the clock was put back since by less than that.
 pub fn claim(
     table: &Table,
     host: &dyn Host,
@@ -118,7 +119,7 @@ pub fn claim(
         if now < other && other <= until.plus(HELD_UP) {
             return (None, Claim::Elsewhere(other.min(until)));
         }
-        if serves(how(kind, learnt, asked_until)) {
+        if serves(Ending::of([kind, learnt, asked_until])) {
             return (None, Claim::Elsewhere(now));
         }
         let idle_at = record.map_or(until, |record| record.idle_at.max(until));
@@ -141,6 +142,21 @@ pub enum Ending {
     Untold,
 }
 
+impl Ending {
+    /// What the words of a record say of a question that nobody is at.
+    const fn of([kind, learnt, asked_until]: [u64; 3]) -> Self {
+        // An answer from before the question that failed is not its answer.
+        if asked_until == ANSWERED && kind != UNTOLD {
+            Self::Told {
+                revoked: kind == REVOKED,
+                asked: Instant(learnt),
+            }
+        } else {
+            Self::Untold
+        }
+    }
+}
+
 /// How a question that another worker asks has ended: `None` while it is at it.
 pub fn ending(table: &Table, host: &dyn Host, question: Fingerprint) -> Option<Ending> {
     let Ok(Some(record)) = table.peek(host, question) else {
@@ -150,20 +166,7 @@ pub fn ending(table: &Table, host: &dyn Host, question: Fingerprint) -> Option<E
     if host.now() < Instant(asked_until) {
         return None;
     }
-    Some(how(kind, learnt, asked_until))
-}
-
-/// What the words of a record say of a question that nobody is at.
-fn how(kind: u64, learnt: u64, asked_until: u64) -> Ending {
-    // An answer from before the question that failed is not its answer.
-    if asked_until == ANSWERED && kind != UNTOLD {
-        Ending::Told {
-            revoked: kind == REVOKED,
-            asked: Instant(learnt),
-        }
-    } else {
-        Ending::Untold
-    }
+    Some(Ending::of([kind, learnt, asked_until]))
 }
 
 /// Writes down how this worker's question, asked then, has ended; `until` it is to be remembered. What was asked later,

@@ -5,9 +5,39 @@
 use super::bytes::{between, contains, from, starts_with};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Schemes beside those of the web that clients fetch from hosts of any spelling.
-const FETCHED: [&[u8]; 12] = [
-    b"dict", b"ftps", b"gopher", b"imap", b"ldap", b"ldaps", b"mysql", b"redis", b"sftp", b"smb", b"telnet", b"tftp",
+/// Schemes beside those of the web that clients fetch from hosts of any spelling: curl's, and those of databases.
+const FETCHED: [&[u8]; 31] = [
+    b"amqp",
+    b"dict",
+    b"ftps",
+    b"gopher",
+    b"gophers",
+    b"imap",
+    b"imaps",
+    b"ldap",
+    b"ldaps",
+    b"memcached",
+    b"mongodb",
+    b"mqtt",
+    b"mysql",
+    b"pop3",
+    b"pop3s",
+    b"postgres",
+    b"postgresql",
+    b"redis",
+    b"rtmp",
+    b"rtsp",
+    b"scp",
+    b"sftp",
+    b"smb",
+    b"smbs",
+    b"smtp",
+    b"smtps",
+    b"ssh",
+    b"ssh2",
+    b"svn",
+    b"telnet",
+    b"tftp",
 ];
 
 /// How a URL-valued text is dangerous, or `None`; a text that is no URL is not.
@@ -55,7 +85,7 @@ pub fn judge(bytes: &[u8]) -> Option<&'static str> {
             (host.iter().filter(|b| **b == b'.').count(), host.len()),
             (3, _) | (0, 7..)
         )
-        || host.iter().any(u8::is_ascii_alphabetic);
+        || host.iter().any(|b| b.is_ascii_alphabetic() || *b == b'[');
     if rule.is_some() {
         return rule.filter(|_| resolves);
     }
@@ -185,6 +215,10 @@ mod tests {
             "HTTPS:\\\\localhost\\x",
             "gopher://localhost:6379/_x",
             "http://user@127.0.0.1",
+            "foo://[::1]/",
+            "foo://2130706433",
+            "rtsp://127.1",
+            "rtmp://0/",
         ] {
             check(url, Some("request_forgery.loopback"));
         }

@@ -187,14 +187,17 @@ impl Kind {
     }
 }
 
+// A kind that is not listed would be asked by no literal's rule. The last stays last.
+const _: () = assert!(Kind::Text as usize + 1 == Kind::ALL.len());
+
 /// A group, and a bit for each kind of place in which its literals mean something.
-type Member = (&'static Group, u16);
+type Meaning = (&'static Group, u16);
 
 /// The rules, compiled once.
 pub struct Engine {
     automaton: Automaton,
     /// For each literal of the automaton, its length and the groups it belongs to.
-    literals: Vec<(usize, Vec<Member>)>,
+    literals: Vec<(usize, Vec<Meaning>)>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -234,7 +237,7 @@ const GADGETS: [&str; 18] = [
 
 impl Engine {
     pub fn new() -> Self {
-        let mut texts: Vec<(Vec<u8>, Vec<Member>)> = Vec::new();
+        let mut texts: Vec<(Vec<u8>, Vec<Meaning>)> = Vec::new();
         let mut add = |text: Vec<u8>, group: &'static Group| {
             let means = Kind::ALL.iter().filter(|kind| allows(group, **kind));
             let group = (group, means.fold(0, |kinds, kind| kinds | kind.bit()));

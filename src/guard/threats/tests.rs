@@ -250,6 +250,7 @@ fn what_looks_alike_and_acts_is_found() {
         ("web.config", "path.file"),
         (" web.config", "path.file"),
         ("ipConfig /all", "command.shell"),
+        ("x & systemInfo", "command.shell"),
         ("nc -lvp 4444", "command.shell"),
         ("url(file:///etc/passwd", "path.wrapper"),
         ("gopher://2130706433:6379/_x", "request_forgery.scheme"),

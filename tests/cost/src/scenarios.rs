@@ -38,6 +38,7 @@ pub const ALL: &[&str] = &[
     "threats: 16 KiB of a&amp;",
     "threats: 16 KiB of <a %25",
     "threats: 16 KiB of &amp;{{",
+    "threats: 16 KiB of x|Type|",
     "refused: client_denied",
     "refused: quota_exceeded",
     "refused: operation_unknown",

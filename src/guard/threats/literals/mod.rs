@@ -175,7 +175,8 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             // `ipconfig1`, `systemInfo`: names of something else.
             let longer = name.iter().all(u8::is_ascii_alphabetic) && next.is_some_and(is_word);
             let capitals = name.iter().filter(|b| b.is_ascii_uppercase()).count();
-            let camel = capitals == 1 && name.first().is_some_and(u8::is_ascii_lowercase) && next.is_none();
+            let camel =
+                capitals == 1 && name.first().is_some_and(u8::is_ascii_lowercase) && front.is_empty() && next.is_none();
             separated && !topic && !longer && !camel && !matches!(next, Some(b':' | b','))
         }
         Member => {
@@ -264,10 +265,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         }
         Then(word) => {
             apart(previous) && {
-                let mut at = skip_gap(bytes, end);
-                while low(bytes, at) == b'(' {
-                    at = skip_gap(bytes, at + 1);
-                }
+                let at = skip_parentheses(bytes, end);
                 at > end
                     && starts_with(from(bytes, at), word.as_bytes())
                     && (word == "@" || apart(bytes.get(at.saturating_add(word.len())).copied()))
@@ -465,6 +463,20 @@ fn skip_gap(bytes: &[u8], mut at: usize) -> usize {
         } else {
             return at;
         }
+    }
+    at
+}
+
+/// The same, nor an opening parenthesis.
+fn skip_parentheses(bytes: &[u8], at: usize) -> usize {
+    /// Each hit looks again, and several may stand in one comment.
+    const PARENTHESES_MAX: usize = 64;
+    let mut at = skip_gap(bytes, at);
+    for _ in 0..PARENTHESES_MAX {
+        if low(bytes, at) != b'(' {
+            break;
+        }
+        at = skip_gap(bytes, at + 1);
     }
     at
 }

@@ -1,7 +1,7 @@
 //! What is tried to see whether anything evaluates it.
 
-use super::{NEAR_BYTES, skip_gap};
-use crate::guard::threats::bytes::{between, find_pair, from, low};
+use super::{NEAR_BYTES, skip_gap, skip_parentheses};
+use crate::guard::threats::bytes::{between, find_pair, from};
 
 /// Whether a byte may be the first of a sum.
 #[inline(always)]
@@ -48,12 +48,9 @@ pub(super) fn compares_numbers(bytes: &[u8], at: usize) -> bool {
         let near = from(bytes, at).iter().take(DIGITS_MAX);
         near.take_while(|b| b.is_ascii_digit()).count()
     };
-    let mut at = skip_gap(bytes, at);
-    while low(bytes, at) == b'(' {
-        at = skip_gap(bytes, at + 1);
-    }
+    let at = skip_parentheses(bytes, at);
     let left = digits(at);
-    at = skip_gap(bytes, at + left);
+    let at = skip_gap(bytes, at + left);
     let sign = from(bytes, at)
         .iter()
         .take(2)
