@@ -3,13 +3,31 @@
 //! Values stay bytes until a guard parses them; what a guard can't parse it refuses. Names are lower case, as HTTP/2
 //! sends them and Envoy writes them.
 
-use std::ops::Range;
-
 /// The header fields in the order they came, over one buffer.
 #[derive(Debug, Clone, Default)]
 pub struct Head {
     block: Vec<u8>,
-    fields: Vec<(Range<usize>, Range<usize>)>,
+    fields: Vec<Place>,
+}
+
+/// Where a field stands in the buffer.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    name: Span,
+    value: Span,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: usize,
+    len: usize,
+}
+
+impl Span {
+    /// What lies behind it, and the byte that ends it there.
+    fn next(self) -> Option<usize> {
+        self.start.checked_add(self.len)?.checked_add(1)
+    }
 }
 
 /// A field that must be single came more than once.
@@ -20,28 +38,31 @@ impl Head {
     /// Reads the host's serialised map: a count, the lengths of each name and value (little-endian 32 bits each), then
     /// the names and values, each followed by a zero byte. `None` if it is not of that shape.
     pub fn from_block(block: Vec<u8>) -> Option<Self> {
-        let number = |at: usize| -> Option<usize> {
-            let bytes: [u8; 4] = block.get(at..at.checked_add(4)?)?.try_into().ok()?;
-            usize::try_from(u32::from_le_bytes(bytes)).ok()
-        };
         if block.is_empty() {
             return Some(Self::default());
         }
-        let count = number(0)?;
+        let count = usize::try_from(u32::from_le_bytes(*block.first_chunk()?)).ok()?;
         let mut start = count.checked_mul(8)?.checked_add(4)?;
         if start > block.len() {
             return None;
         }
         let mut fields = Vec::with_capacity(count);
-        for lengths in (4..start).step_by(8) {
-            let name = start..start.checked_add(number(lengths)?)?;
-            let value_start = name.end.checked_add(1)?;
-            let value = value_start..value_start.checked_add(number(lengths.checked_add(4)?)?)?;
-            start = value.end.checked_add(1)?;
+        let (lengths, _) = block.get(4..start)?.as_chunks::<8>();
+        for [a, b, c, d, lengths @ ..] in lengths {
+            let length = |bytes| usize::try_from(u32::from_le_bytes(bytes)).ok();
+            let name = Span {
+                start,
+                len: length([*a, *b, *c, *d])?,
+            };
+            let value = Span {
+                start: name.next()?,
+                len: length(*lengths)?,
+            };
+            start = value.next()?;
             if start > block.len() {
                 return None;
             }
-            fields.push((name, value));
+            fields.push(Place { name, value });
         }
         Some(Self { block, fields })
     }
@@ -52,13 +73,14 @@ impl Head {
         let mut push = |bytes: &[u8]| {
             let start = head.block.len();
             head.block.extend_from_slice(bytes);
-            start..head.block.len()
+            let len = bytes.len();
+            Span { start, len }
         };
-        let ranges: Vec<_> = fields
-            .into_iter()
-            .map(|(name, value)| (push(name.as_bytes()), push(value)))
-            .collect();
-        head.fields = ranges;
+        let places = fields.into_iter().map(|(name, value)| Place {
+            name: push(name.as_bytes()),
+            value: push(value),
+        });
+        head.fields = places.collect();
         head
     }
 
@@ -66,28 +88,29 @@ impl Head {
     pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.fields
             .iter()
-            .map(|(name, value)| (self.bytes(name), self.bytes(value)))
+            .map(|place| (self.bytes(place.name), self.bytes(place.value)))
     }
 
     #[inline(always)]
-    fn bytes(&self, range: &Range<usize>) -> &[u8] {
-        self.block.get(range.clone()).unwrap_or_default()
+    fn bytes(&self, span: Span) -> &[u8] {
+        let rest = self.block.get(span.start..).unwrap_or_default();
+        rest.get(..span.len).unwrap_or_default()
     }
 
     /// The values of every field of this name.
     pub fn values<'h, 'n>(&'h self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
-        let fields = self.fields.iter().filter(move |(found, _)| self.is(found, name));
-        fields.map(|(_, value)| self.bytes(value))
+        let places = self.fields.iter().filter(move |place| self.is(place.name, name));
+        places.map(|place| self.bytes(place.value))
     }
 
     /// By length first: most fields are of another, and every guard asks for several.
     #[inline(always)]
-    fn is(&self, found: &Range<usize>, name: &str) -> bool {
-        found.len() == name.len() && self.bytes(found) == name.as_bytes()
+    fn is(&self, found: Span, name: &str) -> bool {
+        found.len == name.len() && self.bytes(found) == name.as_bytes()
     }
 
     pub fn contains(&self, name: &str) -> bool {
-        self.fields.iter().any(|(found, _)| self.is(found, name))
+        self.fields.iter().any(|place| self.is(place.name, name))
     }
 
     /// The value of a field that may come once.
@@ -96,8 +119,8 @@ impl Head {
     /// [`Repeated`] if it came more often.
     pub fn single(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
         let mut single = None;
-        for (found, value) in &self.fields {
-            if self.is(found, name) && single.replace(value).is_some() {
+        for place in &self.fields {
+            if self.is(place.name, name) && single.replace(place.value).is_some() {
                 return Err(Repeated);
             }
         }
@@ -114,22 +137,26 @@ impl Head {
 /// Whether a text names one host, with or without a port (RFC 9110 §7.2): a list, as Envoy joins repeated fields, user
 /// information or a path is not.
 pub fn is_authority(text: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(text) else {
-        return false;
+    // Every request pays for this: by bytes, so that nothing is decoded before it is known to be plain.
+    let (host, port) = match text.iter().rposition(|byte| *byte == b':') {
+        Some(at) if text.last() != Some(&b']') => text.split_at(at),
+        _ => (text, &b""[..]),
     };
-    let (host, port) = match text.rfind(':') {
-        Some(at) if !text.ends_with(']') => text.split_at(at),
-        _ => (text, ""),
+    let port_is_good = match port {
+        [] => true,
+        [_, digits @ ..] => {
+            let text = std::str::from_utf8(digits).unwrap_or_default();
+            text.parse::<u16>().is_ok() && digits.first() != Some(&b'+')
+        }
     };
-    let port_is_good = port
-        .strip_prefix(':')
-        .is_none_or(|port| port.parse::<u16>().is_ok() && !port.starts_with('+'));
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let host_is_good = match address {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => {
-            let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-            (1..=255).contains(&host.len()) && host.bytes().all(plain)
+    let host_is_good = match host {
+        [b'[', address @ .., b']'] => {
+            let address = std::str::from_utf8(address).unwrap_or_default();
+            address.parse::<std::net::Ipv6Addr>().is_ok()
+        }
+        _ => {
+            let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+            (1..=255).contains(&host.len()) && host.iter().all(plain)
         }
     };
     host_is_good && port_is_good

@@ -7,18 +7,14 @@
 use super::quota;
 
 /// What to set in an answer that has the fields that `theirs` gives the values of.
-pub fn beside(ours: Vec<quota::Field>, theirs: &dyn Fn(&str) -> Vec<Vec<u8>>) -> Vec<quota::Field> {
-    let lists = [quota::POLICY, quota::LIMIT];
+pub fn beside(mut ours: Vec<quota::Field>, theirs: &dyn Fn(&str) -> Vec<Vec<u8>>) -> Vec<quota::Field> {
     let ours_left = ours.iter().find(|(name, _)| *name == quota::REMAINING);
     let legacy = ours_left.is_some_and(|(name, value)| !is_less(&theirs(name), value));
-    let set = ours.into_iter().filter_map(|(name, value)| {
-        if lists.contains(&name) {
-            joined(&theirs(name), value).map(|value| (name, value))
-        } else {
-            legacy.then_some((name, value))
-        }
+    ours.retain_mut(|(name, value)| match *name {
+        quota::POLICY | quota::LIMIT => joined(&theirs(name), value),
+        _ => legacy,
     });
-    set.collect()
+    ours
 }
 
 /// Whether the backend's one number is below ours.
@@ -29,20 +25,26 @@ fn is_less(theirs: &[Vec<u8>], ours: &str) -> bool {
     theirs.zip(number(ours)).is_some_and(|(theirs, ours)| theirs < ours)
 }
 
-/// One list of both; `None` if the backend's is to stay alone: it names all that ours does, or is of another form (earlier
-/// drafts), and would with ours be readable to nobody.
-fn joined(theirs: &[Vec<u8>], ours: String) -> Option<String> {
+/// Makes ours one list of both; `false` if the backend's is to stay alone: it names all that ours does, or is of another
+/// form (earlier drafts), and would with ours be readable to nobody.
+fn joined(theirs: &[Vec<u8>], ours: &mut String) -> bool {
     if theirs.is_empty() {
-        return Some(ours);
+        return true;
     }
-    let theirs = String::from_utf8(theirs.join(&b", "[..])).ok()?;
+    let Ok(theirs) = String::from_utf8(theirs.join(&b", "[..])) else {
+        return false;
+    };
     let items = items(&theirs);
     if !items.iter().all(|item| item.starts_with('"')) {
-        return None;
+        return false;
     }
     let named = |item: &str| items.iter().any(|other| name(other) == name(item));
-    let ours: Vec<&str> = ours.split(", ").filter(|item| !named(item)).collect();
-    (!ours.is_empty()).then(|| format!("{theirs}, {}", ours.join(", ")))
+    let more: Vec<&str> = ours.split(", ").filter(|item| !named(item)).collect();
+    if more.is_empty() {
+        return false;
+    }
+    *ours = format!("{theirs}, {}", more.join(", "));
+    true
 }
 
 /// The members of a list, of which each may have commas in quotes.

@@ -7,7 +7,7 @@ use crate::host::Host;
 use crate::json::push_number;
 use crate::rate::{Decision, Instant, Rate, retry_after_seconds};
 use crate::sort;
-use crate::store::{Fingerprint, Home, Place, Record, StoreError, Table, Use, View};
+use crate::store::{Fingerprint, Holder, Home, Place, Record, StoreError, Table, Use, View};
 use crate::verdict::Mode;
 use std::time::Duration;
 
@@ -150,13 +150,16 @@ impl Quota {
         }
     }
 
-    /// The key of a request in the table; `part` gives the bytes of each part of `by`, `client` is the client's bucket,
-    /// where all that counts by client stands.
-    pub fn fingerprint<B: AsRef<[u8]>>(&self, table: &Table, client: Home, part: impl Fn(&By) -> B) -> Fingerprint {
+    /// The key of a request in the table; `part` gives the bytes of each part of `by`. All that counts by client stands in
+    /// the client's bucket.
+    pub fn fingerprint<B: AsRef<[u8]>>(&self, table: &Table, client: Holder, part: impl Fn(&By) -> B) -> Fingerprint {
+        if self.by == [By::Client] {
+            return client.record(Use::Quota(&self.name));
+        }
         let begun = table.naming(Use::Quota(&self.name));
         let naming = self.by.iter().fold(begun, |naming, by| naming.part(part(by).as_ref()));
         match self.width() {
-            0 => naming.at(client),
+            0 => naming.at(client.home),
             _ => naming.alone(table),
         }
     }
@@ -393,7 +396,7 @@ impl Fields {
             let known = standings.iter();
             known.filter_map(|standing| Some((quotas.get(standing.quota)?, standing)))
         };
-        let mut fields = Vec::new();
+        let mut fields = Vec::with_capacity(if self.legacy { 5 } else { 2 });
         if self.draft && known().next().is_some() {
             let (mut policy, mut limit) = (String::with_capacity(64), String::with_capacity(64));
             for (quota, standing) in known() {

@@ -86,10 +86,10 @@ impl Pipeline {
         };
         self.method = method;
         let authority = head.single(":authority").ok().flatten().unwrap_or_default();
-        let authority = std::str::from_utf8(authority).unwrap_or_default();
-        if !is_authority(authority.as_bytes()) {
+        if !is_authority(authority) {
             self.refuse(host, mode, Reason::HostInvalid.into())?;
         }
+        let authority = std::str::from_utf8(authority).unwrap_or_default();
         let path = head.single(":path").ok().flatten().unwrap_or_default();
         let target = match Target::parse(path) {
             Ok(target) => target,

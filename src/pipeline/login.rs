@@ -1,13 +1,12 @@
 //! Login attempts: reserved last, settled by the backend's answer.
 
 use super::{Pipeline, Response};
-use crate::client::Client;
 use crate::engine::Engine;
 use crate::guard::OnError;
 use crate::guard::login::{BanScope, LoginPolicy, Outcome, Refusal, name};
 use crate::host::Host;
 use crate::rate::Instant;
-use crate::store::{Fingerprint, Home, StoreError, Table, View};
+use crate::store::{Fingerprint, Holder, StoreError, Use, View};
 use crate::verdict::{Denial, Mode, Reason};
 use std::time::Duration;
 
@@ -35,18 +34,12 @@ impl BanWatch<'_> {
 
 impl Pipeline {
     /// The watch on bans, if this request is a login or bans are of everything.
-    pub(super) fn ban_watch<'e>(
-        &self,
-        engine: &'e Engine,
-        table: &Table,
-        client: Client,
-        home: Home,
-    ) -> Option<BanWatch<'e>> {
+    pub(super) fn ban_watch<'e>(&self, engine: &'e Engine, holder: Holder) -> Option<BanWatch<'e>> {
         let policy = engine.policy.login.as_ref()?;
         let bears = self.is_login || policy.ban.scope == BanScope::All;
         (bears && !self.exempt).then(|| BanWatch {
             policy,
-            key: policy.key_at(table, client, home),
+            key: holder.record(Use::Login),
             mode: policy.mode.unwrap_or(engine.policy.mode),
         })
     }

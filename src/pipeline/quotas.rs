@@ -7,7 +7,7 @@ use crate::guard::quota::{self, By, Charge, Exceeded, Gate, Quota, Refusal, Shad
 use crate::host::{Counter, Host, QuotaEvent};
 use crate::jose::Verified;
 use crate::sort;
-use crate::store::{Home, Table};
+use crate::store::{Holder, Table};
 use crate::verdict::{Denial, Extra, Mode, Reason};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -19,12 +19,15 @@ impl Pipeline {
         let (Some(table), Some(client)) = (&engine.table, self.client) else {
             return Ok(());
         };
-        let home = table.home(&client.key());
-        let ban = self.ban_watch(engine, table, client, home);
+        let holder = table.holder(&client.key());
+        let ban = self.ban_watch(engine, holder);
         let look = |view: &mut crate::store::View| ban.as_ref().and_then(|watch| watch.left(view, host.now()));
         let enforced = ban.as_ref().is_some_and(|watch| watch.mode == Mode::Enforce);
-        let gate = Gate { home, look: &look };
-        let mut charges = self.charges(engine, table, client, home, false);
+        let gate = Gate {
+            home: holder.home,
+            look: &look,
+        };
+        let mut charges = self.charges(engine, table, client, holder, false);
         let counted = charges.iter().any(|charge| !charge.shadow);
         if let Some(watch) = ban.as_ref().filter(|_| !enforced || !counted) {
             // In shadow a ban stops nothing; and where nothing is counted but on trial, a store that fails is the login's to
@@ -43,7 +46,7 @@ impl Pipeline {
             return Ok(());
         };
         if self.verified.is_some() && engine.policy.quotas.iter().any(Quota::asks_token) {
-            let mut charges = self.charges(engine, table, client, table.home(&client.key()), true);
+            let mut charges = self.charges(engine, table, client, table.holder(&client.key()), true);
             self.charge(host, engine, None, &mut charges)?;
         }
         self.count_charged(host);
@@ -121,7 +124,7 @@ impl Pipeline {
         engine: &'e Engine,
         table: &Table,
         client: Client,
-        home: Home,
+        holder: Holder,
         token: bool,
     ) -> Vec<Charge<'e>> {
         if self.exempt {
@@ -152,7 +155,7 @@ impl Pipeline {
         let quotas = engine.policy.quotas.iter().enumerate();
         let applying = quotas.filter(|(_, quota)| applies(quota));
         let charges = applying.map(|(at, quota)| {
-            let key = quota.fingerprint(table, home, part);
+            let key = quota.fingerprint(table, holder, part);
             let shadow = quota.mode.unwrap_or(engine.policy.mode) == Mode::Shadow;
             Charge::new(at, quota, key, shadow)
         });

@@ -86,19 +86,31 @@ impl Use<'_> {
         }
     }
 
-    /// Whom newcomers are counted as where every seat is held. No secret and not of a client's choosing, so FNV-1a will
-    /// do. Uses that say something of one client alone have no crowd.
-    fn crowd(self) -> Option<u64> {
-        let name = match self {
-            Use::Quota(name) => name,
-            Use::Login | Use::Account => "",
-            Use::Pair | Use::Accounts | Use::Revocation => return None,
-        };
+    /// Tells uses apart. No secret and not of a client's choosing, so FNV-1a will do; never zero.
+    fn salt(self) -> u64 {
+        let name = if let Use::Quota(name) = self { name } else { "" };
         let bytes = std::iter::once(self.kind()).chain(name.bytes());
         let hash = bytes.fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
         });
-        Some(hash.max(1))
+        hash.max(1)
+    }
+
+    /// Whether newcomers are counted together where every seat is held. Uses that say something of one client alone are
+    /// not.
+    const fn has_crowd(self) -> bool {
+        matches!(self, Use::Quota(_) | Use::Login | Use::Account)
+    }
+
+    /// A name in the table, of a keyed hash.
+    fn named(self, hash: u64, salt: u64) -> Name {
+        Name {
+            // Zero marks a free slot.
+            fingerprint: hash.max(1),
+            crowd: self.has_crowd().then_some(salt),
+            most: self.most(),
+            kind: self.kind(),
+        }
     }
 }
 
@@ -110,6 +122,27 @@ impl Home {
     /// For sorting only.
     pub fn order(self) -> u32 {
         self.0
+    }
+}
+
+/// One client in the table, hashed once for all that is kept of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// The bucket that its records share.
+    pub home: Home,
+    /// Of the keyed hash what the bucket is not chosen by.
+    id: u64,
+}
+
+impl Holder {
+    /// The name of what a use keeps of this client, where nothing else tells its records apart: two of them are equal as
+    /// seldom as two hashes are, since what no client knows or chooses is combined with what differs by use.
+    pub fn record(self, purpose: Use<'_>) -> Fingerprint {
+        let salt = purpose.salt();
+        Fingerprint {
+            home: self.home,
+            name: purpose.named(self.id ^ salt, salt),
+        }
     }
 }
 
@@ -207,6 +240,12 @@ pub(crate) fn checksum(key: &[u8; 16], parts: &[&[u8]]) -> u128 {
     hasher.finish128().as_u128()
 }
 
+fn halves(hash: u128) -> [u64; 2] {
+    let bytes = hash.to_le_bytes();
+    let (halves, _) = bytes.as_chunks();
+    [halves.first(), halves.last()].map(|half| half.map_or(0, |half| u64::from_le_bytes(*half)))
+}
+
 /// A fingerprint in the making.
 #[derive(Debug)]
 pub struct Naming<'u> {
@@ -230,13 +269,7 @@ impl Naming<'_> {
     pub fn at(self, home: Home) -> Fingerprint {
         Fingerprint {
             home,
-            name: Name {
-                // Zero marks a free slot.
-                fingerprint: self.hasher.finish().max(1),
-                crowd: self.purpose.crowd(),
-                most: self.purpose.most(),
-                kind: self.purpose.kind(),
-            },
+            name: self.purpose.named(self.hasher.finish(), self.purpose.salt()),
         }
     }
 
@@ -268,9 +301,11 @@ impl Table {
         hasher.finish()
     }
 
-    /// The bucket that the records of one client share.
-    pub fn home(&self, client: &[u8]) -> Home {
-        self.home_of(self.hash(&[b"home", client]))
+    /// A client, and the bucket that its records share.
+    pub fn holder(&self, client: &[u8]) -> Holder {
+        let [id, home] = halves(checksum(&self.key, &[b"home", client]));
+        let home = self.home_of(home);
+        Holder { home, id }
     }
 
     /// Homes are chosen by the upper half of a hash.

@@ -43,7 +43,7 @@ fn charging(table: &Table, limit: u32) -> Job {
     let table = table.clone();
     Arc::new(move |host| {
         let quota = quota(limit);
-        let key = quota.fingerprint(&table, table.home(b"client"), |_| b"client".to_vec());
+        let key = quota.fingerprint(&table, table.holder(b"client"), |_| b"client".to_vec());
         let mut charges = [Charge::new(0, &quota, key, false)];
         match charge::<()>(&table, host, None, &mut charges, 1) {
             Ok(_) => 1,
@@ -54,7 +54,7 @@ fn charging(table: &Table, limit: u32) -> Job {
 }
 
 fn banned(table: &Table) -> Fingerprint {
-    table.fingerprint_at(table.home(b"client"), Use::Login, &[b"client"])
+    table.holder(b"client").record(Use::Login)
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn charge_both(table: &Table, host: &dyn Host, client: &[u8], shared: bool) -> b
     let quotas = [&own, &all];
     let mut charges: Vec<_> = (0..=usize::from(shared))
         .map(|at| {
-            let key = quotas[at].fingerprint(table, table.home(client), |_| client.to_vec());
+            let key = quotas[at].fingerprint(table, table.holder(client), |_| client.to_vec());
             Charge::new(at, quotas[at], key, false)
         })
         .collect();
@@ -268,7 +268,7 @@ fn no_interleaving_over_two_buckets_admits_more_or_keeps_what_was_refused() {
         (host, table)
     };
     let (_, view) = open();
-    assert_ne!(view.home(b"a"), view.home(b"b"));
+    assert_ne!(view.holder(b"a").home, view.holder(b"b").home);
     let jobs = [
         charging_both(&view, b"a"),
         charging_both(&view, b"b"),

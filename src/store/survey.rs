@@ -139,7 +139,7 @@ mod tests {
             idle_at: until,
             held_until: until,
         };
-        let key = table.fingerprint_at(table.home(client), Use::Login, &[client]);
+        let key = table.holder(client).record(Use::Login);
         table.update(host, key, host.now(), |_| (Some(record), ())).unwrap();
     }
 

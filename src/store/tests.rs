@@ -104,6 +104,10 @@ fn fingerprints_keep_uses_and_parts_apart() {
         table.fingerprint(Use::Quota("x"), &[b"ab", b"c"]),
         table.fingerprint(Use::Quota("y"), &[b"ab", b"c"]),
         table.fingerprint(Use::Revocation, &[b"ab", b"c"]),
+        table.holder(b"ab").record(Use::Login),
+        table.holder(b"ab").record(Use::Quota("x")),
+        table.holder(b"ab").record(Use::Quota("y")),
+        table.holder(b"abc").record(Use::Login),
     ];
     for (i, a) in all.iter().enumerate() {
         assert!(all.iter().skip(i + 1).all(|b| a != b));

@@ -27,7 +27,7 @@ pub use settle::Outcome;
 
 use crate::client::Client;
 use crate::rate::Instant;
-use crate::store::{Fingerprint, Home, Record, StoreError, Table, Use, View};
+use crate::store::{Fingerprint, Record, StoreError, Table, Use, View};
 use account::From;
 use client::Attempts;
 use std::time::Duration;
@@ -72,12 +72,7 @@ pub fn banned_until(kind: u8, record: &Record) -> Option<Instant> {
 
 impl LoginPolicy {
     pub fn key(&self, table: &Table, client: Client) -> Fingerprint {
-        self.key_at(table, client, table.home(&client.key()))
-    }
-
-    /// The same where the client's bucket is known.
-    pub fn key_at(&self, table: &Table, client: Client, home: Home) -> Fingerprint {
-        table.fingerprint_at(home, Use::Login, &[&client.key()])
+        table.holder(&client.key()).record(Use::Login)
     }
 
     /// How long a client is still banned, if it is. Writes only what had to be cut.
@@ -95,10 +90,10 @@ impl LoginPolicy {
     }
 
     fn named(&self, table: &Table, client: Client, names: &[String]) -> Reservation {
-        let attempts = self.key(table, client);
         let client = client.key();
+        let holder = table.holder(&client);
         let named = names.iter().map(|name| {
-            let pair = table.fingerprint_at(attempts.home, Use::Pair, &[&client, name.as_bytes()]);
+            let pair = table.fingerprint_at(holder.home, Use::Pair, &[&client, name.as_bytes()]);
             Named {
                 account: table.fingerprint(Use::Account, &[name.as_bytes()]),
                 pair,
@@ -108,8 +103,8 @@ impl LoginPolicy {
             }
         });
         Reservation {
-            attempts,
-            tried: table.fingerprint_at(attempts.home, Use::Accounts, &[&client]),
+            attempts: holder.record(Use::Login),
+            tried: holder.record(Use::Accounts),
             accounts: named.collect(),
         }
     }

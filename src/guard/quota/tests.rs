@@ -29,12 +29,12 @@ impl Scene {
 
     /// The standings by the configuration's order, and what a trial would have refused.
     fn charge(&self, quotas: &[(&Quota, bool)]) -> Result<(Vec<Standing>, Option<Shadowed>), Refusal<()>> {
-        let home = self.table.home(b"client");
+        let holder = self.table.holder(b"client");
         let mut charges: Vec<_> = quotas
             .iter()
             .enumerate()
             .map(|(at, (quota, shadow))| {
-                let key = quota.fingerprint(&self.table, home, |_| b"client".to_vec());
+                let key = quota.fingerprint(&self.table, holder, |_| b"client".to_vec());
                 Charge::new(at, quota, key, *shadow)
             })
             .collect();

@@ -4,6 +4,7 @@ pub mod ffi;
 mod protobuf;
 
 use super::{Cell, Counter, Gauge, Host, HostError, Level, QuotaEvent, Topic, Versioned};
+use crate::json::push_number;
 use crate::rate::Instant;
 use crate::verdict::Reason;
 use std::cell::{Cell as Slot, RefCell};
@@ -140,7 +141,11 @@ impl Envoy {
             Cell::HashKey => key.write_str("key"),
             Cell::Survey => key.write_str("survey"),
             Cell::BucketCount => key.write_str("count"),
-            Cell::Bucket(bucket) => write!(key, "{bucket}"),
+            Cell::Bucket(bucket) => {
+                // Every request that is counted pays for it, twice.
+                push_number(&mut key, bucket.into());
+                Ok(())
+            }
             Cell::FeedHead => key.write_str("feed"),
             Cell::FeedMark => key.write_str("feedmark"),
             Cell::RevokedMark => key.write_str("revokedmark"),
