@@ -26,6 +26,7 @@ mod words;
 use crate::verdict::{Mode, Reason};
 use literals::{Around, Group};
 use profile::class;
+use std::cell::OnceCell;
 use words::Automaton;
 
 /// A kind of attack, by its name in the configuration.
@@ -214,7 +215,7 @@ impl Default for Engine {
 
 /// What deserialisation attacks are built from, names of Java classes most of it; looked for in base64 too, in which
 /// serialised objects travel.
-const GADGETS: [&str; 18] = [
+const GADGETS: [&str; 17] = [
     "_$$ND_FUNC$$_",
     "child_process",
     "while(true)",
@@ -227,7 +228,6 @@ const GADGETS: [&str; 18] = [
     "prototypeserializationfactory",
     "whileclosure",
     "processbuilder",
-    "runtime",
     "java.lang.Runtime",
     "getRuntime",
     "InvokerTransformer",
@@ -317,14 +317,15 @@ impl Engine {
             report,
             stop: false,
         };
+        let around = literals::Text {
+            bytes: layer,
+            prose,
+            blank: bits & class::BLANK != 0,
+            section: OnceCell::new(),
+        };
         self.automaton.scan(whole, |id, end| {
             let Some((len, groups)) = self.literals.get(id) else {
                 return false;
-            };
-            let around = literals::Text {
-                bytes: layer,
-                prose,
-                blank: bits & class::BLANK != 0,
             };
             for (group, kinds) in groups {
                 let start = end.saturating_sub(*len);

@@ -171,7 +171,8 @@ fn obscured(text: &[u8]) -> bool {
     for (at, pair) in text.windows(2).enumerate() {
         let before = letter(at.checked_sub(1));
         let hidden = match pair {
-            b"$_" => before && letter(Some(at + 2)),
+            // `…e$_sn:3`: a name and its value.
+            b"$_" => before && letter(Some(at + 2)) && low(text, at + 2 + word_len(text, at + 2)) != b':',
             b"``" => before && (lone || letter(Some(at + 2))),
             b"$(" => before && low(text, at + 2) == b')',
             _ => false,

@@ -1,17 +1,24 @@
 //! Paths that a shell's patterns stand in.
 
-use crate::guard::threats::bytes::{between, find_byte, from, is_blank};
+use crate::guard::threats::bytes::{Words, between, find_byte, from, is_blank};
 
-/// Whether all that could be a pattern is one `?` behind a file's name with an ending.
-fn is_file_with_query(word: &[u8]) -> bool {
+/// Folders that a command or a system's file is looked for in.
+static FOLDERS: Words<9> = Words::new(["bin", "dev", "etc", "proc", "root", "sbin", "tmp", "usr", "var"]);
+
+/// Whether all that could be a pattern is one `?` behind a file's name with an ending, or behind a name of another folder
+/// than a system's: `icons.css?v12`, `/api/items?page`.
+fn has_query(word: &[u8]) -> bool {
     let mut signs = word.iter().enumerate().filter(|(_, b)| matches!(b, b'?' | b'*' | b'['));
     let (Some((mark, b'?')), None) = (signs.next(), signs.next()) else {
         return false;
     };
-    let name = between(word, 0, mark).rsplit(|b| *b == b'/').next().unwrap_or_default();
-    name.iter()
+    let mut names = between(word, 0, mark).rsplit(|b| *b == b'/');
+    let name = names.next().unwrap_or_default();
+    let ending = name
+        .iter()
         .rposition(|b| *b == b'.')
-        .is_some_and(|dot| dot > 0 && dot + 2 < name.len())
+        .is_some_and(|dot| dot > 0 && dot + 2 < name.len());
+    ending || name.len() > 2 && !from(word, mark).contains(&b'/') && !names.any(|folder| FOLDERS.has(folder))
 }
 
 /// Whether a path is written with a shell's patterns where no web address has them: `/???/c?t`, `/et[c]/pa*wd`.
@@ -27,8 +34,7 @@ pub fn globbed_path(bytes: &[u8]) -> bool {
                 let query = find_byte(value, 0, b'?').is_some_and(|mark| from(value, mark).contains(&b'='));
                 if query { &[] } else { value }
             }
-            // A file with a query: `icons.css?v12`.
-            None if is_file_with_query(word) => &[],
+            None if has_query(word) => &[],
             None => word,
         })
         .any(|word| {

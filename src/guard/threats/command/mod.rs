@@ -23,6 +23,9 @@ const LEADING_MAX: usize = 64;
 /// In `prose` only what acts in the midst of it counts: a separator or a substitution on a line of text, and behind it a
 /// command with an argument as command lines have them.
 pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
+    if is_list(bytes) {
+        return None;
+    }
     let mut left = bytes.len().saturating_mul(LOOKED_PER_BYTE).saturating_add(LOOKED_MIN);
     if !prose && let Some(rule) = line_at(bytes, 0, leading(bytes, 0), Before::Start, &mut left) {
         return Some(rule);
@@ -127,6 +130,24 @@ fn line_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut usi
         return windows_at(bytes, at, begin, left);
     }
     found
+}
+
+/// Whether a value is a list of names between bars, as APIs take them, though one may be a command's too: two languages by
+/// their codes (`en|id`), or three names and more (`lat|long|id`).
+fn is_list(bytes: &[u8]) -> bool {
+    /// Longer ones are looked at as others are.
+    const BYTES_MAX: usize = 64;
+    if bytes.len() > BYTES_MAX || !bytes.contains(&b'|') {
+        return false;
+    }
+    let mut names = 0_usize;
+    let (mut plain, mut codes) = (true, true);
+    for name in bytes.split(|b| *b == b'|') {
+        names += 1;
+        plain &= name.len() > 1 && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_');
+        codes &= name.len() == 2;
+    }
+    plain && (names > 2 || codes)
 }
 
 /// A shell's function that pipes or detaches, as a fork bomb does: `f(){ f|f& };f`, or the head of one alone.

@@ -1,6 +1,6 @@
 //! Shells' and PHP's commands by their names and in their places.
 
-use super::Around::{Bare, Call, Command as At, Device, Value};
+use super::Around::{Bare, Call, Command as At, Device, Here, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Command;
 
@@ -67,7 +67,6 @@ pub const GROUPS: &[Group] = &[
             "gethostbyname",
             "posix_getuid",
             "posix_kill",
-            "dl",
             "mb_ereg_replace",
             "include_once",
             "require_once",
@@ -156,6 +155,7 @@ pub const GROUPS: &[Group] = &[
             "<?\n",
         ],
     ),
+    group(Command, "command.shell", Here, &["<<<"]),
     group(
         Command,
         "command.shell",
@@ -193,7 +193,6 @@ pub const GROUPS: &[Group] = &[
             "$(id",
             ">&/dev/",
             "0>&1",
-            "<<<",
             "curl http",
             "-encodedcommand",
             "/etc/init.d",

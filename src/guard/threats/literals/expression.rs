@@ -1,6 +1,6 @@
 //! Expression languages, classes and serialised objects.
 
-use super::Around::{Anywhere, Begin, Lookup, Method, Package, Value};
+use super::Around::{Anywhere, Begin, Lookup, Method, Package, Short, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Expression;
 
@@ -60,7 +60,11 @@ pub const GROUPS: &[Group] = &[
             "forclosure",
             "whileclosure",
             "runtime.exec",
-            "classloader",
+            ".classloader",
+            "getclassloader",
+            "classloader.",
+            "classloader[",
+            "classloader(",
             "class.module",
             "getservletcontext",
             "#_memberaccess",
@@ -107,7 +111,7 @@ pub const GROUPS: &[Group] = &[
             "com.alibaba",
         ],
     ),
-    group(Expression, "expression.class", Begin, &["xwork"]),
+    group(Expression, "expression.class", Begin, &["xwork."]),
     group(Expression, "expression.node", Method, &["console.", "process."]),
     group(Expression, "expression.ruby", Method, &["kernel."]),
     group(
@@ -130,6 +134,13 @@ pub const GROUPS: &[Group] = &[
             "cposix",
             "csubprocess",
         ],
+    ),
+    // `runtime` in base64: a token's claims may have it.
+    group(
+        Expression,
+        "expression.serialised",
+        Short,
+        &["cnvudgltz", "j1bnrpbw", "ydw50aw1l"],
     ),
     group(
         Expression,

@@ -12,6 +12,7 @@ mod tries;
 
 use super::Category;
 use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, listed, low, starts_with};
+use std::cell::OnceCell;
 
 /// What must stand around a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +47,18 @@ pub enum Around {
     Markup,
     /// No word byte in front.
     Begin,
-    /// An object: no word byte in front, a member's name behind it, and behind that what calls or reads on.
+    /// An object of a program: no word byte in front, a member's name behind it, and behind that what calls it, or reads
+    /// on from a member that such objects have.
     Method,
+    /// An object of a page: no word byte in front, a member's name behind it, and behind that what calls it or reads on in
+    /// brackets.
+    Object,
+    /// A shell's text for a command's input: nothing but it, and the text right behind it.
+    Here,
+    /// In a value of hardly more than it.
+    Short,
+    /// The end of a section of characters that begins nowhere in front.
+    SectionEnd,
     /// Classes of a package: no word byte in front, and behind it neither the name of an exception, as logs have them, nor
     /// an artefact's coordinates.
     Package,
@@ -89,8 +100,8 @@ pub enum Around {
 }
 use Around::{
     Anywhere, Attribute, Bare, Begin, Below, Block, Braces, Call, Climb, Command, Device, Doctype, Ending, Ends,
-    Handed, Lone, Lookup, Markup, Member, Method, Named, Numbers, Owner, Package, Part, Section, Split, Start, Strong,
-    Sum, Then, Value, Whole,
+    Handed, Here, Lone, Lookup, Markup, Member, Method, Named, Numbers, Object, Owner, Package, Part, Section,
+    SectionEnd, Short, Split, Start, Strong, Sum, Then, Value, Whole,
 };
 
 /// Literals of one category and rule that need the same around them.
@@ -132,6 +143,8 @@ pub struct Text<'v> {
     pub prose: bool,
     /// Whether any byte is blank.
     pub blank: bool,
+    /// Where the first section of characters begins, once an end of one was seen.
+    pub section: OnceCell<usize>,
 }
 
 /// Whether a hit that ends at `end` has around it what its group needs.
@@ -156,9 +169,11 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             }
             let open = skip_gap(bytes, end);
             let spoken = open > end && listed(&SPOKEN, between(bytes, start, end)) && !has_argument(bytes, open);
-            // `alert (#1022)`: the number of a change.
+            // `alert (#1022)`: the number of a change; `file(s)`: one or more.
+            let inside = from(bytes, open + 1);
             let number = open > end && low(bytes, super::bytes::skip_blank(bytes, open + 1)) == b'#';
-            let called = low(bytes, open) == b'(' && !spoken && !number;
+            let plural = starts_with(inside, b"s)") || starts_with(inside, b"es)");
+            let called = low(bytes, open) == b'(' && !spoken && !number && !plural;
             apart(previous) && previous != Some(b'-') && called && !mentioned(bytes, start, open)
         }
         Command => {
@@ -177,7 +192,9 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let capitals = name.iter().filter(|b| b.is_ascii_uppercase()).count();
             let camel =
                 capitals == 1 && name.first().is_some_and(u8::is_ascii_lowercase) && front.is_empty() && next.is_none();
-            separated && !topic && !longer && !camel && !matches!(next, Some(b':' | b','))
+            // `&systemInfo=`: another parameter.
+            let parameter = front.last() == Some(&b'&') && next == Some(b'=');
+            separated && !topic && !longer && !camel && !parameter && !matches!(next, Some(b':' | b','))
         }
         Member => {
             matches!(previous, Some(b'.' | b'[' | b'\'' | b'"' | b'('))
@@ -185,6 +202,8 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
                 || starts_with(from(bytes, end), b"._")
         }
         Climb if is_link(bytes, start) => false,
+        // `/repos/x/.../forks`: three are a name, unless more stand behind them.
+        Climb if previous == Some(b'.') && low(bytes, start) == b'.' && next != Some(b'.') => false,
         Climb => start == 0 || matches!(bytes.get(end..end.saturating_add(2)), Some(b"..")) || !text.blank,
         Begin => apart(previous),
         Sum(close) => next.is_some_and(tries::begins_sum) && tries::sums(bytes, end, close),
@@ -207,6 +226,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
                 && !front.iter().any(|b| is_blank(*b))
         }
         Ends => !next.is_some_and(is_word),
+        Short => bytes.len() <= end.saturating_sub(start) + 4,
         Device => {
             !starts_with(from(bytes, start.saturating_sub(4)), b"--- ")
                 && !starts_with(from(bytes, start.saturating_sub(4)), b"+++ ")
@@ -223,11 +243,19 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let inside = between(inside, 0, find_pair(inside, 0, *b"]]").unwrap_or(inside.len()));
             inside.contains(&b'<') || previous.is_some_and(is_word) || starts_with(inside, b"script")
         }
-        Method => {
+        Method | Object => {
             let name = super::bytes::word_len(bytes, end);
             let behind = low(bytes, super::bytes::skip_blank(bytes, end + name));
-            apart(previous) && name > 0 && matches!(behind, b'(' | b'[' | b'.' | b'`')
+            let reads_on = || around == Method && listed(&MEMBERS, between(bytes, end, end + name));
+            apart(previous) && name > 0 && (matches!(behind, b'(' | b'[' | b'`') || behind == b'.' && reads_on())
         }
+        Here => {
+            let edge = |byte: Option<u8>| byte == Some(b'<');
+            let begins = next.is_some_and(|b| is_word(b) || matches!(b, b'$' | b'"' | b'\'' | b'`'));
+            let near = between(bytes, end, bytes.len().min(end + NEAR_BYTES));
+            !edge(previous) && begins && !super::bytes::contains(near, b">>>")
+        }
+        SectionEnd => start < *text.section.get_or_init(|| first_section(bytes)),
         Package => apart(previous) && !is_reported(from(bytes, end)),
         Attribute => {
             let front = between(bytes, start.saturating_sub(NEAR_BYTES), start);
@@ -305,6 +333,45 @@ fn is_reported(rest: &[u8]) -> bool {
     let next = low(near, len);
     let behind = low(near, len + 1);
     next != b'(' && (ends("exception") || ends("error")) || next == b':' && behind.is_ascii_alphanumeric()
+}
+
+/// Members of a program's objects that are read on from: hosts have none such (`console.example.com`).
+const MEMBERS: [&str; 26] = [
+    "argv",
+    "assert",
+    "binding",
+    "config",
+    "constructor",
+    "count",
+    "debug",
+    "dir",
+    "env",
+    "error",
+    "group",
+    "info",
+    "log",
+    "mainmodule",
+    "memory",
+    "method",
+    "prototype",
+    "public_send",
+    "release",
+    "stderr",
+    "stdin",
+    "stdout",
+    "table",
+    "trace",
+    "versions",
+    "warn",
+];
+
+/// Where the first section of characters begins; beyond the end if none does.
+fn first_section(bytes: &[u8]) -> usize {
+    let begin = b"<![cdata[";
+    let mut windows = bytes.windows(begin.len());
+    windows
+        .position(|window| window.eq_ignore_ascii_case(begin))
+        .unwrap_or(bytes.len())
 }
 
 /// Whether a document's type, behind `<!doctype`, has declarations of its own or those of somebody else than W3C.

@@ -1,6 +1,6 @@
 //! JavaScript that steals, runs text, or proves that it runs.
 
-use super::Around::{Braces, Call, Handed, Strong, Value};
+use super::Around::{Bare, Braces, Call, Handed, Object, SectionEnd, Strong, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Script;
 
@@ -51,13 +51,12 @@ pub const GROUPS: &[Group] = &[
             "decodeuri",
             "decodeuricomponent",
             "importscripts",
-            "fetch",
+            "window.fetch",
             "globaleval",
             "document.queryselector",
             "document.getelementbyid",
             "new function",
             "window.open",
-            "constructor",
             "expression",
             "msgbox",
         ],
@@ -74,8 +73,6 @@ pub const GROUPS: &[Group] = &[
             "document.forms",
             "document.body",
             "window.name",
-            "localstorage.",
-            "sessionstorage.",
             "window[",
             "self[",
             "top[",
@@ -112,7 +109,6 @@ pub const GROUPS: &[Group] = &[
             "top.alert",
             ".constructor(",
             "sort.call",
-            "]]>",
             "appendchild(",
             "document?.",
             "document)[",
@@ -125,7 +121,10 @@ pub const GROUPS: &[Group] = &[
             "!entity %",
         ],
     ),
+    group(Script, "script.call", Bare, &["fetch"]),
     group(Script, "script.object", Call, &["xmlhttprequest"]),
+    group(Script, "script.object", Object, &["localstorage.", "sessionstorage."]),
+    group(Script, "script.object", SectionEnd, &["]]>"]),
     // Netscape's entities.
     group(Script, "script.object", Braces, &["&{"]),
 ];

@@ -21,7 +21,8 @@ use crate::verdict::{Denial, Extra, Mode, Problem, Reason};
 use place::{DEPTH_MAX, Place, Step, covers, name_of, render};
 use std::borrow::Cow;
 use text::{
-    form_decoded, included, includes, is_loopback_redirect, is_password, operator_name, remote, utf16_as_ascii,
+    form_decoded, included, includes, is_client_address, is_loopback_redirect, is_password, is_relative_reference,
+    is_visited, operator_name, remote, utf16_as_ascii,
 };
 
 /// A body as it was read.
@@ -205,6 +206,11 @@ struct Walk<'p> {
 
 impl Walk<'_> {
     fn value(&mut self, value: &[u8], kind: Kind, place: Place<'_>, steps: &[Step<'_>]) {
+        self.named_value(name_of(place, steps), value, kind, place, steps);
+    }
+
+    /// A value that was given by a name, which its place need not tell.
+    fn named_value(&mut self, name: Option<&[u8]>, value: &[u8], kind: Kind, place: Place<'_>, steps: &[Step<'_>]) {
         if self.done || value.is_empty() {
             return;
         }
@@ -226,7 +232,7 @@ impl Walk<'_> {
         }
         let mut kind = kind;
         if matches!(kind, Kind::Parameter | Kind::Json)
-            && let Some(name) = name_of(place, steps).map(form_decoded)
+            && let Some(name) = name.map(form_decoded)
         {
             // What is spelt in another way is judged as it will be read.
             if filter::is_given_by(&name) && filter::is_filter(value) && decode::step(value).is_none() {
@@ -234,6 +240,13 @@ impl Walk<'_> {
             }
             if is_loopback_redirect(&name, value) {
                 wanted = wanted.without(Categories::NONE.with(Category::RequestForgery));
+            }
+            if is_client_address(&name, value) {
+                wanted = wanted.without(Categories::NONE.with(Category::RequestForgery));
+            }
+            let document = kind == Kind::Json || matches!(place, Place::Body);
+            if document && is_relative_reference(&name, value) {
+                wanted = wanted.without(Categories::NONE.with(Category::Path));
             }
             if is_password(&name, value) && decode::step(value).is_none() {
                 kind = Kind::Secret;
@@ -341,7 +354,10 @@ impl Walk<'_> {
             }
             self.name(&decoded, place(name), &[]);
             let value = form_decoded(value);
-            if (remote(&value) && includes(name) || included(&value)) && self.wanted.has(Category::Path) && !self.done {
+            if (remote(&value) && includes(name) && !is_visited(name, &value) || included(&value))
+                && self.wanted.has(Category::Path)
+                && !self.done
+            {
                 let finding = Finding {
                     category: Category::Path,
                     rule: "path.remote",

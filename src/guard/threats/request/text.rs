@@ -108,6 +108,48 @@ pub(super) fn is_loopback_redirect(name: &[u8], value: &[u8]) -> bool {
         })
 }
 
+/// Whether a value is a bare address, of a client as applications report it, by the name it was given by: `uip=0.0.0.0`,
+/// `"ip_address": "::1"`. Nothing is fetched from what has neither a scheme nor a path.
+pub(super) fn is_client_address(name: &[u8], value: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    let named = [
+        &b"ip"[..],
+        b"ip_address",
+        b"ipaddress",
+        b"ip-address",
+        b"ipaddr",
+        b"remote_addr",
+        b"remoteaddr",
+    ]
+    .iter()
+    .any(|end| name.ends_with(end));
+    let value = value
+        .strip_prefix(b"[")
+        .and_then(|v| v.strip_suffix(b"]"))
+        .unwrap_or(value);
+    let address = std::str::from_utf8(value).ok();
+    named && address.is_some_and(|text| text.parse::<std::net::IpAddr>().is_ok())
+}
+
+/// Whether a value is a relative reference (RFC 3986 §4.2) to a document, by the name it was given by: JSON's `$ref` and
+/// `href`, and the places of schemas (XML Schema 1.0 Part 1 §4.3.2), which are pairs.
+pub(super) fn is_relative_reference(name: &[u8], value: &[u8]) -> bool {
+    static NAMES: Words<4> = Words::new(["$ref", "$schema", "extends", "href"]);
+    const DOCUMENTS: [&str; 10] = [
+        "geojson", "htm", "html", "json", "jsonld", "md", "wsdl", "xsd", "yaml", "yml",
+    ];
+    let schema =
+        name.eq_ignore_ascii_case(b"schemalocation") || name.eq_ignore_ascii_case(b"nonamespaceschemalocation");
+    let plain = |b: &u8| {
+        b.is_ascii_alphanumeric()
+            || matches!(b, b'/' | b'.' | b'-' | b'_' | b'#' | b'~')
+            || schema && (b.is_ascii_whitespace() || *b == b':')
+    };
+    let document = between(value, 0, find_byte(value, 0, b'#').unwrap_or(value.len()));
+    let ending = document.rsplit(|b| *b == b'.').next().unwrap_or_default();
+    (NAMES.has(name) || schema) && listed(&DOCUMENTS, ending) && value.iter().all(plain)
+}
+
 /// Whether a value is a URL of another machine, as far as can be told.
 pub(super) fn remote(value: &[u8]) -> bool {
     value.len() > 9
@@ -115,6 +157,33 @@ pub(super) fn remote(value: &[u8]) -> bool {
         && [&b"http://"[..], b"https://", b"ftp://", b"ftps://", b"//"]
             .iter()
             .any(|scheme| starts_with(value, scheme))
+}
+
+/// Whether a value is the page that somebody visits, as measurements report it in `page=`: of a site with a name, and no
+/// program's text.
+pub(super) fn is_visited(name: &[u8], value: &[u8]) -> bool {
+    const PAGES: [&str; 3] = ["htm", "html", "xhtml"];
+    let Some(rest) = value
+        .strip_prefix(b"https://")
+        .filter(|_| name.eq_ignore_ascii_case(b"page"))
+    else {
+        return false;
+    };
+    let slash = find_byte(rest, 0, b'/').unwrap_or(rest.len());
+    let host = between(rest, 0, slash);
+    let path = between(rest, slash, find_byte(rest, 0, b'?').unwrap_or(rest.len()));
+    let last = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    let ending = last.iter().rposition(|b| *b == b'.').map(|dot| from(last, dot + 1));
+    host.contains(&b'.')
+        && host
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+        && host.iter().any(u8::is_ascii_alphabetic)
+        && rest.last() != Some(&b'?')
+        && path
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_'))
+        && ending.is_none_or(|ending| listed(&PAGES, ending))
 }
 
 /// Whether a value is a URL as inclusions have it, whatever its parameter's name: one that a trailing `?` cuts off from what

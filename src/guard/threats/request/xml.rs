@@ -24,8 +24,10 @@ impl Walk<'_> {
     /// Attribute values and text of XML, and declarations as a whole.
     pub(super) fn xml(&mut self, bytes: &[u8]) {
         let mut at = 0;
+        // The element that was opened last.
+        let mut element: &[u8] = &[];
         while let Some(open) = find_byte(bytes, at, b'<') {
-            self.xml_text(between(bytes, at, open));
+            self.xml_text(element, between(bytes, at, open));
             let declares = starts_with(from(bytes, open), b"<!");
             let section = starts_with(from(bytes, open), SECTION);
             let comment = starts_with(from(bytes, open), COMMENT);
@@ -44,6 +46,7 @@ impl Walk<'_> {
             } else if declares {
                 self.value(tag, Kind::Text, Place::Body, &[]);
             } else {
+                element = local_name(from(tag, 1));
                 let mut at = 0;
                 while let Some(equals) = find_byte(tag, at, b'=') {
                     let quote = tag.get(equals + 1).copied().unwrap_or(0);
@@ -51,19 +54,31 @@ impl Walk<'_> {
                         b'"' | b'\'' => find_byte(tag, equals + 2, quote).unwrap_or(tag.len()),
                         _ => equals + 1,
                     };
-                    self.xml_text(between(tag, equals + 2, end));
+                    // Longer names are none that is known.
+                    let front = between(tag, equals.saturating_sub(64), equals);
+                    let name = front.rsplit(|b| b.is_ascii_whitespace()).next().unwrap_or_default();
+                    self.xml_text(local_name(name), between(tag, equals + 2, end));
                     at = end.max(equals + 1);
                 }
             }
             at = end + behind;
         }
-        self.xml_text(from(bytes, at));
+        self.xml_text(element, from(bytes, at));
     }
 
-    fn xml_text(&mut self, text: &[u8]) {
+    /// What an element or attribute of this name holds.
+    fn xml_text(&mut self, name: &[u8], text: &[u8]) {
         let text = text.trim_ascii();
         // The references that XML itself defines.
         let decoded = decode::step(text);
-        self.value(decoded.as_deref().unwrap_or(text), Kind::Parameter, Place::Body, &[]);
+        let text = decoded.as_deref().unwrap_or(text);
+        self.named_value(Some(name), text, Kind::Parameter, Place::Body, &[]);
     }
+}
+
+/// A name without its prefix (Namespaces in XML 1.0 §4), from what begins with one.
+fn local_name(text: &[u8]) -> &[u8] {
+    let end = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'/' | b'>' | b'=');
+    let name = between(text, 0, text.iter().position(end).unwrap_or(text.len()));
+    name.rsplit(|b| *b == b':').next().unwrap_or(name)
 }

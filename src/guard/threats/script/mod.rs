@@ -292,7 +292,7 @@ fn attribute(key: &[u8], value: Option<&[u8]>, prose: bool) -> Option<&'static s
     if handler(key, true) && !(prose && value.starts_with(b"{")) && !(prose && value.is_empty()) {
         return Some("script.handler");
     }
-    if URLS.has(local) && script_url(value) {
+    if URLS.has(local) && script_url(value) && !leads_nowhere(value) {
         return Some("script.url");
     }
     if key.eq_ignore_ascii_case(b"style") && executable_style(value) {
@@ -408,9 +408,24 @@ fn is_title(bytes: &[u8]) -> bool {
     })
 }
 
+fn leads_nowhere(url: &[u8]) -> bool {
+    const SCHEME: &[u8] = b"javascript:";
+    starts_with(url, SCHEME) && does_nothing(from(url, SCHEME.len()))
+}
+
+/// Whether the script of a URL is what links have that are to lead nowhere: `void(0)`, or none at all.
+fn does_nothing(script: &[u8]) -> bool {
+    let rest = script.strip_prefix(b"void(0)").unwrap_or(script);
+    let rest = rest.strip_prefix(b";").unwrap_or(rest);
+    rest.len() < script.len()
+        && matches!(rest.first(), None | Some(b'"' | b'\'' | b'>'))
+        && !starts_with(rest, b"\"+")
+        && !starts_with(rest, b"'+")
+}
+
 /// A value that is, or holds after a quote, a script URL.
 fn url(bytes: &[u8]) -> Option<&'static str> {
-    if script_url(bytes) && !starts_with(bytes, b"data:image") && !is_title(bytes) {
+    if script_url(bytes) && !starts_with(bytes, b"data:image") && !is_title(bytes) && !leads_nowhere(bytes) {
         return Some("script.url");
     }
     for colon in positions(bytes, b':') {
@@ -425,7 +440,7 @@ fn url(bytes: &[u8]) -> Option<&'static str> {
             }
             let previous = start.checked_sub(1).map_or(b' ', |i| low(before, i));
             let next = low(bytes, at);
-            if !is_word(previous) && !is_blank(next) && at < bytes.len() {
+            if !is_word(previous) && !is_blank(next) && at < bytes.len() && !does_nothing(from(bytes, at)) {
                 return Some("script.url");
             }
         }

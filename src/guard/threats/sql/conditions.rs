@@ -3,7 +3,7 @@
 use super::names::FUNCTIONS;
 use super::tokens::{Kind, Token, Word};
 use super::{Operand, Reader, low_is};
-use crate::guard::threats::bytes::{from, is_word};
+use crate::guard::threats::bytes::{between, from, is_word};
 
 impl Reader<'_> {
     /// After `or`, `and`, `||`, `&&`.
@@ -150,11 +150,29 @@ impl Reader<'_> {
             Kind::Number | Kind::Open | Kind::Variable | Kind::Word(Word::Literal) => {
                 let ahead = self.peek().kind;
                 let lone = matches!(ahead, Kind::End | Kind::Cut | Kind::Word(Word::Logic) | Kind::Logic);
+                // `<b title="x">(remarks …`: the end of a tag.
+                if token.kind == Kind::Open && ahead == Kind::Word(Word::Name) && self.ends_tag(operator) {
+                    return None;
+                }
                 ((lone || token.kind == Kind::Open) && !self.prose).then_some("sql.comparison")
             }
             Kind::Word(Word::Name) => (self.peek().kind == Kind::Cut && !self.prose).then_some("sql.comparison"),
             _ => None,
         }
+    }
+
+    /// Whether a `>` right behind a quote closes an element's tag.
+    fn ends_tag(&self, operator: Token) -> bool {
+        /// Where the tag's beginning is looked for.
+        const TAG_BYTES_MAX: usize = 256;
+        let bytes = self.tokens.bytes;
+        let front = between(bytes, operator.start.saturating_sub(TAG_BYTES_MAX), operator.start);
+        let open = front.iter().rposition(|b| *b == b'<');
+        self.is(operator, ">")
+            && matches!(front.last(), Some(b'"' | b'\''))
+            && open.is_some_and(|open| {
+                from(front, open + 1).first().is_some_and(u8::is_ascii_alphabetic) && !from(front, open).contains(&b'>')
+            })
     }
 
     /// Whether a name in brackets has a link's target behind it.

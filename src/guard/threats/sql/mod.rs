@@ -47,7 +47,7 @@ pub fn judge(bytes: &[u8], quotes: bool, prose: bool) -> Option<&'static str> {
                 break;
             };
             at = found + 1;
-            if elided(bytes, found, quote) || index % 2 == 0 && cites(bytes, found, quote) {
+            if elided(bytes, found, quote) || index % 2 == 0 && cites(bytes, found, quote, prose) {
                 continue;
             }
             // The second of a pair closes what the value itself opened: `'open' or 'closed'` quotes two words.

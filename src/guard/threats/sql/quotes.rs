@@ -50,7 +50,7 @@ pub(super) fn elided(bytes: &[u8], at: usize, quote: u8) -> bool {
 /// Whether the quote at a position opens a citation of one word: `the "or" in it`. It stands apart, is closed, and what
 /// follows would be a text in the query that is no number, which makes no condition true; unless it is compared with, as
 /// `0` is by `rlike "x|0"`.
-pub(super) fn cites(bytes: &[u8], open: usize, quote: u8) -> bool {
+pub(super) fn cites(bytes: &[u8], open: usize, quote: u8, prose: bool) -> bool {
     /// Longer texts in quotes are no words.
     const WORD_BYTES_MAX: usize = 32;
     let before = open.checked_sub(1).map(|at| low(bytes, at));
@@ -61,6 +61,19 @@ pub(super) fn cites(bytes: &[u8], open: usize, quote: u8) -> bool {
     let rest = from(bytes, close + 1);
     let apart = |b: &u8| is_blank(*b) || matches!(b, b',' | b'.' | b')' | b':');
     let next = from(rest, rest.iter().take_while(|b| apart(b)).count());
+    if quote != b'`' && before.is_some_and(is_blank) && low(bytes, open + 2) == quote {
+        // `<` and `>` between two texts that are no numbers compare zero with zero: never true. Other signs are cited in
+        // sentences only.
+        let sign = low(bytes, open + 1);
+        let harmless = matches!(sign, b'<' | b'>') || prose && quote == b'"' && sign.is_ascii_punctuation();
+        let rest = from(bytes, open + 3);
+        let next = from(rest, rest.iter().take_while(|b| apart(b)).count());
+        let stands = rest.first().is_none_or(apart);
+        return harmless
+            && stands
+            && (next.is_empty() || next.iter().take(2).all(u8::is_ascii_alphabetic) && next.len() > 1)
+            && is_even(bytes, quote);
+    }
     quote != b'`'
         && before.map_or(!next.is_empty(), |b| is_blank(b) || matches!(b, b'(' | b'['))
         && (1..=WORD_BYTES_MAX).contains(&inside)
