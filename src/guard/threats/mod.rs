@@ -307,7 +307,8 @@ impl Engine {
         }
         let prose = bits & class::BLANK != 0
             && matches!(kind, Kind::Json | Kind::Parameter | Kind::Text)
-            && (profile::is_prose(layer) || profile::is_document(layer));
+            && (profile::is_prose(layer) || profile::is_document(layer))
+            || bits & class::MARK != 0 && matches!(kind, Kind::Json | Kind::Text) && profile::is_fenced(layer);
         // Code that prose marks stands as blanks in `bare`; what acts whoever reads it is sought there too.
         let whole = layer;
         let bare = (prose && bits & class::MARK != 0).then(|| profile::without_code(layer));

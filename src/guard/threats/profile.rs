@@ -140,6 +140,20 @@ pub fn is_document(bytes: &[u8]) -> bool {
     })
 }
 
+/// Whether a text has a fence of Markdown's, opened and closed on lines of their own (CommonMark §4.5): what people and
+/// programs write to each other.
+pub fn is_fenced(bytes: &[u8]) -> bool {
+    const FENCE: &[u8] = b"\n```";
+    let opened = match bytes.trim_ascii_start().strip_prefix(b"```") {
+        Some(rest) => Some(rest),
+        None => bytes
+            .windows(FENCE.len())
+            .position(|window| window == FENCE)
+            .map(|at| from(bytes, at + FENCE.len())),
+    };
+    opened.is_some_and(|rest| rest.windows(FENCE.len()).any(|window| window == FENCE))
+}
+
 /// Marks that are opened and never closed beyond this many end the search for code: it stays linear.
 const UNCLOSED_MAX: u32 = 8;
 

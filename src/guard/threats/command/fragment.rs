@@ -262,6 +262,10 @@ fn call(text: &[u8]) -> bool {
     }
     let inside = from(text, open + 1).trim_ascii();
     let inside = inside.strip_suffix(b";").unwrap_or(inside);
+    // `import (#5017)`: the number of a change.
+    if open > len && inside.first() == Some(&b'#') {
+        return false;
+    }
     match inside.strip_suffix(b")") {
         Some(arguments) => {
             let arguments = arguments.trim_ascii();

@@ -268,7 +268,9 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let begins = |b: u8| b.is_ascii_alphabetic() || matches!(b, b'-' | b'+' | b'=' | b'@' | b'!');
             // What goes on beyond reach may close there.
             let closes = || rest.len() > NEAR_BYTES || find_pair(rest, 0, *close).is_some();
-            next.is_some_and(|next| is_blank(next) || begins(next) && closes())
+            // `{{% note %}}`: Hugo's, which names what stands in the site's own folder.
+            let shortcode = previous == Some(b'{') && close == b"%}" && closes_shortcode(rest);
+            next.is_some_and(|next| is_blank(next) || begins(next) && closes()) && !shortcode
         }
         Braces => {
             let near = between(bytes, end, bytes.len().min(end + NEAR_BYTES / 4));
@@ -332,7 +334,21 @@ fn is_reported(rest: &[u8]) -> bool {
     };
     let next = low(near, len);
     let behind = low(near, len + 1);
-    next != b'(' && (ends("exception") || ends("error")) || next == b':' && behind.is_ascii_alphanumeric()
+    // A frame of a stack's trace: `java.lang.Thread.run(Thread.java:829)`.
+    let frame = next == b'(' && {
+        let inside = from(near, len + 1);
+        let end = find_byte(inside, 0, b')').unwrap_or(0);
+        let place = between(inside, 0, end);
+        let colon = place.iter().position(|b| *b == b':');
+        colon.is_some_and(|colon| {
+            let file = between(place, 0, colon);
+            let lines = from(place, colon + 1);
+            (file.ends_with(b".java") || file.ends_with(b".kt") || file.ends_with(b".scala"))
+                && !lines.is_empty()
+                && lines.iter().all(u8::is_ascii_digit)
+        })
+    };
+    frame || next != b'(' && (ends("exception") || ends("error")) || next == b':' && behind.is_ascii_alphanumeric()
 }
 
 /// Members of a program's objects that are read on from: hosts have none such (`console.example.com`).
@@ -372,6 +388,12 @@ fn first_section(bytes: &[u8]) -> usize {
     windows
         .position(|window| window.eq_ignore_ascii_case(begin))
         .unwrap_or(bytes.len())
+}
+
+/// Whether what begins behind `{{%` ends with `%}}` in reach.
+fn closes_shortcode(rest: &[u8]) -> bool {
+    let near = between(rest, 0, rest.len().min(NEAR_BYTES));
+    find_pair(near, 0, *b"%}").is_some_and(|end| low(near, end + 2) == b'}')
 }
 
 /// Whether a document's type, behind `<!doctype`, has declarations of its own or those of somebody else than W3C.

@@ -21,8 +21,8 @@ use crate::verdict::{Denial, Extra, Mode, Problem, Reason};
 use place::{DEPTH_MAX, Place, Step, covers, name_of, render};
 use std::borrow::Cow;
 use text::{
-    form_decoded, included, includes, is_client_address, is_loopback_redirect, is_password, is_relative_reference,
-    is_visited, operator_name, remote, utf16_as_ascii,
+    form_decoded, included, includes, is_client_address, is_loopback_redirect, is_mime, is_password,
+    is_relative_reference, is_visited, operator_name, remote, utf16_as_ascii,
 };
 
 /// A body as it was read.
@@ -414,6 +414,9 @@ impl Walk<'_> {
             }
             Content::Xml(bytes) => self.xml(utf16_as_ascii(bytes).as_deref().unwrap_or(bytes)),
             Content::Text(bytes) => {
+                if is_mime(bytes) {
+                    self.wanted = self.wanted.without(Categories::NONE.with(Category::Header));
+                }
                 self.text(bytes, Kind::Text, Place::Body, false);
                 let lines = bytes.iter().take(4096).filter(|b| **b == b'\n').count();
                 if lines < 3 && bytes.len() < 4096 && bytes.contains(&b'=') {

@@ -159,6 +159,29 @@ pub(super) fn remote(value: &[u8]) -> bool {
             .any(|scheme| starts_with(value, scheme))
 }
 
+/// Whether a body is parts with heads of their own (RFC 2046 §5.1.1), as SOAP with attachments is: an answer's head is what
+/// its lines are meant to look like.
+pub(super) fn is_mime(bytes: &[u8]) -> bool {
+    /// A boundary has at most 70 characters.
+    const LINE_BYTES_MAX: usize = 80;
+    let text = bytes.trim_ascii_start();
+    let Some(end) = find_byte(between(text, 0, text.len().min(LINE_BYTES_MAX)), 0, b'\n') else {
+        return false;
+    };
+    let boundary = between(text, 0, end);
+    let last = bytes
+        .trim_ascii_end()
+        .rsplit(|b| *b == b'\n')
+        .next()
+        .unwrap_or_default();
+    text.starts_with(b"--")
+        && boundary.trim_ascii().len() > 2
+        && starts_with(from(text, end + 1), b"content-")
+        && last.starts_with(boundary.trim_ascii())
+        && last.ends_with(b"--")
+        && bytes.iter().take(4096).filter(|b| **b == b'\n').count() > 3
+}
+
 /// Whether a value is the page that somebody visits, as measurements report it in `page=`: of a site with a name, and no
 /// program's text.
 pub(super) fn is_visited(name: &[u8], value: &[u8]) -> bool {

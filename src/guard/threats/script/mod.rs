@@ -149,11 +149,11 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
         }
         b'%' | b'/' => {
             let rest = from(bytes, at + 1);
+            // `</scripts/menu.json>` is a path.
             let closes = first == b'/'
-                && (starts_with(rest, b"script")
-                    || starts_with(rest, b"style")
-                    || starts_with(rest, b"textarea")
-                    || starts_with(rest, b"title"));
+                && [&b"script"[..], b"style", b"textarea", b"title"]
+                    .iter()
+                    .any(|name| starts_with(rest, name) && !is_word(low(rest, name.len())));
             return (closes && !prose).then_some("script.close");
         }
         _ => {}
@@ -415,7 +415,11 @@ fn leads_nowhere(url: &[u8]) -> bool {
 
 /// Whether the script of a URL is what links have that are to lead nowhere: `void(0)`, or none at all.
 fn does_nothing(script: &[u8]) -> bool {
-    let rest = script.strip_prefix(b"void(0)").unwrap_or(script);
+    let void = [&b"void(0)"[..], b"void 0"];
+    let rest = void
+        .iter()
+        .find_map(|void| script.strip_prefix(*void))
+        .unwrap_or(script);
     let rest = rest.strip_prefix(b";").unwrap_or(rest);
     rest.len() < script.len()
         && matches!(rest.first(), None | Some(b'"' | b'\'' | b'>'))
