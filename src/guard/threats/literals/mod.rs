@@ -202,8 +202,8 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
                 || starts_with(from(bytes, end), b"._")
         }
         Climb if is_link(bytes, start) => false,
-        // `/repos/x/.../forks`: three are a name, unless more stand behind them.
-        Climb if previous == Some(b'.') && low(bytes, start) == b'.' && next != Some(b'.') => false,
+        // `/repos/x/.../forks`: three within a path are a name, unless more stand behind them.
+        Climb if next != Some(b'.') && is_three_dots(bytes, start) => false,
         Climb => start == 0 || matches!(bytes.get(end..end.saturating_add(2)), Some(b"..")) || !text.blank,
         Begin => apart(previous),
         Sum(close) => next.is_some_and(tries::begins_sum) && tries::sums(bytes, end, close),
@@ -388,6 +388,12 @@ fn first_section(bytes: &[u8]) -> usize {
     windows
         .position(|window| window.eq_ignore_ascii_case(begin))
         .unwrap_or(bytes.len())
+}
+
+/// Whether the two dots at a position are the last of three, behind a name and a slash.
+fn is_three_dots(bytes: &[u8], start: usize) -> bool {
+    let front = bytes.get(..start).unwrap_or_default();
+    matches!(front, [.., name, b'/', b'.'] if is_word(*name)) && low(bytes, start + 1) == b'.'
 }
 
 /// Whether what begins behind `{{%` ends with `%}}` in reach.
