@@ -5,6 +5,13 @@ pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
     // Most texts hold nothing to escape, and are copied at once; every refusal writes several.
     let mut rest = text;
+    // By bytes first: most texts are plain.
+    let plain = |b: u8| (b' '..0x7F).contains(&b) && !matches!(b, b'"' | b'\\');
+    if text.bytes().all(plain) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     while let Some((at, c)) = rest
         .char_indices()
         .find(|(_, c)| c.is_control() || matches!(c, '"' | '\\'))

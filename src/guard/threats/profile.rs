@@ -1,7 +1,7 @@
 //! What kind of text a value is, found in one pass: whether there is anything in it that could act at all, and whether it
 //! is prose, in which mentions of code are common and only what acts where it stands counts.
 
-use super::bytes::{Words, between, find_bits, find_byte, from, is_blank, low};
+use super::bytes::{Words, between, find_bits, find_byte, find_pair, from, is_blank, low};
 
 /// Bytes by what they may begin; a value's bits are those of all its bytes.
 pub mod class {
@@ -143,15 +143,23 @@ pub fn is_document(bytes: &[u8]) -> bool {
 /// Whether a text has a fence of Markdown's, opened and closed on lines of their own (CommonMark §4.5): what people and
 /// programs write to each other.
 pub fn is_fenced(bytes: &[u8]) -> bool {
-    const FENCE: &[u8] = b"\n```";
-    let opened = match bytes.trim_ascii_start().strip_prefix(b"```") {
-        Some(rest) => Some(rest),
-        None => bytes
-            .windows(FENCE.len())
-            .position(|window| window == FENCE)
-            .map(|at| from(bytes, at + FENCE.len())),
+    const FENCE: &[u8] = b"```";
+    // Behind the first fence from a position on.
+    let next = |mut at: usize| {
+        loop {
+            at = find_pair(bytes, at, *b"\n`")? + 1;
+            if from(bytes, at).starts_with(FENCE) {
+                return Some(at + FENCE.len());
+            }
+        }
     };
-    opened.is_some_and(|rest| rest.windows(FENCE.len()).any(|window| window == FENCE))
+    let begin = bytes.len() - bytes.trim_ascii_start().len();
+    let opened = if from(bytes, begin).starts_with(FENCE) {
+        Some(begin + FENCE.len())
+    } else {
+        next(begin)
+    };
+    opened.and_then(next).is_some()
 }
 
 /// Marks that are opened and never closed beyond this many end the search for code: it stays linear.

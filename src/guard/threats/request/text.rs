@@ -111,24 +111,30 @@ pub(super) fn is_loopback_redirect(name: &[u8], value: &[u8]) -> bool {
 /// Whether a value is a bare address, of a client as applications report it, by the name it was given by: `uip=0.0.0.0`,
 /// `"ip_address": "::1"`. Nothing is fetched from what has neither a scheme nor a path.
 pub(super) fn is_client_address(name: &[u8], value: &[u8]) -> bool {
-    let name = name.to_ascii_lowercase();
-    let named = [
-        &b"ip"[..],
+    /// IPv6 in full, with an IPv4 address at its end and in brackets.
+    const ADDRESS_BYTES_MAX: usize = 47;
+    const ENDS: [&[u8]; 7] = [
+        b"ip",
         b"ip_address",
         b"ipaddress",
         b"ip-address",
         b"ipaddr",
         b"remote_addr",
         b"remoteaddr",
-    ]
-    .iter()
-    .any(|end| name.ends_with(end));
-    let value = value
+    ];
+    if value.len() > ADDRESS_BYTES_MAX {
+        return false;
+    }
+    let ends = |end: &[u8]| {
+        let start = name.len().checked_sub(end.len());
+        start.is_some_and(|start| from(name, start).eq_ignore_ascii_case(end))
+    };
+    let plain = value
         .strip_prefix(b"[")
-        .and_then(|v| v.strip_suffix(b"]"))
+        .and_then(|inner| inner.strip_suffix(b"]"))
         .unwrap_or(value);
-    let address = std::str::from_utf8(value).ok();
-    named && address.is_some_and(|text| text.parse::<std::net::IpAddr>().is_ok())
+    ENDS.iter().any(|end| ends(end))
+        && std::str::from_utf8(plain).is_ok_and(|text| text.parse::<std::net::IpAddr>().is_ok())
 }
 
 /// Whether a value is a relative reference (RFC 3986 §4.2) to a document, by the name it was given by: JSON's `$ref` and
@@ -140,6 +146,11 @@ pub(super) fn is_relative_reference(name: &[u8], value: &[u8]) -> bool {
     ];
     let schema =
         name.eq_ignore_ascii_case(b"schemalocation") || name.eq_ignore_ascii_case(b"nonamespaceschemalocation");
+    /// Longer ones are none that people write.
+    const REFERENCE_BYTES_MAX: usize = 512;
+    if value.len() > REFERENCE_BYTES_MAX || !(schema || NAMES.has(name)) {
+        return false;
+    }
     let plain = |b: &u8| {
         b.is_ascii_alphanumeric()
             || matches!(b, b'/' | b'.' | b'-' | b'_' | b'#' | b'~')
@@ -147,7 +158,7 @@ pub(super) fn is_relative_reference(name: &[u8], value: &[u8]) -> bool {
     };
     let document = between(value, 0, find_byte(value, 0, b'#').unwrap_or(value.len()));
     let ending = document.rsplit(|b| *b == b'.').next().unwrap_or_default();
-    (NAMES.has(name) || schema) && listed(&DOCUMENTS, ending) && value.iter().all(plain)
+    listed(&DOCUMENTS, ending) && value.iter().all(plain)
 }
 
 /// Whether a value is a URL of another machine, as far as can be told.
