@@ -157,7 +157,7 @@ fn decode_at(rest: &[u8]) -> Option<(Piece, usize)> {
             }
             let (start, radix) = if low(name, 1) == b'x' { (2, 16) } else { (1, 10) };
             // Leading zeros are padding; this many digits are more than any reference needs.
-            let digits = from(name, start).iter().take(12);
+            let digits = from(name, start).iter().take(32);
             let digits = digits.map_while(|digit| char::from(*digit).to_digit(radix));
             let (mut point, mut count) = (0_u32, 0);
             for digit in digits {

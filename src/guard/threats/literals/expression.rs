@@ -1,6 +1,6 @@
 //! Expression languages, classes and serialised objects.
 
-use super::Around::{Anywhere, Begin, Lookup, Method, Package, Short, Value};
+use super::Around::{Anywhere, Begin, Lookup, Method, Package, Short, Strong, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Expression;
 
@@ -125,15 +125,17 @@ pub const GROUPS: &[Group] = &[
             "cs7qaf",
             "\u{fffd}\u{fffd}\0\u{5}",
             "_$$nd_func",
-            "!!python/",
-            "!!javax",
-            "!!com.",
             "aaeaaad/////",
             "o:8:\"",
-            "!ruby/object",
             "cposix",
             "csubprocess",
         ],
+    ),
+    group(
+        Expression,
+        "expression.serialised",
+        Strong,
+        &["!ruby/object", "!!python/", "!!javax", "!!com."],
     ),
     // `runtime` in base64: a token's claims may have it.
     group(

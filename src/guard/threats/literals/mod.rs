@@ -174,7 +174,10 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let number = open > end && low(bytes, super::bytes::skip_blank(bytes, open + 1)) == b'#';
             let plural = starts_with(inside, b"s)") || starts_with(inside, b"es)");
             let called = low(bytes, open) == b'(' && !spoken && !number && !plural;
-            apart(previous) && previous != Some(b'-') && called && !mentioned(bytes, start, open)
+            // `hot-alert(…)` is a name; behind a quote, the value is taken from what stood before: `'-alert(1)`.
+            let joined = previous == Some(b'-')
+                && !matches!(start.checked_sub(2).map(|at| low(bytes, at)), Some(b'\'' | b'"' | b'`'));
+            apart(previous) && !joined && called && !mentioned(bytes, start, open)
         }
         Command => {
             let front = bytes.get(..start).unwrap_or_default().trim_ascii_end();

@@ -59,6 +59,8 @@ pub const GROUPS: &[Group] = &[
             "{if system",
             "$smarty",
             "{{range",
+            "{{python}}",
+            "{{async ",
             "{{constructor",
             "$eval(",
             "$on.",

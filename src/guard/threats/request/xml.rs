@@ -45,6 +45,9 @@ impl Walk<'_> {
                 self.value(from(tag, COMMENT.len()), Kind::Text, Place::Body, &[]);
             } else if declares {
                 self.value(tag, Kind::Text, Place::Body, &[]);
+            } else if starts_with(tag, b"<?") && !starts_with(tag, b"<?xml") {
+                // An instruction is read by whom it names (XML 1.0 §2.6): PHP's are programs.
+                self.value(tag, Kind::Text, Place::Body, &[]);
             } else {
                 element = local_name(from(tag, 1));
                 let mut at = 0;
