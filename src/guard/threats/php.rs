@@ -62,6 +62,12 @@ fn by_variable(bytes: &[u8]) -> bool {
             let found = match low(bytes, next) {
                 b'[' => square.from(bytes, next, b']'),
                 b'{' => curly.from(bytes, next, b'}'),
+                // `/Orders/$count(…)` is OData's, `$import (#17)` names a change.
+                b'(' if parts == 0
+                    && (dollar > 0 && low(bytes, dollar - 1) == b'/' || low(bytes, next + 1) == b'#') =>
+                {
+                    break;
+                }
                 b'(' => return name + parts > 0,
                 _ => break,
             };

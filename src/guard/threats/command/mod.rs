@@ -256,6 +256,7 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
     let wild = pathed
         && name.iter().any(|b| matches!(b, b'?' | b'*' | b'['))
         && name.first() != Some(&b'*')
+        && next != b'='
         && before != Before::Start;
     if wild && matches!(before, Before::Separator | Before::BackQuote | Before::Substitution) {
         return Some("command.chained");

@@ -141,7 +141,7 @@ pub const GROUPS: &[Group] = &[
             "$_cookie",
             "$_server",
             "$_files",
-            "$_session",
+            "$_session[",
             "$_env",
             "$globals",
             "$http_",

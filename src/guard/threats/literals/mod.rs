@@ -293,8 +293,23 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             bytes.iter().take(start).all(edge) && from(bytes, end).iter().all(edge)
         }
         Part => {
+            // `domain=.claude.ai`
+            let host = next == Some(b'.') && listed(&DOMAINS, between(bytes, start, end));
+            // `rewrite my .htaccess`: a word in front, as no command is.
+            let front = bytes.get(..start).unwrap_or_default();
+            let mentioned = previous.is_some_and(is_blank)
+                && listed(
+                    &BEFORE_FILES,
+                    front
+                        .trim_ascii_end()
+                        .rsplit(|b| is_blank(*b))
+                        .next()
+                        .unwrap_or_default(),
+                );
             previous.is_none_or(|b| matches!(b, b'/' | b'\\' | b'"' | b'\'' | b'=') || is_blank(b))
                 && next.is_none_or(|b| !is_word(b) && b != b'-')
+                && !host
+                && !mentioned
         }
         Then(word) => {
             apart(previous) && {
@@ -393,6 +408,14 @@ fn first_section(bytes: &[u8]) -> usize {
         .unwrap_or(bytes.len())
 }
 
+/// Names of folders that are names of sites too.
+const DOMAINS: [&str; 4] = [".claude", ".codex", ".cursor", ".windsurf"];
+
+/// Words that a file is mentioned behind.
+const BEFORE_FILES: [&str; 14] = [
+    "a", "an", "and", "edit", "from", "in", "into", "is", "my", "of", "the", "to", "with", "your",
+];
+
 /// Whether the two dots at a position are the last of three, behind a name and a slash.
 fn is_three_dots(bytes: &[u8], start: usize) -> bool {
     let front = bytes.get(..start).unwrap_or_default();
@@ -415,7 +438,8 @@ fn declares(rest: &[u8]) -> bool {
     };
     let declared = between(near, 0, end).trim_ascii();
     let Some(named) = declared.get(..4).filter(|name| name.eq_ignore_ascii_case(b"html")) else {
-        return true;
+        // A name alone declares nothing, and fetches nothing.
+        return declared.is_empty() || !declared.iter().all(|b| is_word(*b) || matches!(b, b'-' | b'.' | b':'));
     };
     let rest = from(declared, named.len()).trim_ascii();
     let own = rest.is_empty()

@@ -102,9 +102,6 @@ pub const GROUPS: &[Group] = &[
             ".bash_history",
             ".aws/credentials",
             ".ssh/",
-            ".git/",
-            ".svn/",
-            ".hg/",
             "htpasswd",
             "htaccess",
             ".ds_store",
@@ -129,6 +126,8 @@ pub const GROUPS: &[Group] = &[
             "/etc/netplan",
         ],
     ),
+    // `repo.git/` is a repository that somebody clones.
+    group(Path, "path.file", Begin, &[".git/", ".svn/", ".hg/"]),
     group(Path, "path.file", Below, &["authorized_keys", "known_hosts"]),
     group(
         Path,

@@ -21,7 +21,7 @@ use crate::verdict::{Denial, Extra, Mode, Problem, Reason};
 use place::{DEPTH_MAX, Place, Step, covers, name_of, render};
 use std::borrow::Cow;
 use text::{
-    form_decoded, included, includes, is_client_address, is_loopback_redirect, is_mime, is_password,
+    form_decoded, has_keys, included, includes, is_client_address, is_loopback_redirect, is_mime, is_password,
     is_relative_reference, is_visited, operator_name, remote, utf16_as_ascii,
 };
 
@@ -321,7 +321,15 @@ impl Walk<'_> {
     fn target(&mut self, target: &[u8], declared: Option<&Declared>) {
         let query = find_byte(target, 0, b'?');
         let path = between(target, 0, query.unwrap_or(target.len()));
+        // Of keys in quotes, segment by segment is judged what they hold.
+        let wanted = self.wanted;
+        if has_keys(path) {
+            self.wanted = wanted.without(Categories::NONE.with(Category::Sql));
+        }
         self.value(path, Kind::Path, Place::Path, &[]);
+        if has_keys(path) && wanted.has(Category::Sql) && !self.done {
+            self.wanted = self.wanted.with(Category::Sql);
+        }
         let special =
             |b: &u8| !b.is_ascii_alphanumeric() && !matches!(b, b'/' | b'-' | b'_' | b'.' | b'~' | b':' | b'@' | b',');
         if path.iter().any(special) {

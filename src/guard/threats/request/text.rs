@@ -42,6 +42,17 @@ pub(super) fn includes(name: &[u8]) -> bool {
         "theme",
         "tpl",
     ]);
+    /// Where a browser is led, and pictures.
+    const LED_TO: [&str; 8] = [
+        "_failure_path",
+        "_target_path",
+        "image_path",
+        "img_path",
+        "redirect_path",
+        "return_path",
+        "success_path",
+        "target_path",
+    ];
     // `_CONF[path]` names a path by its index.
     let name = name
         .strip_suffix(b"]")
@@ -52,7 +63,7 @@ pub(super) fn includes(name: &[u8]) -> bool {
         name.len() >= suffix.len() && from(name, name.len() - suffix.len()).eq_ignore_ascii_case(suffix)
     };
     NAMES.has(name)
-        || ends(b"_path")
+        || ends(b"_path") && !listed(&LED_TO, name)
         || ends(b"_root")
         || ends(b"basedir")
         || ends(b"_dir")
@@ -113,15 +124,7 @@ pub(super) fn is_loopback_redirect(name: &[u8], value: &[u8]) -> bool {
 pub(super) fn is_client_address(name: &[u8], value: &[u8]) -> bool {
     /// IPv6 in full, with an IPv4 address at its end and in brackets.
     const ADDRESS_BYTES_MAX: usize = 47;
-    const ENDS: [&[u8]; 7] = [
-        b"ip",
-        b"ip_address",
-        b"ipaddress",
-        b"ip-address",
-        b"ipaddr",
-        b"remote_addr",
-        b"remoteaddr",
-    ];
+    const ENDS: [&[u8]; 3] = [b"ip", b"addr", b"address"];
     if value.len() > ADDRESS_BYTES_MAX {
         return false;
     }
@@ -135,6 +138,30 @@ pub(super) fn is_client_address(name: &[u8], value: &[u8]) -> bool {
         .unwrap_or(value);
     ENDS.iter().any(|end| ends(end))
         && std::str::from_utf8(plain).is_ok_and(|text| text.parse::<std::net::IpAddr>().is_ok())
+}
+
+/// Whether a path's quotes are those of keys as OData has them (OData 4.01 Part 2 §4.3.1), and of nothing else:
+/// `/Orders('a-1')/Items(2)`.
+pub(super) fn has_keys(path: &[u8]) -> bool {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@');
+    let (mut at, mut any) = (0, false);
+    while let Some(open) = find_byte(path, at, b'\'') {
+        let Some(close) = find_byte(path, open + 1, b'\'') else {
+            return false;
+        };
+        let front = between(path, 0, open);
+        let typed = front.iter().rev().take_while(|b| b.is_ascii_alphabetic()).count();
+        let before = low(front, front.len().wrapping_sub(typed + 1));
+        let key = between(path, open + 1, close);
+        if !matches!(before, b'(' | b'=' | b',')
+            || !matches!(low(path, close + 1), b')' | b',')
+            || !key.iter().all(plain)
+        {
+            return false;
+        }
+        (at, any) = (close + 1, true);
+    }
+    any
 }
 
 /// Whether a value is a relative reference (RFC 3986 §4.2) to a document, by the name it was given by: JSON's `$ref` and

@@ -7,7 +7,7 @@ mod attributes;
 mod names;
 
 use super::bytes::{
-    ByteSet, between, contains, find_byte, from, is_blank, is_word, low, positions, starts_with, word_len,
+    ByteSet, between, contains, find_byte, from, is_blank, is_word, listed, low, positions, starts_with, word_len,
 };
 use attributes::Attributes;
 use names::{ACTIVE, EVENTS, EVENTS_WHOLE, LOADING, URLS};
@@ -100,7 +100,7 @@ impl Reading {
             if LOADING.has(key) {
                 does |= LOADS;
             }
-            if key.eq_ignore_ascii_case(b"http-equiv") || key.eq_ignore_ascii_case(b"charset") {
+            if replaces(key, value.unwrap_or_default()) {
                 does |= REFRESHES;
             }
             if let Some(known) = self.known.get_mut(start) {
@@ -151,9 +151,9 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
             let rest = from(bytes, at + 1);
             // `</scripts/menu.json>` is a path.
             let closes = first == b'/'
-                && [&b"script"[..], b"style", b"textarea", b"title"]
-                    .iter()
-                    .any(|name| starts_with(rest, name) && !is_word(low(rest, name.len())));
+                && [&b"script"[..], b"style", b"textarea", b"title"].iter().any(|name| {
+                    starts_with(rest, name) && !is_word(low(rest, name.len())) && !opens(bytes, open, name)
+                });
             return (closes && !prose).then_some("script.close");
         }
         _ => {}
@@ -198,7 +198,8 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
         return (!prose || runs && closed_soon).then_some("script.element");
     }
     let active = match () {
-        () if element("meta") => refresh,
+        // By itself, it is what a probe looks like.
+        () if element("meta") => refresh || !prose && bytes.len() < 32 && contains(bytes, b"charset"),
         () if element("style") => {
             let body = from(bytes, end);
             !prose && (named && !closed_soon || executable_style(body.get(..body.len().min(1024)).unwrap_or(body)))
@@ -209,6 +210,51 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
     };
     (active && (!prose || loads && !element("link") && !element("base") && !element("iframe") && !element("meta")))
         .then_some("script.element")
+}
+
+/// Whether the tag in front of a position opens the element, which is then closed there: `<style>td {}</style>`. A script's
+/// end counts always: its beginning is judged by itself.
+fn opens(bytes: &[u8], close: usize, name: &[u8]) -> bool {
+    /// Longer styles are looked at as their ends are.
+    const BODY_BYTES_MAX: usize = 1024;
+    let front = between(bytes, close.saturating_sub(BODY_BYTES_MAX), close);
+    let begin = front.iter().rposition(|b| *b == b'<');
+    // A comment hides the style from browsers that know none.
+    let begin = begin.and_then(|at| {
+        let comment = starts_with(from(front, at), b"<!--");
+        if comment {
+            between(front, 0, at).iter().rposition(|b| *b == b'<')
+        } else {
+            Some(at)
+        }
+    });
+    let plain = |style: &[u8]| !style.iter().any(|b| matches!(b, b'@' | b'[' | b'\\' | b'(' | b'&'));
+    name != b"script" && begin.is_some_and(|at| starts_with(from(front, at + 1), name) && plain(from(front, at)))
+}
+
+/// Whether an attribute of `meta` changes how the page is read or what becomes of it (HTML §4.2.5.3), and does not only say
+/// what the page is: its type in an encoding that ASCII is a part of.
+fn replaces(key: &[u8], value: &[u8]) -> bool {
+    const TOLD: [&str; 5] = [
+        "content-language",
+        "content-style-type",
+        "content-type",
+        "imagetoolbar",
+        "x-ua-compatible",
+    ];
+    let value = value.trim_ascii();
+    let odd = || contains(value, b"utf-7") || contains(value, b"utf7") || contains(value, b"iso-2022");
+    match () {
+        () if key.eq_ignore_ascii_case(b"http-equiv") => !listed(&TOLD, value),
+        () if key.eq_ignore_ascii_case(b"charset") => {
+            odd()
+                || !value
+                    .iter()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        }
+        () if key.eq_ignore_ascii_case(b"content") => odd(),
+        () => false,
+    }
 }
 
 /// Whether what follows a `<script>` looks like code rather than the rest of a sentence.
@@ -223,8 +269,17 @@ fn markup_declaration(bytes: &[u8], at: usize, prose: bool) -> Option<&'static s
     if starts_with(rest, b"--#") {
         return (!prose).then_some("script.server_side_include");
     }
-    // Conditional comments of Internet Explorer's run what is in them.
-    (starts_with(rest, b"--[if") && !prose
+    // Conditional comments of Internet Explorer's run what is in them; those that Word writes are for Word.
+    let word = [
+        &b"--[if gte mso"[..],
+        b"--[if mso",
+        b"--[if !supportlists",
+        b"--[if !mso",
+        b"--[if gte vml",
+    ]
+    .iter()
+    .any(|begin| starts_with(rest, begin));
+    (starts_with(rest, b"--[if") && !prose && !word
         || starts_with(rest, b"[cdata[") && !prose && contains(between(rest, 0, 256), b"script"))
     .then_some("script.comment")
 }

@@ -151,7 +151,10 @@ impl Reader<'_> {
                 let ahead = self.peek().kind;
                 let lone = matches!(ahead, Kind::End | Kind::Cut | Kind::Word(Word::Logic) | Kind::Logic);
                 // `<b title="x">(remarks …`: the end of a tag.
-                if token.kind == Kind::Open && ahead == Kind::Word(Word::Name) && self.ends_tag(operator) {
+                if token.kind == Kind::Open
+                    && matches!(ahead, Kind::Word(Word::Name) | Kind::Number)
+                    && self.ends_tag(operator)
+                {
                     return None;
                 }
                 ((lone || token.kind == Kind::Open) && !self.prose).then_some("sql.comparison")

@@ -16,16 +16,27 @@ const TOKENS_MAX: usize = 128;
 const OPERATORS: [&str; 12] = [
     "co", "contains", "endswith", "eq", "ew", "ge", "gt", "has", "le", "lt", "ne", "sw",
 ];
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 20] = [
+    "cast",
+    "ceiling",
+    "concat",
     "contains",
+    "day",
     "endswith",
+    "floor",
+    "indexof",
+    "isof",
     "length",
     "matchespattern",
+    "month",
+    "round",
     "startswith",
+    "substring",
     "substringof",
     "tolower",
     "toupper",
     "trim",
+    "year",
 ];
 
 /// Names of parameters and members that filters are given by.
@@ -206,7 +217,16 @@ impl<'v> Filter<'v> {
         loop {
             let token = self.next()?;
             match token.kind {
-                Kind::Number | Kind::Word(Word::Literal | Word::Name) => {}
+                Kind::Number | Kind::Word(Word::Literal) => {}
+                Kind::Word(Word::Name) => {
+                    // `Edm.String`, `Address/City`.
+                    while self.peek().kind == Kind::Arithmetic && matches!(self.text(self.peek()), b"." | b"/") {
+                        self.next()?;
+                        if self.next()?.kind != Kind::Word(Word::Name) {
+                            return None;
+                        }
+                    }
+                }
                 Kind::Text { closed: true } if self.is_plain(token) => {}
                 _ => return None,
             }
