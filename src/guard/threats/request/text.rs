@@ -168,8 +168,8 @@ pub(super) fn has_keys(path: &[u8]) -> bool {
 /// `href`, and the places of schemas (XML Schema 1.0 Part 1 §4.3.2), which are pairs.
 pub(super) fn is_relative_reference(name: &[u8], value: &[u8]) -> bool {
     static NAMES: Words<4> = Words::new(["$ref", "$schema", "extends", "href"]);
-    const DOCUMENTS: [&str; 10] = [
-        "geojson", "htm", "html", "json", "jsonld", "md", "wsdl", "xsd", "yaml", "yml",
+    const DOCUMENTS: [&str; 11] = [
+        "geojson", "htm", "html", "json", "jsonld", "md", "schema", "wsdl", "xsd", "yaml", "yml",
     ];
     let schema =
         name.eq_ignore_ascii_case(b"schemalocation") || name.eq_ignore_ascii_case(b"nonamespaceschemalocation");
@@ -327,6 +327,82 @@ pub(super) fn utf16_as_ascii(bytes: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_a_client_s_by_its_name_and_by_itself() {
+        for (name, value, expected) in [
+            ("uip", "0.0.0.0", true),
+            ("client_ip", "127.0.0.1", true),
+            ("ip_address", "[::1]", true),
+            ("Address", "127.0.0.1", true),
+            ("url", "127.0.0.1", false),
+            ("ip", "http://127.0.0.1", false),
+            ("ip", "127.0.0.1/admin", false),
+            ("ip", "127.1", false),
+            ("ip", "localhost", false),
+        ] {
+            let found = is_client_address(name.as_bytes(), value.as_bytes());
+            assert_eq!(found, expected, "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn a_reference_is_one_to_a_document() {
+        for (name, value, expected) in [
+            ("$ref", "../examples/edu.json", true),
+            ("$ref", "../a.yaml#/definitions/x", true),
+            ("href", "../../catalog.json", true),
+            ("schemaLocation", "http://www.siri.org.uk/siri ../../xsd/siri.xsd", true),
+            ("href", "../../../../etc/passwd", false),
+            ("href", "../web.config", false),
+            ("href", "..%2fa.json", false),
+            ("file", "../a.json", false),
+        ] {
+            let found = is_relative_reference(name.as_bytes(), value.as_bytes());
+            assert_eq!(found, expected, "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_visited_at_a_site_with_a_name() {
+        for (name, value, expected) in [
+            ("page", "https://www.example.com/software/jira?x=1", true),
+            ("page", "https://www.example.com/a.html", true),
+            ("page", "https://www.example.com/shell.txt", false),
+            ("page", "https://www.example.com/a?", false),
+            ("page", "https://192.0.2.1/a", false),
+            ("page", "https://host/a", false),
+            ("page", "http://www.example.com/", false),
+            ("file", "https://www.example.com/", false),
+        ] {
+            let found = is_visited(name.as_bytes(), value.as_bytes());
+            assert_eq!(found, expected, "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn parts_of_mime_end_as_they_begin() {
+        let parts = b"--x1\r\nContent-Type: text/xml\r\n\r\n<a/>\r\n--x1--\r\n";
+        assert!(is_mime(parts));
+        assert!(!is_mime(b"--x1\r\nContent-Type: text/xml\r\n\r\n<a/>\r\n--x2--\r\n"));
+        assert!(!is_mime(b"--x1\r\nSet-Cookie: a=b\r\n\r\n<a/>\r\n--x1--\r\n"));
+        assert!(!is_mime(b"x"));
+    }
+
+    #[test]
+    fn keys_in_a_path_are_plain() {
+        for (path, expected) in [
+            ("/odata/Orders('a-1')/Items(1)", true),
+            ("/Channels(guid'1833f204-bb2a')/Videos", true),
+            ("/Orders(Id='a',Line='b')", true),
+            ("/Orders(1)", false),
+            ("/Orders('a' or '1'='1')", false),
+            ("/x' or 1=1--", false),
+            ("/'a'", false),
+        ] {
+            assert_eq!(has_keys(path.as_bytes()), expected, "{path}");
+        }
+    }
 
     #[test]
     fn what_is_included_is_told_by_its_form() {

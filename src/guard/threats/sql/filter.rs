@@ -40,8 +40,9 @@ const FUNCTIONS: [&str; 20] = [
 ];
 
 /// Names of parameters and members that filters are given by.
-static NAMES: Words<19> = Words::new([
+static NAMES: Words<20> = Words::new([
     "$filter",
+    "$orderby",
     "condition",
     "conditions",
     "criteria",
