@@ -1,6 +1,7 @@
 //! The literals that stand for an attack by themselves, and what must stand around each for it to count. One automaton
 //! finds them all in one pass over a value; the confirmation behind a hit looks at a few bytes.
 
+mod about;
 mod command;
 mod expression;
 mod other;
@@ -12,6 +13,10 @@ mod tries;
 
 use super::Category;
 use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, listed, low, starts_with};
+use about::{
+    BEFORE_FILES, DOMAINS, MEMBERS, NEAR_BYTES, SPOKEN, begins_topic, closes_shortcode, declares, first_section,
+    has_argument, is_handed, is_reported, is_three_dots, is_title, mentioned,
+};
 use std::cell::OnceCell;
 
 /// What must stand around a literal.
@@ -327,225 +332,6 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
                 .all(|b| is_blank(*b) || matches!(b, b'.' | b'0'..=b'9' | b'/' | b'\0' | b'"' | b':' | b';' | b'%'))
         }
     }
-}
-
-/// Whether a name is an argument as programs write them, and not in a remark: `find(alert)`, `apply(alert,null)`.
-fn is_handed(bytes: &[u8], start: usize, end: usize) -> bool {
-    let before = |back: usize| start.checked_sub(back).map_or(0, |at| low(bytes, at));
-    let handed = before(1) == b',' || before(1) == b'(' && is_word(before(2));
-    handed && (low(bytes, end) == b')' || low(bytes, end) == b',' && !is_blank(low(bytes, end + 1)))
-}
-
-/// How far what belongs to a literal is looked for: each hit looks again, and hits may stand side by side.
-const NEAR_BYTES: usize = 128;
-
-/// Whether the name that a package's classes begin with is that of an exception (`java.io.IOException: …`) or ends as an
-/// artefact's coordinates do (`org.springframework.boot:spring-boot`).
-fn is_reported(rest: &[u8]) -> bool {
-    let near = between(rest, 0, rest.len().min(NEAR_BYTES));
-    let part = |b: &u8| is_word(*b) || matches!(b, b'.' | b'$');
-    let len = near.iter().take_while(|b| part(b)).count();
-    let name = between(near, 0, len);
-    let ends = |word: &str| {
-        let start = name.len().checked_sub(word.len());
-        start.is_some_and(|start| from(name, start).eq_ignore_ascii_case(word.as_bytes()))
-    };
-    let next = low(near, len);
-    let behind = low(near, len + 1);
-    // A frame of a stack's trace: `java.lang.Thread.run(Thread.java:829)`.
-    let frame = next == b'(' && {
-        let inside = from(near, len + 1);
-        let end = find_byte(inside, 0, b')').unwrap_or(0);
-        let place = between(inside, 0, end);
-        let colon = place.iter().position(|b| *b == b':');
-        colon.is_some_and(|colon| {
-            let file = between(place, 0, colon);
-            let lines = from(place, colon + 1);
-            (file.ends_with(b".java") || file.ends_with(b".kt") || file.ends_with(b".scala"))
-                && !lines.is_empty()
-                && lines.iter().all(u8::is_ascii_digit)
-        })
-    };
-    frame || next != b'(' && (ends("exception") || ends("error")) || next == b':' && behind.is_ascii_alphanumeric()
-}
-
-/// Members of a program's objects that are read on from: hosts have none such (`console.example.com`).
-const MEMBERS: [&str; 26] = [
-    "argv",
-    "assert",
-    "binding",
-    "config",
-    "constructor",
-    "count",
-    "debug",
-    "dir",
-    "env",
-    "error",
-    "group",
-    "info",
-    "log",
-    "mainmodule",
-    "memory",
-    "method",
-    "prototype",
-    "public_send",
-    "release",
-    "stderr",
-    "stdin",
-    "stdout",
-    "table",
-    "trace",
-    "versions",
-    "warn",
-];
-
-/// Where the first section of characters begins; beyond the end if none does.
-fn first_section(bytes: &[u8]) -> usize {
-    let begin = b"<![cdata[";
-    let mut windows = bytes.windows(begin.len());
-    windows
-        .position(|window| window.eq_ignore_ascii_case(begin))
-        .unwrap_or(bytes.len())
-}
-
-/// Names of folders that are names of sites too.
-const DOMAINS: [&str; 4] = [".claude", ".codex", ".cursor", ".windsurf"];
-
-/// Words that a file is mentioned behind.
-const BEFORE_FILES: [&str; 14] = [
-    "a", "an", "and", "edit", "from", "in", "into", "is", "my", "of", "the", "to", "with", "your",
-];
-
-/// Whether the two dots at a position are the last of three, behind a name and a slash.
-fn is_three_dots(bytes: &[u8], start: usize) -> bool {
-    let front = bytes.get(..start).unwrap_or_default();
-    matches!(front, [.., name, b'/', b'.'] if is_word(*name)) && low(bytes, start + 1) == b'.'
-}
-
-/// Whether what begins behind `{{%` ends with `%}}` in reach.
-fn closes_shortcode(rest: &[u8]) -> bool {
-    let near = between(rest, 0, rest.len().min(NEAR_BYTES));
-    find_pair(near, 0, *b"%}").is_some_and(|end| low(near, end + 2) == b'}')
-}
-
-/// Whether a document's type, behind `<!doctype`, has declarations of its own or those of somebody else than W3C.
-fn declares(rest: &[u8]) -> bool {
-    /// XHTML's has 120 bytes.
-    const DOCTYPE_BYTES_MAX: usize = 256;
-    let near = between(rest, 0, rest.len().min(DOCTYPE_BYTES_MAX));
-    let Some(end) = find_byte(near, 0, b'>') else {
-        return true;
-    };
-    let declared = between(near, 0, end).trim_ascii();
-    let Some(named) = declared.get(..4).filter(|name| name.eq_ignore_ascii_case(b"html")) else {
-        // A name alone declares nothing, and fetches nothing.
-        return declared.is_empty() || !declared.iter().all(|b| is_word(*b) || matches!(b, b'-' | b'.' | b':'));
-    };
-    let rest = from(declared, named.len()).trim_ascii();
-    let own = rest.is_empty()
-        || starts_with(rest, b"system \"about:legacy-compat\"")
-        || starts_with(rest, b"public \"-//w3c//dtd ")
-            && rest
-                .split(|b| *b == b'"')
-                .nth(3)
-                .is_none_or(|dtd| starts_with(dtd, b"http://www.w3.org/") || starts_with(dtd, b"https://www.w3.org/"));
-    !own || rest.contains(&b'[')
-}
-
-/// Words that a call may follow in code; behind any other word, it is only spoken of.
-const BEFORE_CALLS: [&str; 40] = [
-    "and", "as", "assert", "await", "begin", "between", "by", "call", "case", "delay", "do", "echo", "else", "end",
-    "exec", "from", "having", "if", "in", "into", "is", "like", "limit", "new", "not", "or", "print", "regexp",
-    "return", "rlike", "select", "set", "then", "throw", "union", "values", "void", "when", "where", "xor",
-];
-
-/// Whether the call of a function, by its name's start and its parenthesis, is only spoken of: after a word that nothing
-/// is called behind, or without arguments between Markdown's back-quotes.
-fn mentioned(bytes: &[u8], start: usize, open: usize) -> bool {
-    let front = bytes.get(..start).unwrap_or_default();
-    if front.last() == Some(&b'`') && starts_with(from(bytes, open), b"()`") {
-        return true;
-    }
-    let trimmed = front.trim_ascii_end();
-    let len = trimmed.iter().rev().take_while(|b| b.is_ascii_alphabetic()).count();
-    let word = from(trimmed, trimmed.len().saturating_sub(len));
-    let before = trimmed.len().checked_sub(len + 1).map(|at| low(trimmed, at));
-    // A word of a sentence: nothing but a blank or a comma stands around it.
-    trimmed.len() < front.len() && len > 0 && before.is_none_or(is_blank) && !listed(&BEFORE_CALLS, word)
-}
-
-/// Functions whose names are ordinary words, which a remark may follow: `mail (urgent)`.
-const SPOKEN: [&str; 11] = [
-    "assert",
-    "define",
-    "explode",
-    "extract",
-    "file",
-    "glob",
-    "implode",
-    "mail",
-    "serialize",
-    "spawn",
-    "touch",
-];
-
-/// Whether a string, variable or number begins in a parenthesis.
-fn has_argument(bytes: &[u8], open: usize) -> bool {
-    let first = low(bytes, super::bytes::skip_blank(bytes, open.saturating_add(1)));
-    matches!(first, b'\'' | b'"' | b'`' | b'$' | b'@') || first.is_ascii_digit()
-}
-
-/// Words that a topic has and a command's arguments have not.
-const TOPICS: [&str; 26] = [
-    "a",
-    "and",
-    "basics",
-    "beginners",
-    "command",
-    "commands",
-    "course",
-    "examples",
-    "explained",
-    "for",
-    "guide",
-    "how",
-    "is",
-    "meaning",
-    "of",
-    "online",
-    "script",
-    "scripting",
-    "the",
-    "to",
-    "tool",
-    "training",
-    "tutorial",
-    "versus",
-    "vs",
-    "with",
-];
-
-/// Whether what follows a name is nothing but words of letters, and one of them tells that a topic is meant.
-fn begins_topic(rest: &[u8]) -> bool {
-    /// Longer texts are judged as prose, if they are.
-    const TOPIC_BYTES_MAX: usize = 80;
-    let words = rest.trim_ascii();
-    words.len() <= TOPIC_BYTES_MAX
-        && words
-            .iter()
-            .all(|b| b.is_ascii_alphabetic() || *b == b' ' || *b >= 0x80)
-        && words.split(|b| *b == b' ').any(|word| listed(&TOPICS, word))
-}
-
-/// Whether a name, as titles write it, begins one: `PowerShell 7`. What a shell would be given has other signs.
-fn is_title(name: &[u8], rest: &[u8]) -> bool {
-    /// Longer texts are judged as prose, if they are.
-    const TITLE_BYTES_MAX: usize = 80;
-    name == b"PowerShell"
-        && rest.len() <= TITLE_BYTES_MAX
-        && rest
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b' ' | b',' | b'.' | b'!' | b'?') || *b >= 0x80)
 }
 
 /// Whether the steps upwards at a position begin the target of a link of Markdown's: `[MIT](../../license.md)`.

@@ -1,6 +1,7 @@
 //! What is tried to see whether anything evaluates it.
 
-use super::{NEAR_BYTES, skip_gap, skip_parentheses};
+use super::about::NEAR_BYTES;
+use super::{skip_gap, skip_parentheses};
 use crate::guard::threats::bytes::{between, find_pair, from};
 
 /// Whether a byte may be the first of a sum.

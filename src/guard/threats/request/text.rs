@@ -125,7 +125,9 @@ pub(super) fn is_client_address(name: &[u8], value: &[u8]) -> bool {
     /// IPv6 in full, with an IPv4 address at its end and in brackets.
     const ADDRESS_BYTES_MAX: usize = 47;
     const ENDS: [&[u8]; 3] = [b"ip", b"addr", b"address"];
-    if value.len() > ADDRESS_BYTES_MAX {
+    let begins = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b'[' | b':');
+    let ends_as = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b']' | b':');
+    if value.len() > ADDRESS_BYTES_MAX || !value.first().is_some_and(begins) || !value.last().is_some_and(ends_as) {
         return false;
     }
     let ends = |end: &[u8]| {

@@ -5,12 +5,14 @@
 
 mod attributes;
 mod names;
+mod urls;
 
 use super::bytes::{
     ByteSet, between, contains, find_byte, from, is_blank, is_word, listed, low, positions, starts_with, word_len,
 };
 use attributes::Attributes;
 use names::{ACTIVE, EVENTS, EVENTS_WHOLE, LOADING, URLS};
+use urls::{leads_nowhere, script_url, url};
 
 pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     judge_from(bytes, prose, None)
@@ -370,79 +372,6 @@ fn known_event(event: &[u8]) -> bool {
     EVENTS_WHOLE.has(event) || EVENTS.iter().any(|known| starts_with(event, known.as_bytes()))
 }
 
-/// What is read for a scheme.
-const SCHEME_BYTES_MAX: usize = 256;
-
-/// Whether a URL runs script. White space and controls in front of, and in, the scheme don't count for browsers.
-fn script_url(value: &[u8]) -> bool {
-    let head = value.get(..SCHEME_BYTES_MAX).unwrap_or(value);
-    if !head.contains(&b':') {
-        return false;
-    }
-    scheme(value, b"javascript:")
-        || scheme(value, b"vbscript:")
-        || scheme(value, b"livescript:")
-        || scheme(value, b"mocha:")
-        || scheme(value, b"data:") && {
-            let head = between(value, 0, value.len().min(96));
-            contains(head, b"text/html")
-                || contains(head, b"script")
-                || contains(head, b"svg")
-                || contains(head, b"base64") && !is_file(head)
-                || contains(head, b"data:,")
-        }
-}
-
-/// Whether the media type of a `data:` URL (RFC 2397) is one that no browser runs.
-fn is_file(head: &[u8]) -> bool {
-    let kind = find_byte(head, 0, b':').map_or(head, |colon| from(head, colon + 1));
-    let inert = [
-        &b"image/"[..],
-        b"audio/",
-        b"video/",
-        b"font",
-        b"application/font",
-        b"application/pdf",
-        b"application/zip",
-        b"application/json",
-        b"application/octet-stream",
-        b"application/vnd.",
-        b"application/msword",
-        b"text/plain",
-        b"text/csv",
-        b"text/markdown",
-    ];
-    inert.iter().any(|known| starts_with(kind, known))
-}
-
-fn scheme(value: &[u8], scheme: &[u8]) -> bool {
-    let mut wanted = scheme.iter();
-    let Some(mut next) = wanted.next() else { return false };
-    let mut begun = false;
-    for byte in value.iter().take(SCHEME_BYTES_MAX) {
-        if *byte <= b' '
-            || *byte == 0x7F
-            || (*byte == b'\\' && begun)
-            || !begun && matches!(byte, b'"' | b'\'' | b'`' | b'0'..=b'9' | b';' | b'=' | b',')
-        {
-            continue;
-        }
-        if byte.to_ascii_lowercase() != *next {
-            // `0;url=javascript:` of a refresh.
-            if !begun && byte.is_ascii_alphabetic() && contains(between(value, 0, value.len().min(64)), b"url=") {
-                continue;
-            }
-            return false;
-        }
-        begun = true;
-        match wanted.next() {
-            Some(following) => next = following,
-            None => return true,
-        }
-    }
-    false
-}
-
 fn executable_style(style: &[u8]) -> bool {
     contains(style, b"expression(")
         || contains(style, b"javascript:")
@@ -461,50 +390,6 @@ fn is_title(bytes: &[u8]) -> bool {
         let text = from(bytes, colon + 1);
         low(text, 0) == b' ' && low(text, 1).is_ascii_alphabetic() && !text.iter().any(does)
     })
-}
-
-fn leads_nowhere(url: &[u8]) -> bool {
-    const SCHEME: &[u8] = b"javascript:";
-    starts_with(url, SCHEME) && does_nothing(from(url, SCHEME.len()))
-}
-
-/// Whether the script of a URL is what links have that are to lead nowhere: `void(0)`, or none at all.
-fn does_nothing(script: &[u8]) -> bool {
-    let void = [&b"void(0)"[..], b"void 0"];
-    let rest = void
-        .iter()
-        .find_map(|void| script.strip_prefix(*void))
-        .unwrap_or(script);
-    let rest = rest.strip_prefix(b";").unwrap_or(rest);
-    rest.len() < script.len()
-        && matches!(rest.first(), None | Some(b'"' | b'\'' | b'>'))
-        && !starts_with(rest, b"\"+")
-        && !starts_with(rest, b"'+")
-}
-
-/// A value that is, or holds after a quote, a script URL.
-fn url(bytes: &[u8]) -> Option<&'static str> {
-    if script_url(bytes) && !starts_with(bytes, b"data:image") && !is_title(bytes) && !leads_nowhere(bytes) {
-        return Some("script.url");
-    }
-    for colon in positions(bytes, b':') {
-        let at = colon + 1;
-        let before = between(bytes, 0, colon);
-        for name in [&b"javascript"[..], b"vbscript"] {
-            let Some(start) = before.len().checked_sub(name.len()) else {
-                continue;
-            };
-            if !from(before, start).eq_ignore_ascii_case(name) {
-                continue;
-            }
-            let previous = start.checked_sub(1).map_or(b' ', |i| low(before, i));
-            let next = low(bytes, at);
-            if !is_word(previous) && !is_blank(next) && at < bytes.len() && !does_nothing(from(bytes, at)) {
-                return Some("script.url");
-            }
-        }
-    }
-    None
 }
 
 /// A value that closes an attribute's quote and goes on with a handler, or that is one.
