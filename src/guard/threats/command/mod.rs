@@ -8,7 +8,7 @@ mod sign;
 mod spelling;
 mod windows;
 
-use super::bytes::{Words, between, find_bits, find_byte, from, is_blank, low, word_len};
+use super::bytes::{Words, between, find_bits, find_byte, from, is_blank, listed, low, word_len};
 use names::{COMMANDS, TITLES, WORDS, WRAPPERS};
 use spelling::{Spelled, spelled, unknown};
 use windows::windows_at;
@@ -137,6 +137,8 @@ fn line_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut usi
 fn is_list(bytes: &[u8]) -> bool {
     /// Longer ones are looked at as others are.
     const BYTES_MAX: usize = 64;
+    /// Commands that do nothing by themselves, and are ordinary names.
+    const HARMLESS: [&str; 8] = ["cut", "date", "id", "route", "sort", "time", "type", "uniq"];
     if bytes.len() > BYTES_MAX || !bytes.contains(&b'|') {
         return false;
     }
@@ -145,6 +147,7 @@ fn is_list(bytes: &[u8]) -> bool {
     for name in bytes.split(|b| *b == b'|') {
         names += 1;
         plain &= name.len() > 1 && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_');
+        plain &= listed(&HARMLESS, name) || !COMMANDS.has(name) && !WORDS.has(name);
         codes &= name.len() == 2;
     }
     plain && (names > 2 || codes)

@@ -162,6 +162,24 @@ pub(super) const SPOKEN: [&str; 11] = [
     "touch",
 ];
 
+/// Names that are words of which there may be one or more: `file(s)`. A program's `eval(s)` runs what `s` holds.
+pub(super) const COUNTED: [&str; 14] = [
+    "char",
+    "confirm",
+    "database",
+    "expression",
+    "extract",
+    "fetch",
+    "file",
+    "mail",
+    "position",
+    "prompt",
+    "quote",
+    "schema",
+    "system",
+    "touch",
+];
+
 /// Whether a string, variable or number begins in a parenthesis.
 pub(super) fn has_argument(bytes: &[u8], open: usize) -> bool {
     let first = low(

@@ -14,8 +14,8 @@ mod tries;
 use super::Category;
 use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, listed, low, starts_with};
 use about::{
-    BEFORE_FILES, DOMAINS, MEMBERS, NEAR_BYTES, SPOKEN, begins_topic, closes_shortcode, declares, first_section,
-    has_argument, is_handed, is_reported, is_three_dots, is_title, mentioned,
+    BEFORE_FILES, COUNTED, DOMAINS, MEMBERS, NEAR_BYTES, SPOKEN, begins_topic, closes_shortcode, declares,
+    first_section, has_argument, is_handed, is_reported, is_three_dots, is_title, mentioned,
 };
 use std::cell::OnceCell;
 
@@ -177,7 +177,8 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             // `alert (#1022)`: the number of a change; `file(s)`: one or more.
             let inside = from(bytes, open + 1);
             let number = open > end && low(bytes, super::bytes::skip_blank(bytes, open + 1)) == b'#';
-            let plural = starts_with(inside, b"s)") || starts_with(inside, b"es)");
+            let plural = (starts_with(inside, b"s)") || starts_with(inside, b"es)"))
+                && listed(&COUNTED, between(bytes, start, end));
             let called = low(bytes, open) == b'(' && !spoken && !number && !plural;
             // `hot-alert(…)` is a name; behind a quote, the value is taken from what stood before: `'-alert(1)`.
             let joined = previous == Some(b'-')
@@ -254,12 +255,15 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         Method | Object => {
             let name = super::bytes::word_len(bytes, end);
             let behind = low(bytes, super::bytes::skip_blank(bytes, end + name));
-            let reads_on = || around == Method && listed(&MEMBERS, between(bytes, end, end + name));
+            // Hosts are named after consoles.
+            let console = low(bytes, start) == b'c';
+            let reads_on = || around == Method && (!console || listed(&MEMBERS, between(bytes, end, end + name)));
             apart(previous) && name > 0 && (matches!(behind, b'(' | b'[' | b'`') || behind == b'.' && reads_on())
         }
         Here => {
             let edge = |byte: Option<u8>| byte == Some(b'<');
-            let begins = next.is_some_and(|b| is_word(b) || matches!(b, b'$' | b'"' | b'\'' | b'`'));
+            let behind = low(bytes, super::bytes::skip_spaces(bytes, end));
+            let begins = matches!(behind, b'$' | b'"' | b'\'' | b'`') || next.is_some_and(is_word);
             let near = between(bytes, end, bytes.len().min(end + NEAR_BYTES));
             !edge(previous) && begins && !super::bytes::contains(near, b">>>")
         }

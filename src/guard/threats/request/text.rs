@@ -119,8 +119,8 @@ pub(super) fn is_loopback_redirect(name: &[u8], value: &[u8]) -> bool {
         })
 }
 
-/// Whether a value is a bare address, of a client as applications report it, by the name it was given by: `uip=0.0.0.0`,
-/// `"ip_address": "::1"`. Nothing is fetched from what has neither a scheme nor a path.
+/// Whether a value is the bare address of this machine or of none, as applications report a client's, by the name it was
+/// given by: `uip=0.0.0.0`, `"ip_address": "::1"`. A cloud's metadata are not excused by a name.
 pub(super) fn is_client_address(name: &[u8], value: &[u8]) -> bool {
     /// IPv6 in full, with an IPv4 address at its end and in brackets.
     const ADDRESS_BYTES_MAX: usize = 47;
@@ -139,13 +139,20 @@ pub(super) fn is_client_address(name: &[u8], value: &[u8]) -> bool {
         .and_then(|inner| inner.strip_suffix(b"]"))
         .unwrap_or(value);
     ENDS.iter().any(|end| ends(end))
-        && std::str::from_utf8(plain).is_ok_and(|text| text.parse::<std::net::IpAddr>().is_ok())
+        && std::str::from_utf8(plain)
+            .ok()
+            .and_then(|text| text.parse::<std::net::IpAddr>().ok())
+            .is_some_and(|address| address.is_loopback() || address.is_unspecified())
 }
 
 /// Whether a path's quotes are those of keys as OData has them (OData 4.01 Part 2 §4.3.1), and of nothing else:
 /// `/Orders('a-1')/Items(2)`.
 pub(super) fn has_keys(path: &[u8]) -> bool {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@');
+    let signs = |b: &u8| plain(b) || matches!(b, b'/' | b'(' | b')' | b'\'' | b',' | b'=' | b'$' | b':' | b'~');
+    if !path.contains(&b'\'') || !path.iter().all(signs) {
+        return false;
+    }
     let (mut at, mut any) = (0, false);
     while let Some(open) = find_byte(path, at, b'\'') {
         let Some(close) = find_byte(path, open + 1, b'\'') else {
@@ -342,6 +349,7 @@ mod tests {
             ("ip", "127.0.0.1/admin", false),
             ("ip", "127.1", false),
             ("ip", "localhost", false),
+            ("ip", "169.254.169.254", false),
         ] {
             let found = is_client_address(name.as_bytes(), value.as_bytes());
             assert_eq!(found, expected, "{name} {value}");
@@ -401,6 +409,7 @@ mod tests {
             ("/Orders('a' or '1'='1')", false),
             ("/x' or 1=1--", false),
             ("/'a'", false),
+            ("/x('a')/**/union/**/select/**/1", false),
         ] {
             assert_eq!(has_keys(path.as_bytes()), expected, "{path}");
         }
