@@ -22,7 +22,7 @@ use place::{DEPTH_MAX, Place, Step, covers, name_of, render};
 use std::borrow::Cow;
 use text::{
     form_decoded, has_keys, included, includes, is_client_address, is_loopback_redirect, is_mime, is_password,
-    is_relative_reference, is_visited, operator_name, remote, utf16_as_ascii,
+    is_relative_reference, is_visited, operator_name, remote, utf16_as_ascii, without_host,
 };
 
 /// A body as it was read.
@@ -299,7 +299,9 @@ impl Walk<'_> {
                 b"cookie" => self.cookies(value, parameters.map(|p| &p.cookies)),
                 _ if pinned(parameters.map(|p| &p.headers), name) => {}
                 b"user-agent" => self.value(value, Kind::Agent, Place::Header(name), &[]),
-                b"referer" | b"origin" => self.value(value, Kind::Referer, Place::Header(name), &[]),
+                b"referer" | b"origin" => {
+                    self.value(&without_host(value), Kind::Referer, Place::Header(name), &[]);
+                }
                 _ => {
                     let structured = STRUCTURED.has(name)
                         || name.starts_with(b"sec-")

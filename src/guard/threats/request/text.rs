@@ -145,6 +145,23 @@ pub(super) fn is_client_address(name: &[u8], value: &[u8]) -> bool {
             .is_some_and(|address| address.is_loopback() || address.is_unspecified())
 }
 
+/// A URL with another host in the place of its own, where that is made of nothing but what names have: a name is no attack,
+/// though it may look like an object of a program (`console.example.com`). Nothing is fetched from where somebody came from.
+pub(super) fn without_host(url: &[u8]) -> Cow<'_, [u8]> {
+    let scheme = [&b"https://"[..], b"http://"]
+        .into_iter()
+        .find(|scheme| url.starts_with(scheme));
+    let rest = scheme.map_or(&[][..], |scheme| from(url, scheme.len()));
+    let named = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':');
+    let host = rest.iter().take_while(|b| named(b)).count();
+    match scheme {
+        Some(scheme) if host > 0 && matches!(rest.get(host), None | Some(b'/')) => {
+            Cow::Owned([scheme, b"a.example", from(rest, host)].concat())
+        }
+        _ => Cow::Borrowed(url),
+    }
+}
+
 /// Whether a path's quotes are those of keys as OData has them (OData 4.01 Part 2 §4.3.1), and of nothing else:
 /// `/Orders('a-1')/Items(2)`.
 pub(super) fn has_keys(path: &[u8]) -> bool {
@@ -397,6 +414,22 @@ mod tests {
         assert!(!is_mime(b"--x1\r\nContent-Type: text/xml\r\n\r\n<a/>\r\n--x2--\r\n"));
         assert!(!is_mime(b"--x1\r\nSet-Cookie: a=b\r\n\r\n<a/>\r\n--x1--\r\n"));
         assert!(!is_mime(b"x"));
+    }
+
+    #[test]
+    fn a_host_is_left_out_where_it_is_one() {
+        for (url, expected) in [
+            ("https://console.cloud.example/a?b", "https://a.example/a?b"),
+            ("http://process.env.example:8080", "http://a.example"),
+            ("https://[::1]/", "https://[::1]/"),
+            ("https://a@b/", "https://a@b/"),
+            ("https://${jndi:x}/", "https://${jndi:x}/"),
+            ("javascript:x", "javascript:x"),
+            ("https:///x", "https:///x"),
+        ] {
+            let found = without_host(url.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&found), expected, "{url}");
+        }
     }
 
     #[test]
