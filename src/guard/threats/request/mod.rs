@@ -4,6 +4,7 @@
 //! Splitting is lenient on purpose: what validation would refuse is judged all the same, in case it is off or in shadow.
 //! It is bounded by the request's own limits and by the policy's budget of bytes.
 
+mod given;
 mod place;
 mod text;
 mod xml;
@@ -18,12 +19,12 @@ use crate::json::Value;
 use crate::request::Head;
 use crate::schema::{Cursor, Schema};
 use crate::verdict::{Denial, Extra, Mode, Problem, Reason};
+use given::{
+    includes, is_client_address, is_loopback_redirect, is_password, is_relative_reference, is_visited, operator_name,
+};
 use place::{DEPTH_MAX, Place, Step, covers, name_of, render};
 use std::borrow::Cow;
-use text::{
-    form_decoded, has_keys, included, includes, is_client_address, is_loopback_redirect, is_mime, is_password,
-    is_relative_reference, is_visited, operator_name, remote, utf16_as_ascii, without_host,
-};
+use text::{form_decoded, has_keys, included, is_mime, remote, utf16_as_ascii, without_host};
 
 /// A body as it was read.
 #[derive(Debug)]

@@ -1,149 +1,7 @@
-//! What names and texts of a request are: decoded as forms are, and told apart where their form alone says what is meant.
+//! What texts of a request are: decoded as forms are, and told apart where their form alone says what is meant.
 
-use crate::guard::threats::bytes::{Words, between, find_byte, from, is_blank, listed, low, starts_with, word_len};
-use crate::guard::threats::query::OPERATORS;
+use crate::guard::threats::bytes::{Words, between, find_byte, from, listed, low, starts_with};
 use std::borrow::Cow;
-
-/// A name that a document database takes for an operator: `$ne`, `user[$ne]`.
-pub(super) fn operator_name(name: &[u8]) -> bool {
-    let Some(dollar) = find_byte(name, 0, b'$') else {
-        return false;
-    };
-    let before = dollar.checked_sub(1).and_then(|at| name.get(at));
-    let word = between(name, dollar + 1, dollar + 1 + word_len(name, dollar + 1));
-    matches!(before, None | Some(b'[' | b'.' | b'"' | b'\'')) && OPERATORS.has(word)
-}
-
-/// Whether a parameter's name says that a file is to be included.
-pub(super) fn includes(name: &[u8]) -> bool {
-    static NAMES: Words<24> = Words::new([
-        "absolute_path",
-        "conf",
-        "config",
-        "dir",
-        "doc",
-        "document",
-        "file",
-        "filename",
-        "folder",
-        "inc",
-        "include",
-        "layout",
-        "mod",
-        "module",
-        "page",
-        "pagina",
-        "path",
-        "root",
-        "show",
-        "site_path",
-        "style",
-        "template",
-        "theme",
-        "tpl",
-    ]);
-    /// Where a browser is led, and pictures.
-    const LED_TO: [&str; 8] = [
-        "_failure_path",
-        "_target_path",
-        "image_path",
-        "img_path",
-        "redirect_path",
-        "return_path",
-        "success_path",
-        "target_path",
-    ];
-    // `_CONF[path]` names a path by its index.
-    let name = name
-        .strip_suffix(b"]")
-        .and_then(|inner| inner.rsplit(|b| *b == b'[').next())
-        .filter(|inner| !inner.is_empty() && inner.len() + 1 < name.len())
-        .unwrap_or(name);
-    let ends = |suffix: &[u8]| {
-        name.len() >= suffix.len() && from(name, name.len() - suffix.len()).eq_ignore_ascii_case(suffix)
-    };
-    NAMES.has(name)
-        || ends(b"_path") && !listed(&LED_TO, name)
-        || ends(b"_root")
-        || ends(b"basedir")
-        || ends(b"_dir")
-        || starts_with(name, b"_server[")
-        || starts_with(name, b"globals[")
-}
-
-/// Whether a value is a password in one piece: by the name it was given by, and without blanks, which a sentence has. Those
-/// that programs make are random signs, and whoever has one that a rule refuses could never log in.
-pub(super) fn is_password(name: &[u8], value: &[u8]) -> bool {
-    /// Longer texts are no password.
-    const BYTES_MAX: usize = 128;
-    let name = name.strip_suffix(b"]").unwrap_or(name);
-    let last = name
-        .rsplit(|b| matches!(b, b'[' | b'.' | b'_' | b'-' | b':'))
-        .next()
-        .unwrap_or(name);
-    let ends = |word: &[u8]| last.len() >= word.len() && from(last, last.len() - word.len()).eq_ignore_ascii_case(word);
-    let named = [
-        &b"password"[..],
-        b"passwd",
-        b"pwd",
-        b"passphrase",
-        b"pass",
-        b"pw",
-        b"secret",
-    ]
-    .iter()
-    .any(|word| ends(word))
-        || starts_with(name, b"password");
-    named && value.len() <= BYTES_MAX && !value.iter().any(|b| is_blank(*b) || *b == 0)
-}
-
-/// Names that clients are told by where they listen (RFC 6749 §3.1.2, OpenID Connect RP-Initiated Logout 1.0), sorted.
-static REDIRECTS: Words<4> = Words::new([
-    "post_logout_redirect_uri",
-    "post_logout_redirect_uris",
-    "redirect_uri",
-    "redirect_uris",
-]);
-
-/// Whether a value is where a native client listens (RFC 8252 §7.3): its browser goes there, never the server.
-pub(super) fn is_loopback_redirect(name: &[u8], value: &[u8]) -> bool {
-    REDIRECTS.has(name)
-        && value.strip_prefix(b"http://").is_some_and(|rest| {
-            let authority = between(rest, 0, rest.iter().position(|b| *b == b'/').unwrap_or(rest.len()));
-            let host = ["localhost", "127.0.0.1", "[::1]"]
-                .iter()
-                .find_map(|host| authority.strip_prefix(host.as_bytes()));
-            host.is_some_and(|port| {
-                port.is_empty() || port.first() == Some(&b':') && from(port, 1).iter().all(u8::is_ascii_digit)
-            }) && value.iter().all(u8::is_ascii_graphic)
-        })
-}
-
-/// Whether a value is the bare address of this machine or of none, as applications report a client's, by the name it was
-/// given by: `uip=0.0.0.0`, `"ip_address": "::1"`. A cloud's metadata are not excused by a name.
-pub(super) fn is_client_address(name: &[u8], value: &[u8]) -> bool {
-    /// IPv6 in full, with an IPv4 address at its end and in brackets.
-    const ADDRESS_BYTES_MAX: usize = 47;
-    const ENDS: [&[u8]; 3] = [b"ip", b"addr", b"address"];
-    let begins = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b'[' | b':');
-    let ends_as = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b']' | b':');
-    if value.len() > ADDRESS_BYTES_MAX || !value.first().is_some_and(begins) || !value.last().is_some_and(ends_as) {
-        return false;
-    }
-    let ends = |end: &[u8]| {
-        let start = name.len().checked_sub(end.len());
-        start.is_some_and(|start| from(name, start).eq_ignore_ascii_case(end))
-    };
-    let plain = value
-        .strip_prefix(b"[")
-        .and_then(|inner| inner.strip_suffix(b"]"))
-        .unwrap_or(value);
-    ENDS.iter().any(|end| ends(end))
-        && std::str::from_utf8(plain)
-            .ok()
-            .and_then(|text| text.parse::<std::net::IpAddr>().ok())
-            .is_some_and(|address| address.is_loopback() || address.is_unspecified())
-}
 
 /// A URL with another host in the place of its own, where that is made of nothing but what names have: a name is no attack,
 /// though it may look like an object of a program (`console.example.com`). Nothing is fetched from where somebody came from.
@@ -190,30 +48,6 @@ pub(super) fn has_keys(path: &[u8]) -> bool {
     any
 }
 
-/// Whether a value is a relative reference (RFC 3986 §4.2) to a document, by the name it was given by: JSON's `$ref` and
-/// `href`, and the places of schemas (XML Schema 1.0 Part 1 §4.3.2), which are pairs.
-pub(super) fn is_relative_reference(name: &[u8], value: &[u8]) -> bool {
-    static NAMES: Words<4> = Words::new(["$ref", "$schema", "extends", "href"]);
-    const DOCUMENTS: [&str; 11] = [
-        "geojson", "htm", "html", "json", "jsonld", "md", "schema", "wsdl", "xsd", "yaml", "yml",
-    ];
-    let schema =
-        name.eq_ignore_ascii_case(b"schemalocation") || name.eq_ignore_ascii_case(b"nonamespaceschemalocation");
-    /// Longer ones are none that people write.
-    const REFERENCE_BYTES_MAX: usize = 512;
-    if value.len() > REFERENCE_BYTES_MAX || !(schema || NAMES.has(name)) {
-        return false;
-    }
-    let plain = |b: &u8| {
-        b.is_ascii_alphanumeric()
-            || matches!(b, b'/' | b'.' | b'-' | b'_' | b'#' | b'~')
-            || schema && (b.is_ascii_whitespace() || *b == b':')
-    };
-    let document = between(value, 0, find_byte(value, 0, b'#').unwrap_or(value.len()));
-    let ending = document.rsplit(|b| *b == b'.').next().unwrap_or_default();
-    listed(&DOCUMENTS, ending) && value.iter().all(plain)
-}
-
 /// Whether a value is a URL of another machine, as far as can be told.
 pub(super) fn remote(value: &[u8]) -> bool {
     value.len() > 9
@@ -244,33 +78,6 @@ pub(super) fn is_mime(bytes: &[u8]) -> bool {
         && last.starts_with(boundary.trim_ascii())
         && last.ends_with(b"--")
         && bytes.iter().take(4096).filter(|b| **b == b'\n').count() > 3
-}
-
-/// Whether a value is the page that somebody visits, as measurements report it in `page=`: of a site with a name, and no
-/// program's text.
-pub(super) fn is_visited(name: &[u8], value: &[u8]) -> bool {
-    const PAGES: [&str; 3] = ["htm", "html", "xhtml"];
-    let Some(rest) = value
-        .strip_prefix(b"https://")
-        .filter(|_| name.eq_ignore_ascii_case(b"page"))
-    else {
-        return false;
-    };
-    let slash = find_byte(rest, 0, b'/').unwrap_or(rest.len());
-    let host = between(rest, 0, slash);
-    let path = between(rest, slash, find_byte(rest, 0, b'?').unwrap_or(rest.len()));
-    let last = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
-    let ending = last.iter().rposition(|b| *b == b'.').map(|dot| from(last, dot + 1));
-    host.contains(&b'.')
-        && host
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
-        && host.iter().any(u8::is_ascii_alphabetic)
-        && rest.last() != Some(&b'?')
-        && path
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_'))
-        && ending.is_none_or(|ending| listed(&PAGES, ending))
 }
 
 /// Whether a value is a URL as inclusions have it, whatever its parameter's name: one that a trailing `?` cuts off from what
@@ -355,59 +162,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_client_s_by_its_name_and_by_itself() {
-        for (name, value, expected) in [
-            ("uip", "0.0.0.0", true),
-            ("client_ip", "127.0.0.1", true),
-            ("ip_address", "[::1]", true),
-            ("Address", "127.0.0.1", true),
-            ("url", "127.0.0.1", false),
-            ("ip", "http://127.0.0.1", false),
-            ("ip", "127.0.0.1/admin", false),
-            ("ip", "127.1", false),
-            ("ip", "localhost", false),
-            ("ip", "169.254.169.254", false),
-        ] {
-            let found = is_client_address(name.as_bytes(), value.as_bytes());
-            assert_eq!(found, expected, "{name} {value}");
-        }
-    }
-
-    #[test]
-    fn a_reference_is_one_to_a_document() {
-        for (name, value, expected) in [
-            ("$ref", "../examples/edu.json", true),
-            ("$ref", "../a.yaml#/definitions/x", true),
-            ("href", "../../catalog.json", true),
-            ("schemaLocation", "http://www.siri.org.uk/siri ../../xsd/siri.xsd", true),
-            ("href", "../../../../etc/passwd", false),
-            ("href", "../web.config", false),
-            ("href", "..%2fa.json", false),
-            ("file", "../a.json", false),
-        ] {
-            let found = is_relative_reference(name.as_bytes(), value.as_bytes());
-            assert_eq!(found, expected, "{name} {value}");
-        }
-    }
-
-    #[test]
-    fn a_page_is_visited_at_a_site_with_a_name() {
-        for (name, value, expected) in [
-            ("page", "https://www.example.com/software/jira?x=1", true),
-            ("page", "https://www.example.com/a.html", true),
-            ("page", "https://www.example.com/shell.txt", false),
-            ("page", "https://www.example.com/a?", false),
-            ("page", "https://192.0.2.1/a", false),
-            ("page", "https://host/a", false),
-            ("page", "http://www.example.com/", false),
-            ("file", "https://www.example.com/", false),
-        ] {
-            let found = is_visited(name.as_bytes(), value.as_bytes());
-            assert_eq!(found, expected, "{name} {value}");
-        }
-    }
-
-    #[test]
     fn parts_of_mime_end_as_they_begin() {
         let parts = b"--x1\r\nContent-Type: text/xml\r\n\r\n<a/>\r\n--x1--\r\n";
         assert!(is_mime(parts));
@@ -464,21 +218,6 @@ mod tests {
             ("what?", false),
         ] {
             assert_eq!(included(value.as_bytes()), expected, "{value}");
-        }
-    }
-
-    #[test]
-    fn names_that_are_operators() {
-        for (name, expected) in [
-            ("$ne", true),
-            ("user[$gt]", true),
-            ("a.$where", true),
-            ("$ref", false),
-            ("$filter", false),
-            ("price$in", false),
-            ("ne", false),
-        ] {
-            assert_eq!(operator_name(name.as_bytes()), expected, "{name}");
         }
     }
 }
