@@ -39,6 +39,7 @@ pub const ALL: &[&str] = &[
     "threats: 16 KiB of <a %25",
     "threats: 16 KiB of &amp;{{",
     "threats: 16 KiB of x|Type|",
+    "threats: 16 KiB of ${%25",
     "refused: client_denied",
     "refused: quota_exceeded",
     "refused: operation_unknown",

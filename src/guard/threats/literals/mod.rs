@@ -281,8 +281,8 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             // What goes on beyond reach may close there.
             let closes = || rest.len() > NEAR_BYTES || find_pair(rest, 0, *close).is_some();
             // `{{% note %}}`: Hugo's, which names what stands in the site's own folder.
-            let shortcode = previous == Some(b'{') && close == b"%}" && closes_shortcode(rest);
-            next.is_some_and(|next| is_blank(next) || begins(next) && closes()) && !shortcode
+            let shortcode = || previous == Some(b'{') && close == b"%}" && closes_shortcode(rest);
+            next.is_some_and(|next| is_blank(next) || begins(next) && closes()) && !shortcode()
         }
         Braces => {
             let near = between(bytes, end, bytes.len().min(end + NEAR_BYTES / 4));
