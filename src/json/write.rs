@@ -3,15 +3,14 @@
 /// Appends `text` as a JSON string, quotes included. Control characters are escaped, all else is written as it is.
 pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
-    // Most texts hold nothing to escape, and are copied at once; every refusal writes several.
-    let mut rest = text;
-    // By bytes first: most texts are plain.
+    // Most texts are plain ASCII without anything to escape, and are copied at once; every refusal writes several.
     let plain = |b: u8| (b' '..0x7F).contains(&b) && !matches!(b, b'"' | b'\\');
     if text.bytes().all(plain) {
         out.push_str(text);
         out.push('"');
         return;
     }
+    let mut rest = text;
     while let Some((at, c)) = rest
         .char_indices()
         .find(|(_, c)| c.is_control() || matches!(c, '"' | '\\'))

@@ -1,7 +1,8 @@
 //! PHP's calls without a known name: by a variable, by a string, by what an expression gives. As whole values only: in
 //! programs' texts they are common.
 
-use super::bytes::{between, find_byte, from, is_blank, is_word, low, skip_blank, starts_with};
+use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low, skip_blank, starts_with};
+use super::literals::numbers_change;
 use super::profile::class;
 
 /// Longer values are texts.
@@ -63,9 +64,7 @@ fn by_variable(bytes: &[u8]) -> bool {
                 b'[' => square.from(bytes, next, b']'),
                 b'{' => curly.from(bytes, next, b'}'),
                 // `/Orders/$count(…)` is OData's, `$import (#17)` names a change.
-                b'(' if parts == 0
-                    && (dollar > 0 && low(bytes, dollar - 1) == b'/' || low(bytes, next + 1) == b'#') =>
-                {
+                b'(' if parts == 0 && (is_segment(bytes, dollar, end) || next > end && numbers_change(bytes, next)) => {
                     break;
                 }
                 b'(' => return name + parts > 0,
@@ -87,6 +86,12 @@ fn by_variable(bytes: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Whether a variable's name is a segment of OData's (OData 4.01 Part 2 §4): `/$count`, `/$ref`.
+fn is_segment(bytes: &[u8], dollar: usize, end: usize) -> bool {
+    const SEGMENTS: [&str; 6] = ["all", "count", "each", "filter", "ref", "value"];
+    dollar > 0 && low(bytes, dollar - 1) == b'/' && listed(&SEGMENTS, between(bytes, dollar + 1, end))
 }
 
 /// The next of a closing byte, looked for once for all that is opened between where it was looked for and where it stands.

@@ -2,6 +2,7 @@
 //! settings. For parameters, cookies and the like only: in documents such pieces are quoted.
 
 use crate::guard::threats::bytes::{between, from, is_blank, is_word, listed, low, skip_blank, starts_with, word_len};
+use crate::guard::threats::literals::numbers_change;
 use crate::guard::threats::php::gap;
 use crate::guard::threats::profile::class;
 
@@ -263,7 +264,7 @@ fn call(text: &[u8]) -> bool {
     let inside = from(text, open + 1).trim_ascii();
     let inside = inside.strip_suffix(b";").unwrap_or(inside);
     // `import (#5017)`: the number of a change.
-    if open > len && inside.first() == Some(&b'#') {
+    if open > len && numbers_change(text, open) {
         return false;
     }
     match inside.strip_suffix(b")") {

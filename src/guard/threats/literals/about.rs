@@ -1,6 +1,8 @@
 //! What stands about a hit: whether it is called, mentioned, reported or named, by a few bytes on either side.
 
-use crate::guard::threats::bytes::{between, find_byte, find_pair, from, is_blank, is_word, listed, low, starts_with};
+use crate::guard::threats::bytes::{
+    between, find_byte, find_pair, from, is_blank, is_word, listed, low, skip_blank, starts_with,
+};
 
 /// Whether a name is an argument as programs write them, and not in a remark: `find(alert)`, `apply(alert,null)`.
 pub(super) fn is_handed(bytes: &[u8], start: usize, end: usize) -> bool {
@@ -79,6 +81,13 @@ pub(super) fn first_section(bytes: &[u8]) -> usize {
     windows
         .position(|window| window.eq_ignore_ascii_case(begin))
         .unwrap_or(bytes.len())
+}
+
+/// Whether a parenthesis holds the number of a change and nothing else: `(#1022)`. PHP's comments begin so, too.
+pub fn numbers_change(bytes: &[u8], open: usize) -> bool {
+    let inside = from(bytes, skip_blank(bytes, open + 1));
+    let digits = from(inside, 1).iter().take_while(|b| b.is_ascii_digit()).count();
+    inside.first() == Some(&b'#') && digits > 0 && low(inside, digits + 1) == b')'
 }
 
 /// Names of folders that are names of sites too.

@@ -13,6 +13,7 @@ mod tries;
 
 use super::Category;
 use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, listed, low, starts_with};
+pub use about::numbers_change;
 use about::{
     BEFORE_FILES, COUNTED, DOMAINS, MEMBERS, NEAR_BYTES, SPOKEN, begins_topic, closes_shortcode, declares,
     first_section, has_argument, is_handed, is_reported, is_three_dots, is_title, mentioned,
@@ -176,7 +177,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let spoken = open > end && listed(&SPOKEN, between(bytes, start, end)) && !has_argument(bytes, open);
             // `alert (#1022)`: the number of a change; `file(s)`: one or more.
             let inside = from(bytes, open + 1);
-            let number = open > end && low(bytes, super::bytes::skip_blank(bytes, open + 1)) == b'#';
+            let number = open > end && numbers_change(bytes, open);
             let plural = (starts_with(inside, b"s)") || starts_with(inside, b"es)"))
                 && listed(&COUNTED, between(bytes, start, end));
             let called = low(bytes, open) == b'(' && !spoken && !number && !plural;

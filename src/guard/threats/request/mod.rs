@@ -325,12 +325,12 @@ impl Walk<'_> {
         let query = find_byte(target, 0, b'?');
         let path = between(target, 0, query.unwrap_or(target.len()));
         // Of keys in quotes, segment by segment is judged what they hold.
-        let wanted = self.wanted;
-        if has_keys(path) {
+        let (wanted, keys) = (self.wanted, has_keys(path));
+        if keys {
             self.wanted = wanted.without(Categories::NONE.with(Category::Sql));
         }
         self.value(path, Kind::Path, Place::Path, &[]);
-        if has_keys(path) && wanted.has(Category::Sql) && !self.done {
+        if keys && wanted.has(Category::Sql) && !self.done {
             self.wanted = self.wanted.with(Category::Sql);
         }
         let special =

@@ -80,11 +80,12 @@ fn scheme(value: &[u8], scheme: &[u8]) -> bool {
 
 pub(super) fn leads_nowhere(url: &[u8]) -> bool {
     const SCHEME: &[u8] = b"javascript:";
-    starts_with(url, SCHEME) && does_nothing(from(url, SCHEME.len()))
+    starts_with(url, SCHEME) && does_nothing(from(url, SCHEME.len()), false)
 }
 
-/// Whether the script of a URL is what links have that are to lead nowhere: `void(0)`, or none at all.
-fn does_nothing(script: &[u8]) -> bool {
+/// Whether the script of a URL is what links have that are to lead nowhere: `void(0)`, or none at all. A quote behind it
+/// ends it, since no script goes on with one; `>` does in a tag only, elsewhere it compares with what it then runs.
+fn does_nothing(script: &[u8], in_tag: bool) -> bool {
     let void = [&b"void(0)"[..], b"void 0"];
     let rest = void
         .iter()
@@ -92,7 +93,7 @@ fn does_nothing(script: &[u8]) -> bool {
         .unwrap_or(script);
     let rest = rest.strip_prefix(b";").unwrap_or(rest);
     rest.len() < script.len()
-        && matches!(rest.first(), None | Some(b'"' | b'\'' | b'>'))
+        && (matches!(rest.first(), None | Some(b'"' | b'\'')) || in_tag && rest.first() == Some(&b'>'))
         && !starts_with(rest, b"\"+")
         && !starts_with(rest, b"'+")
 }
@@ -114,7 +115,9 @@ pub(super) fn url(bytes: &[u8]) -> Option<&'static str> {
             }
             let previous = start.checked_sub(1).map_or(b' ', |i| low(before, i));
             let next = low(bytes, at);
-            if !is_word(previous) && !is_blank(next) && at < bytes.len() && !does_nothing(from(bytes, at)) {
+            let near = between(before, start.saturating_sub(SCHEME_BYTES_MAX), start);
+            let in_tag = near.contains(&b'<');
+            if !is_word(previous) && !is_blank(next) && at < bytes.len() && !does_nothing(from(bytes, at), in_tag) {
                 return Some("script.url");
             }
         }
