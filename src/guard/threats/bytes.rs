@@ -126,6 +126,7 @@ impl Iterator for Positions<'_> {
 }
 
 /// Some of the 256 bytes, told by a bit each.
+#[derive(Default)]
 pub struct ByteSet([u64; 4]);
 
 #[allow(
@@ -134,13 +135,18 @@ pub struct ByteSet([u64; 4]);
 )]
 impl ByteSet {
     pub const fn new(list: &[u8]) -> Self {
-        let mut bits = [0; 4];
+        let mut set = Self([0; 4]);
         let mut i = 0;
         while i < list.len() {
-            bits[(list[i] >> 6) as usize] |= 1 << (list[i] & 63);
+            set = set.with(list[i]);
             i += 1;
         }
-        Self(bits)
+        set
+    }
+
+    pub const fn with(mut self, byte: u8) -> Self {
+        self.0[(byte >> 6) as usize] |= 1 << (byte & 63);
+        self
     }
 
     /// And all bytes up to this one, which is below 64.
@@ -212,9 +218,10 @@ pub fn find_pair(bytes: &[u8], at: usize, [first, second]: [u8; 2]) -> Option<us
 
 /// Whether a short `needle` in lower case occurs, in any case. For short texts only: product of both lengths.
 pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    bytes
-        .windows(needle.len().max(1))
-        .any(|w| w.eq_ignore_ascii_case(needle))
+    // Most places are told by their first byte.
+    let begins = |window: &&[u8]| window.first().map(u8::to_ascii_lowercase) == needle.first().copied();
+    let mut windows = bytes.windows(needle.len().max(1)).filter(begins);
+    windows.any(|window| starts_with(window, needle))
 }
 
 /// What tells of most words that they are not among some: a bit for each mark that one of those has.

@@ -2,7 +2,7 @@
 //!
 //! A pure engine: bytes and the kind of place they stand in go in, findings (a category and a rule) come out. It judges
 //! decoded values, never the raw request, and each layer of the decoding chain once. It never keeps, shows or changes
-//! what it judges. Work is linear in the value's length: one pass for its profile, one of the automaton, one for each
+//! what it judges. Work is linear in the value's length: one pass for its profile, one for all literals, one for each
 //! tokeniser, for at most [`decode::LAYERS_MAX`] layers more; a budget of bytes bounds the request.
 
 mod address;
@@ -27,7 +27,7 @@ use crate::verdict::{Mode, Reason};
 use literals::{Around, Group};
 use profile::class;
 use std::cell::OnceCell;
-use words::Automaton;
+use words::Literals;
 
 /// A kind of attack, by its name in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -196,8 +196,8 @@ type Meaning = (&'static Group, u16);
 
 /// The rules, compiled once.
 pub struct Engine {
-    automaton: Automaton,
-    /// For each literal of the automaton, its length and the groups it belongs to.
+    finder: Literals,
+    /// For each literal of the finder, its length and the groups it belongs to.
     literals: Vec<(usize, Vec<Meaning>)>,
 }
 
@@ -237,14 +237,10 @@ const GADGETS: [&str; 17] = [
 
 impl Engine {
     pub fn new() -> Self {
-        let mut texts: Vec<(Vec<u8>, Vec<Meaning>)> = Vec::new();
+        let mut texts: Vec<(Vec<u8>, Meaning)> = Vec::new();
         let mut add = |text: Vec<u8>, group: &'static Group| {
             let means = Kind::ALL.iter().filter(|kind| allows(group, **kind));
-            let group = (group, means.fold(0, |kinds, kind| kinds | kind.bit()));
-            match texts.iter_mut().find(|(known, _)| *known == text) {
-                Some((_, groups)) => groups.push(group),
-                None => texts.push((text, vec![group])),
-            }
+            texts.push((text, (group, means.fold(0, |kinds, kind| kinds | kind.bit()))));
         };
         for group in literals::groups() {
             for text in group.texts {
@@ -258,14 +254,25 @@ impl Engine {
                 }
             }
         }
-        let automaton = Automaton::new(texts.iter().map(|(text, _)| text.as_slice()));
-        let literals = texts.into_iter().map(|(text, groups)| (text.len(), groups)).collect();
-        Self { automaton, literals }
+        crate::sort::by(&mut texts, |(a, _), (b, _)| a.cmp(b));
+        let mut spelt: Vec<&[u8]> = Vec::new();
+        let mut literals: Vec<(usize, Vec<Meaning>)> = Vec::new();
+        for (text, means) in &texts {
+            match literals.last_mut() {
+                Some((_, groups)) if spelt.last() == Some(&text.as_slice()) => groups.push(*means),
+                _ => {
+                    spelt.push(text);
+                    literals.push((text.len(), vec![*means]));
+                }
+            }
+        }
+        let finder = Literals::new(spelt.iter().copied());
+        Self { finder, literals }
     }
 
     /// Bytes of memory that the compiled rules take.
     pub fn bytes(&self) -> usize {
-        self.automaton.bytes() + self.literals.len() * size_of::<(usize, Vec<&Group>)>()
+        self.finder.bytes() + self.literals.len() * size_of::<(usize, Vec<&Group>)>()
     }
 
     /// Judges a value and the layers beneath it. `report` is called for findings of the wanted categories, at most once
@@ -324,7 +331,7 @@ impl Engine {
             blank: bits & class::BLANK != 0,
             section: OnceCell::new(),
         };
-        self.automaton.scan(whole, |id, end| {
+        self.finder.scan(whole, |id, end| {
             let Some((len, groups)) = self.literals.get(id) else {
                 return false;
             };

@@ -181,7 +181,7 @@ fn what_looks_alike_and_acts_is_found() {
         ("foo|id", "command.chained"),
         ("x '=' y", "sql.comparison"),
         ("javascript:void(0);alert(1)", "script.call"),
-        ("<img src=\"javascript:void(0)\"onerror=alert(1)>", "script.call"),
+        ("<img src=\"javascript:void(0)\"onerror=alert(1)>", "script.proof"),
         ("localStorage.getItem('x')", "script.object"),
         ("class.module.classLoader.resources", "expression.class"),
         ("..././..././etc/x", "path.traversal"),
@@ -329,14 +329,14 @@ fn what_a_tag_loads_is_known_wherever_it_ends_and_whatever_tag_was_read_before()
     }
 }
 
-/// Nothing is dropped where the automaton is built: its numbers hold all states there are.
+/// Nothing is dropped where the trie is built: its numbers hold all nodes there are.
 #[test]
 fn every_literal_of_every_rule_is_found() {
     let engine = Engine::new();
     for group in literals::groups() {
         for text in group.texts {
             let mut found = false;
-            engine.automaton.scan(text.as_bytes(), |id, end| {
+            engine.finder.scan(text.as_bytes(), |id, end| {
                 let literal = engine.literals.get(id);
                 found |= end == text.len()
                     && literal.is_some_and(|(len, groups)| {

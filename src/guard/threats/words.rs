@@ -1,193 +1,272 @@
-//! The automaton over all literals: one pass over a value finds where any of them ends (Aho and Corasick, 1975), in any
-//! case. Built once at configure; a transition is one table look-up for a byte.
+//! All literals, looked for in one pass over a value, in any case. Three bytes at a time are told from those that no literal
+//! begins with, by a bit; where one may begin, a trie is walked down. Its tables take 60 KB, where an automaton that follows
+//! every byte (Aho and Corasick, 1975) took 1.2 MB: more than the caches hold, so a real text cost it three times what a
+//! repeated sentence did.
 
-use std::collections::VecDeque;
+use super::bytes::ByteSet;
 
-/// A state's number; the root is 0.
-type State = u16;
+/// A trie's node; the root is 0.
+type Node = u16;
 
-/// In a transition, beside the state that it leads to: a literal ends there. So a byte that ends none, as nearly all do,
-/// costs one look-up.
-const ENDS: State = 1 << 15;
-
-pub struct Automaton {
-    /// A byte's column; 0 for bytes that are in no literal.
-    columns: [u8; 256],
-    width: usize,
-    next: Vec<State>,
-    /// For each state, the literal that ends there, plus one; 0 for none. What ends at a shorter suffix is not in it.
-    ends: Vec<u16>,
-    /// For each state, the longest shorter suffix at which a literal ends; 0 for none.
-    shorter: Vec<State>,
+/// Which runs of three or four classes a literal may begin with: a bit for each of their hashes.
+struct Grams {
+    bits: Box<[u32; Self::WORDS]>,
+    /// Spreads a run, a class in each byte, over the hash's bits: odd, but for what it shifts out.
+    spread: u32,
 }
 
-impl Automaton {
-    /// Builds it over literals in lower case. There are a few hundred short ones: states and columns fit their types by
-    /// far, and a test holds that; what would not fit is left out rather than found wrong.
+impl Grams {
+    const WORDS: usize = 1 << 10;
+    /// 2^32 by the golden ratio (Knuth, The Art of Computer Programming, 6.4).
+    const SPREAD: u32 = 0x9E37_79B1;
+
+    /// Of so many classes, up to four: the oldest are shifted out.
+    fn new(classes: u32) -> Self {
+        Self {
+            bits: Box::new([0; Self::WORDS]),
+            spread: Self::SPREAD << (32 - 8 * classes),
+        }
+    }
+
+    fn mark(&mut self, classes: &[u8]) {
+        let hash = self.hash(classes.iter().fold(0, |gram, class| gram << 8 | u32::from(*class)));
+        if let Some(word) = self.bits.get_mut(hash as usize >> 5) {
+            *word |= 1 << (hash & 31);
+        }
+    }
+
+    #[inline(always)]
+    fn has(&self, gram: u32) -> bool {
+        let hash = self.hash(gram);
+        self.bits.get(hash as usize >> 5).copied().unwrap_or(0) >> (hash & 31) & 1 != 0
+    }
+
+    /// Below 32 bits for each word.
+    #[inline(always)]
+    const fn hash(&self, gram: u32) -> u32 {
+        gram.wrapping_mul(self.spread) >> (32 - 15)
+    }
+}
+
+pub struct Literals {
+    /// A byte's class; 0 for bytes that are in no literal. Letters have one in either case.
+    classes: [u8; 256],
+    /// How many classes there are.
+    width: usize,
+    /// Whether a literal may begin with three classes.
+    threes: Grams,
+    /// Whether a literal of three bytes or more may begin with four classes.
+    fours: Grams,
+    /// The classes that literals of two bytes begin with: signs.
+    short: ByteSet,
+    /// The node behind two classes; 0 for none.
+    pairs: Vec<Node>,
+    /// Nodes are numbered by depth, so those behind one stand side by side: where they begin, for each and one more.
+    behind: Vec<Node>,
+    /// The class that leads to a node.
+    labels: Vec<u8>,
+    /// The literal that ends at a node, plus one; 0 for none.
+    ends: Vec<u16>,
+}
+
+impl Literals {
+    /// Builds it over literals in lower case, each of two bytes or more. There are some thousand: nodes and classes fit
+    /// their types by far, and a test holds that; what would not fit is left out rather than found wrong.
     pub fn new<'l>(literals: impl Iterator<Item = &'l [u8]> + Clone) -> Self {
-        let mut columns = [0_u8; 256];
+        let mut classes = [0_u8; 256];
         let mut used: u8 = 0;
         for byte in literals.clone().flatten() {
-            let column = columns.get_mut(usize::from(*byte));
-            if let Some(column) = column.filter(|c| **c == 0) {
+            let class = classes.get_mut(usize::from(*byte));
+            if let Some(class) = class.filter(|c| **c == 0) {
                 used = used.saturating_add(1);
-                *column = used;
+                *class = used;
             }
         }
         for byte in b'a'..=b'z' {
-            let column = columns.get(usize::from(byte)).copied().unwrap_or(0);
-            if let Some(upper) = columns.get_mut(usize::from(byte.to_ascii_uppercase())) {
-                *upper = column;
+            let class = classes.get(usize::from(byte)).copied().unwrap_or(0);
+            if let Some(upper) = classes.get_mut(usize::from(byte.to_ascii_uppercase())) {
+                *upper = class;
             }
         }
         let width = usize::from(used).saturating_add(1);
-        let mut automaton = Self {
-            columns,
+        let mut built = Self {
+            classes,
             width,
-            next: vec![0; width],
+            threes: Grams::new(3),
+            fours: Grams::new(4),
+            short: ByteSet::default(),
+            pairs: vec![0; width * width],
+            behind: Vec::new(),
+            labels: vec![0],
             ends: vec![0],
-            shorter: vec![0],
         };
-        for (id, literal) in (1_u16..).zip(literals) {
-            automaton.insert(literal, id);
+        let spelt = (1_u16..).zip(literals).map(|(id, literal)| {
+            let classes: Vec<u8> = literal.iter().map(|byte| built.class(*byte)).collect();
+            (classes, id)
+        });
+        let mut sorted: Vec<(Vec<u8>, u16)> = spelt.filter(|(classes, _)| classes.len() >= 2).collect();
+        crate::sort::by(&mut sorted, |(a, _), (b, _)| a.cmp(b));
+        for (literal, _) in &sorted {
+            built.tell(literal);
         }
-        automaton.link();
-        automaton.mark();
-        automaton
+        built.grow(&sorted);
+        built
     }
 
-    fn slot(&self, state: State, byte: u8) -> usize {
-        let column = self.columns.get(usize::from(byte)).copied().unwrap_or(0);
-        usize::from(state) * self.width + usize::from(column)
+    #[inline(always)]
+    fn class(&self, byte: u8) -> u8 {
+        self.classes.get(usize::from(byte)).copied().unwrap_or(0)
     }
 
-    fn step(&self, state: State, byte: u8) -> State {
-        self.next.get(self.slot(state, byte)).copied().unwrap_or(0)
-    }
-
-    fn insert(&mut self, literal: &[u8], id: u16) {
-        let mut state = 0;
-        for byte in literal {
-            let mut to = self.step(state, *byte);
-            if to == 0 {
-                let new = State::try_from(self.ends.len()).ok().filter(|state| state & ENDS == 0);
-                let Some(new) = new else {
-                    return;
-                };
-                let slot = self.slot(state, *byte);
-                self.next.resize(self.next.len() + self.width, 0);
-                self.ends.push(0);
-                self.shorter.push(0);
-                if let Some(target) = self.next.get_mut(slot) {
-                    *target = new;
-                }
-                to = new;
+    /// Marks what a literal may begin with; where it is shorter, any class may stand behind it.
+    fn tell(&mut self, literal: &[u8]) {
+        let any = 0..u8::try_from(self.width).unwrap_or(u8::MAX);
+        match *literal {
+            [a, b] => {
+                self.short = std::mem::take(&mut self.short).with(a);
+                any.for_each(|c| self.threes.mark(&[a, b, c]));
             }
-            state = to;
-        }
-        if let Some(end) = self.ends.get_mut(usize::from(state)) {
-            *end = id;
+            [a, b, c] => {
+                self.threes.mark(&[a, b, c]);
+                any.for_each(|d| self.fours.mark(&[a, b, c, d]));
+            }
+            [a, b, c, d, ..] => {
+                self.threes.mark(&[a, b, c]);
+                self.fours.mark(&[a, b, c, d]);
+            }
+            _ => {}
         }
     }
 
-    /// Breadth first: what a state lacks, its longest proper suffix has.
-    fn link(&mut self) {
-        let mut suffix = vec![0 as State; self.ends.len()];
-        let mut queue: VecDeque<State> = VecDeque::from([0]);
-        while let Some(state) = queue.pop_front() {
-            let fall = suffix.get(usize::from(state)).copied().unwrap_or(0);
-            for column in 1..self.width {
-                let slot = usize::from(state) * self.width + column;
-                let to = self.next.get(slot).copied().unwrap_or(0);
-                let other = self
-                    .next
-                    .get(usize::from(fall) * self.width + column)
-                    .copied()
-                    .unwrap_or(0);
-                if to == 0 {
-                    if let (Some(target), true) = (self.next.get_mut(slot), state != 0) {
-                        *target = other;
-                    }
+    /// Makes the nodes, one depth after the other, from sorted literals. What goes on from a node is a range of them.
+    fn grow(&mut self, sorted: &[(Vec<u8>, u16)]) {
+        let mut ranges = vec![(0, sorted.len())];
+        let (mut node, mut depth) = (0, 0);
+        // Where the nodes of the next depth begin.
+        let mut deeper = 1;
+        while let Some((start, end)) = ranges.get(node).copied() {
+            if node == deeper {
+                depth += 1;
+                deeper = ranges.len();
+            }
+            self.behind.push(Node::try_from(ranges.len()).unwrap_or(Node::MAX));
+            let mut at = start;
+            while at < end {
+                let class = |at: usize| sorted.get(at).and_then(|(literal, _)| literal.get(depth)).copied();
+                let Some(label) = class(at) else {
+                    // It ends here, and as the shortest stands first.
+                    let id = sorted.get(at).map_or(0, |(_, id)| *id);
+                    self.ends.get_mut(node).into_iter().for_each(|e| *e = id);
+                    at += 1;
                     continue;
-                }
-                let link = if state == 0 { 0 } else { other };
-                if let Some(s) = suffix.get_mut(usize::from(to)) {
-                    *s = link;
-                }
-                let ends = self.ends.get(usize::from(link)).copied().unwrap_or(0) != 0;
-                let shorter = if ends {
-                    link
-                } else {
-                    self.shorter.get(usize::from(link)).copied().unwrap_or(0)
                 };
-                if let Some(s) = self.shorter.get_mut(usize::from(to)) {
-                    *s = shorter;
+                let begin = at;
+                while at < end && class(at) == Some(label) {
+                    at += 1;
                 }
-                queue.push_back(to);
+                if depth == 1 {
+                    let first = usize::from(self.labels.get(node).copied().unwrap_or(0));
+                    let slot = self.pairs.get_mut(first * self.width + usize::from(label));
+                    let pair = Node::try_from(ranges.len()).unwrap_or(0);
+                    slot.into_iter().for_each(|slot| *slot = pair);
+                }
+                ranges.push((begin, at));
+                self.labels.push(label);
+                self.ends.push(0);
             }
+            node += 1;
         }
+        self.behind.push(Node::try_from(ranges.len()).unwrap_or(Node::MAX));
     }
 
-    /// Marks the transitions to states at which, or at a suffix of which, a literal ends.
-    fn mark(&mut self) {
-        let at = |table: &[State], state: State| table.get(usize::from(state)).copied().unwrap_or(0);
-        for to in &mut self.next {
-            if at(&self.ends, *to) != 0 || at(&self.shorter, *to) != 0 {
-                *to |= ENDS;
-            }
-        }
-    }
-
-    /// Calls `found(literal, end)` for each place where a literal ends, until it says to stop by `true`.
+    /// Calls `found(literal, end)` for each place where a literal ends, in the order of where they begin, until it says to
+    /// stop by `true`.
     pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize, usize) -> bool) {
-        let (mut state, mut rest) = (0, bytes);
-        while let Some((at, behind)) = self.next_end(state, rest) {
-            (state, rest) = (at, behind);
-            if self.ends_at(state, |literal| found(literal, bytes.len() - behind.len())) {
+        let mut from = 0;
+        while let Some(at) = self.next(bytes, from) {
+            if self.walk(bytes, at, &mut found) {
                 return;
             }
+            from = at + 1;
         }
     }
 
-    /// From a state on, the next at which a literal ends, and what is behind it. By itself: among what is done with a hit,
-    /// the loop over nearly every byte of a body would lose its registers, and take twice as long.
+    /// The first position from `from` on at which a literal may begin. By itself: among what is done with a hit, the loop
+    /// over nearly every byte of a body would lose its registers, and take twice as long.
     #[inline(never)]
-    fn next_end<'b>(&self, state: State, bytes: &'b [u8]) -> Option<(State, &'b [u8])> {
-        // Where the state's transitions begin.
-        let mut row = usize::from(state) * self.width;
-        let mut rest = bytes.iter();
-        while let Some(byte) = rest.next() {
-            let column = self.columns.get(usize::from(*byte)).copied().unwrap_or(0);
-            let to = self.next.get(row + usize::from(column)).copied().unwrap_or(0);
-            let state = to & !ENDS;
-            row = usize::from(state) * self.width;
-            if to & ENDS != 0 {
-                return Some((state, rest.as_slice()));
+    fn next(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        let rest = bytes.get(from..)?;
+        let (first, rest) = rest.split_first()?;
+        let (second, rest) = rest.split_first()?;
+        let mut gram = u32::from(self.class(*first)) << 8 | u32::from(self.class(*second));
+        let (chunks, tail) = rest.as_chunks::<4>();
+        let mut at = from;
+        for chunk in chunks {
+            for (offset, third) in chunk.iter().enumerate() {
+                gram = gram << 8 | u32::from(self.class(*third));
+                if self.threes.has(gram) && self.goes_on(gram, bytes.get(at + offset + 3)) {
+                    return Some(at + offset);
+                }
             }
+            at += chunk.len();
         }
-        None
+        for third in tail {
+            gram = gram << 8 | u32::from(self.class(*third));
+            if self.threes.has(gram) && self.goes_on(gram, bytes.get(at + 3)) {
+                return Some(at);
+            }
+            at += 1;
+        }
+        // Behind the last two there is nothing.
+        self.threes.has(gram << 8).then_some(bytes.len() - 2)
     }
 
-    /// Calls `found` for every literal that ends with a state, the longest first; `true` if it said to stop.
-    fn ends_at(&self, state: State, mut found: impl FnMut(usize) -> bool) -> bool {
-        let mut here = state;
-        if self.ends.get(usize::from(here)).copied().unwrap_or(0) == 0 {
-            here = self.shorter.get(usize::from(here)).copied().unwrap_or(0);
-        }
-        // Each step goes to a shorter suffix, so there are no more of them than bytes in the longest literal.
-        while here != 0 {
-            let id = usize::from(self.ends.get(usize::from(here)).copied().unwrap_or(0));
-            if id.checked_sub(1).is_some_and(&mut found) {
+    /// Whether a literal may begin with three classes, and what is behind them: the fourth tells most. Seldom asked, so no
+    /// part of the loop.
+    #[inline(never)]
+    fn goes_on(&self, gram: u32, fourth: Option<&u8>) -> bool {
+        let fourth = fourth.map_or(0, |byte| self.class(*byte));
+        self.fours.has(gram << 8 | u32::from(fourth)) || self.short.has((gram >> 16 & 0xFF) as u8)
+    }
+
+    /// Calls `found` for every literal that begins at a position, the shortest first; `true` if it said to stop.
+    #[inline(always)]
+    fn walk(&self, bytes: &[u8], at: usize, found: &mut impl FnMut(usize, usize) -> bool) -> bool {
+        let class = |at: usize| bytes.get(at).map_or(0, |byte| usize::from(self.class(*byte)));
+        let pair = class(at) * self.width + class(at + 1);
+        let mut node = usize::from(self.pairs.get(pair).copied().unwrap_or(0));
+        let mut end = at + 2;
+        while node != 0 {
+            let id = self.ends.get(node).copied().unwrap_or(0);
+            if id != 0 && found(usize::from(id) - 1, end) {
                 return true;
             }
-            here = self.shorter.get(usize::from(here)).copied().unwrap_or(0);
+            let Some(byte) = bytes.get(end) else { return false };
+            node = self.child(node, self.class(*byte));
+            end += 1;
         }
         false
     }
 
+    /// The node that a class leads to; 0 for none.
+    #[inline(always)]
+    fn child(&self, node: usize, class: u8) -> usize {
+        let (Some(start), Some(end)) = (self.behind.get(node), self.behind.get(node + 1)) else {
+            return 0;
+        };
+        for child in usize::from(*start)..usize::from(*end) {
+            if self.labels.get(child) == Some(&class) {
+                return child;
+            }
+        }
+        0
+    }
+
     /// Bytes of memory that the tables take.
     pub fn bytes(&self) -> usize {
-        (self.next.len() + self.ends.len() + self.shorter.len()) * size_of::<State>()
+        (self.pairs.len() + self.behind.len() + self.ends.len()) * size_of::<Node>()
+            + self.labels.len()
+            + 2 * size_of::<[u32; Grams::WORDS]>()
     }
 }
 
@@ -195,15 +274,51 @@ impl Automaton {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_literal_is_found_wherever_it_ends() {
-        let words: [&[u8]; 5] = [b"he", b"she", b"his", b"hers", b"../"];
-        let automaton = Automaton::new(words.iter().copied());
+    fn all(words: &[&[u8]], text: &[u8]) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
-        automaton.scan(b"uSHErs his ../", |id, end| {
+        Literals::new(words.iter().copied()).scan(text, |id, end| {
             found.push((id, end));
             false
         });
-        assert_eq!(found, [(1, 4), (0, 4), (3, 6), (2, 10), (4, 14)]);
+        found
+    }
+
+    #[test]
+    fn every_literal_is_found_wherever_it_ends() {
+        let words: [&[u8]; 5] = [b"he", b"she", b"his", b"hers", b"../"];
+        assert_eq!(
+            all(&words, b"uSHErs his ../"),
+            [(1, 4), (0, 4), (3, 6), (2, 10), (4, 14)]
+        );
+        assert_eq!(all(&words, b"h"), []);
+        assert_eq!(all(&words, b"he"), [(0, 2)]);
+    }
+
+    /// Compared with looking for each literal at each position.
+    #[test]
+    fn what_is_found_is_what_is_there() {
+        let words: [&[u8]; 8] = [b"ab", b"aba", b"bab", b"ba.", b"abab.", b"..", b"b.a", b"aab"];
+        let mut state = 7_u32;
+        for _ in 0..2000 {
+            let mut text = Vec::new();
+            for _ in 0..state % 29 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                text.push(*b"aABb.x".get((state >> 24) as usize % 6).unwrap_or(&b'a'));
+            }
+            state = state.wrapping_add(12_345);
+            let lower = text.to_ascii_lowercase();
+            let mut expected = Vec::new();
+            for at in 0..text.len() {
+                for (id, word) in words.iter().enumerate() {
+                    if lower.get(at..).is_some_and(|rest| rest.starts_with(word)) {
+                        expected.push((id, at + word.len()));
+                    }
+                }
+            }
+            let mut found = all(&words, &text);
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{}", String::from_utf8_lossy(&text));
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! The literals that stand for an attack by themselves, and what must stand around each for it to count. One automaton
-//! finds them all in one pass over a value; the confirmation behind a hit looks at a few bytes.
+//! The literals that stand for an attack by themselves, and what must stand around each for it to count. They are
+//! all looked for in one pass over a value; the confirmation behind a hit looks at a few bytes.
 
 mod about;
 mod command;

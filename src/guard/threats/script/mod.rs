@@ -372,14 +372,22 @@ fn known_event(event: &[u8]) -> bool {
     EVENTS_WHOLE.has(event) || EVENTS.iter().any(|known| starts_with(event, known.as_bytes()))
 }
 
+/// Whether a style runs or loads something. Each byte is looked at once: a style may be as long as the value.
 fn executable_style(style: &[u8]) -> bool {
-    contains(style, b"expression(")
-        || contains(style, b"javascript:")
-        || contains(style, b"behavior:")
-        || contains(style, b"-moz-binding")
-        || contains(style, b"vbscript:")
-        || contains(style, b"@import")
-        || contains(style, b"expression/*")
+    style.iter().enumerate().any(|(at, byte)| {
+        let behind = |names: &[&[u8]]| {
+            let stands = |name: &&[u8]| at >= name.len() && starts_with(from(style, at - name.len()), name);
+            names.iter().any(stands)
+        };
+        match byte {
+            b':' => behind(&[b"javascript", b"behavior", b"vbscript"]),
+            b'(' => behind(&[b"expression"]),
+            b'/' => low(style, at + 1) == b'*' && behind(&[b"expression"]),
+            b'@' => starts_with(from(style, at + 1), b"import"),
+            b'-' => starts_with(from(style, at + 1), b"moz-binding"),
+            _ => false,
+        }
+    })
 }
 
 /// `JavaScript: the good parts`: words behind a colon and a blank, and nothing that a script does.
