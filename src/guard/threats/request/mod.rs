@@ -263,6 +263,11 @@ impl Walk<'_> {
         for (finding, _) in &self.found {
             self.wanted = self.wanted.without(Categories::NONE.with(finding.category));
         }
+        let Some(judged) = judged else {
+            self.over = true;
+            self.done = true;
+            return;
+        };
         self.done |= done || self.wanted.is_empty();
         // A visit costs something too, however short the value.
         self.spent = self.spent.saturating_add(judged).saturating_add(8);

@@ -103,20 +103,13 @@ impl<'v> Reader<'v> {
     fn next(&mut self) -> Token {
         let token = self.peek();
         self.tokens.at = token.end;
-        match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                token
-            }
-            None => Token {
-                kind: Kind::Other,
-                ..token
-            },
-        }
+        self.left = self.left.saturating_sub(1);
+        token
     }
 
+    /// The next token; one that no database takes, where enough were read.
     fn peek(&self) -> Token {
-        match self.ahead.get() {
+        let token = match self.ahead.get() {
             Some((at, token)) if at == self.tokens.at => token,
             _ => {
                 let mut ahead = self.tokens;
@@ -124,7 +117,14 @@ impl<'v> Reader<'v> {
                 self.ahead.set(Some((self.tokens.at, token)));
                 token
             }
+        };
+        if self.left == 0 {
+            return Token {
+                kind: Kind::Other,
+                ..token
+            };
         }
+        token
     }
 
     fn is(&self, token: Token, word: &str) -> bool {
