@@ -250,6 +250,22 @@ fn steps(text: &[u8]) -> bool {
     odd >= 2 || odd == 1 && (contains(text, b"0x5c") || contains(text, b"0x2f"))
 }
 
+/// Folders of `/etc` that documents tell of: certificates, and settings that are public or the caller's own.
+const MOUNTED: [&str; 12] = [
+    "alertmanager",
+    "ca-certificates",
+    "certs",
+    "config",
+    "grafana",
+    "kubernetes",
+    "ldap",
+    "localtime",
+    "pki",
+    "prometheus",
+    "ssl",
+    "timezone",
+];
+
 /// Whether the value is the absolute path of a file that belongs to the system or a server on it.
 fn of_system(text: &[u8], kind: Kind) -> bool {
     if text.len() > 256 || text.iter().any(|b| matches!(b, b'\n' | b'\r' | b'?' | b'<')) {
@@ -282,6 +298,10 @@ fn of_system(text: &[u8], kind: Kind) -> bool {
         return false;
     }
     match () {
+        // What is mounted into a container, as documents of its kind say.
+        () if json && is(first, "etc") && listed(&MOUNTED, second) => {
+            contains(path, b"private") || contains(path, b".key") || contains(path, b"..")
+        }
         () if is(first, "etc") || is(first, "proc") => true,
         () if is(first, "var") => listed(&VAR, second) || is(second, "lib") && !json,
         () if is(first, "dev") => listed(&DEVICES, second) && !json,

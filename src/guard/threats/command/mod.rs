@@ -6,11 +6,13 @@ pub mod glob;
 mod names;
 mod sign;
 mod spelling;
+mod table;
 mod windows;
 
 use super::bytes::{Words, between, find_bits, find_byte, from, is_blank, listed, low, word_len};
 use names::{COMMANDS, TITLES, WORDS, WRAPPERS};
 use spelling::{Spelled, spelled, unknown};
+use table::Table;
 use windows::windows_at;
 
 /// Bytes that may be looked at behind separators, for each byte of the value and at least. A script has a separator in
@@ -37,6 +39,8 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     let mut first_letter = None;
     // Where a span of Markdown's that was passed over closes.
     let mut span_end = None;
+    let mut table = Table::default();
+    let mut doubled = false;
     loop {
         // What prose has no use for may still tell that too much was looked at.
         let sought = if prose && left > 0 {
@@ -49,6 +53,7 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
         at = position + 1;
         let before = position.checked_sub(1).map_or(0, |i| raw(bytes, i));
         let kind = match byte {
+            b'(' if before == b'$' && selects(bytes, at) => continue,
             b'(' if matches!(before, b'$' | b'<' | b'>' | b'@') => Before::Substitution,
             b'(' | b'{' => {
                 if byte == b'{' && raw(bytes, at) == b',' {
@@ -60,6 +65,13 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
             // A fence.
             b'`' if before == b'`' && position.checked_sub(2).is_some_and(|i| raw(bytes, i) == b'`') => continue,
             b'`' if span_end == Some(position) => continue,
+            // Two in a row run nothing, and mark code in reStructuredText; unless the first closes what was open.
+            b'`' if raw(bytes, at) == b'`' && (doubled || position == 0 || is_blank(before)) => {
+                doubled = !doubled;
+                at += 1;
+                continue;
+            }
+            b'|' if table.has(bytes, position) => continue,
             // A span of Markdown's stands apart from the words in front of it, or begins a heading or an item.
             b'`' if matches!(before, b' ' | b'\n' | b'[' | b'(')
                 && (*first_letter
@@ -113,6 +125,29 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
         if let Some(rule) = line_at(bytes, at, begin, kind, &mut left) {
             return Some(rule);
         }
+    }
+}
+
+/// Whether what stands in `$(…)` is no command, but a name in quotes with blanks or capitals in it (`$('Set fields')`, as
+/// programs select something) or one in capitals, as variables have (`$(POD_IP)`): shells run neither.
+fn selects(bytes: &[u8], at: usize) -> bool {
+    /// Longer names are looked at as others are.
+    const NAME_BYTES_MAX: usize = 64;
+    let near = between(bytes, at, bytes.len().min(at + NAME_BYTES_MAX));
+    match near.first() {
+        Some(quote @ (b'\'' | b'"')) => {
+            let name = between(near, 1, find_byte(near, 1, *quote).unwrap_or(0));
+            let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'_' | b'-' | b'(' | b')' | b':');
+            name.iter().all(plain) && name.iter().any(|b| *b == b' ' || b.is_ascii_uppercase())
+        }
+        Some(b'A'..=b'Z') => {
+            let len = near
+                .iter()
+                .take_while(|b| b.is_ascii_uppercase() || **b == b'_')
+                .count();
+            raw(near, len) == b')'
+        }
+        _ => false,
     }
 }
 
@@ -170,7 +205,10 @@ fn function(bytes: &[u8]) -> bool {
     }
     let front = between(text, 0, at);
     // `test("x", function () {` is a function of another language.
-    if front.iter().any(|b| matches!(b, b'(' | b'"' | b'\'' | b',' | b'=')) {
+    if front
+        .iter()
+        .any(|b| matches!(b, b'(' | b'"' | b'\'' | b',' | b'=' | b':'))
+    {
         return false;
     }
     let name = front.rsplit(|b| is_blank(*b) || *b == b';').next().unwrap_or_default();
@@ -377,7 +415,9 @@ fn strong_argument(argument: &[u8]) -> bool {
     match low(word, 0) {
         b'-' => low(word, 1).is_ascii_alphabetic() || low(word, 1) == b'-' && low(word, 2).is_ascii_alphabetic(),
         b'/' => low(word, 1).is_ascii_alphabetic() || matches!(low(word, 1), b'?' | b'*' | b'['),
-        b'$' | b'%' | b'~' | b'<' | b'>' | b'|' => true,
+        // `python >=2.7`
+        b'<' | b'>' => !(low(word, 1) == b'=' && low(word, 2).is_ascii_digit()),
+        b'$' | b'%' | b'~' | b'|' => true,
         b'.' => low(word, 1) == b'/' || low(word, 1) == b'.' && matches!(low(word, 2), b'/' | b'\\' | 0),
         b'\\' => low(word, 1) == b'\\',
         b'0'..=b'9' => word.iter().filter(|b| **b == b'.').count() == 3,

@@ -157,8 +157,9 @@ pub(super) fn mentioned(bytes: &[u8], start: usize, open: usize) -> bool {
 }
 
 /// Functions whose names are ordinary words, which a remark may follow: `mail (urgent)`.
-pub(super) const SPOKEN: [&str; 11] = [
+pub(super) const SPOKEN: [&str; 14] = [
     "assert",
+    "convert",
     "define",
     "explode",
     "extract",
@@ -166,6 +167,8 @@ pub(super) const SPOKEN: [&str; 11] = [
     "glob",
     "implode",
     "mail",
+    "position",
+    "quote",
     "serialize",
     "spawn",
     "touch",

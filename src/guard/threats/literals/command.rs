@@ -1,6 +1,6 @@
 //! Shells' and PHP's commands by their names and in their places.
 
-use super::Around::{Bare, Call, Command as At, Device, Here, Value};
+use super::Around::{Bare, Call, Command as At, Device, Here, Unlinked, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Command;
 
@@ -130,7 +130,6 @@ pub const GROUPS: &[Group] = &[
             "<?php",
             "<?=",
             "<? ",
-            "[php]",
             "{php}",
             "{/php}",
             "[/php]",
@@ -155,6 +154,7 @@ pub const GROUPS: &[Group] = &[
             "<?\n",
         ],
     ),
+    group(Command, "command.php_tag", Unlinked, &["[php]"]),
     group(Command, "command.shell", Here, &["<<<"]),
     group(
         Command,

@@ -103,11 +103,15 @@ pub enum Around {
     Doctype,
     /// A section of characters that holds markup, or splits a word.
     Section,
+    /// Brackets that are no link's of Markdown's: no parenthesis behind them.
+    Unlinked,
+    /// A view of a database's: no part of a path or of a file's name, as a shell's variable is.
+    View,
 }
 use Around::{
     Anywhere, Attribute, Bare, Begin, Below, Block, Braces, Call, Climb, Command, Device, Doctype, Ending, Ends,
     Handed, Here, Lone, Lookup, Markup, Member, Method, Named, Numbers, Object, Owner, Package, Part, Section,
-    SectionEnd, Short, Split, Start, Strong, Sum, Then, Value, Whole,
+    SectionEnd, Short, Split, Start, Strong, Sum, Then, Unlinked, Value, View, Whole,
 };
 
 /// Literals of one category and rule that need the same around them.
@@ -167,14 +171,26 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         Call | Bare => {
             // `regex.exec(x)`: a full stop behind a name, in a spelling that people write.
             let method = || {
-                let named = previous == Some(b'.') && start.checked_sub(2).is_some_and(|at| is_word(low(bytes, at)));
-                named || between(bytes, start, end) == b"readFile"
+                let front = bytes.get(..start).unwrap_or_default();
+                let object = |front: &[u8]| {
+                    front
+                        .last()
+                        .is_some_and(|b| is_word(*b) || around == Bare && matches!(b, b')' | b']' | b'"' | b'\''))
+                };
+                front.strip_suffix(b".").is_some_and(object)
+                    || around == Bare
+                        && [&b"::"[..], b"#"]
+                            .iter()
+                            .any(|joint| front.strip_suffix(*joint).is_some_and(object))
+                    || between(bytes, start, end) == b"readFile"
             };
             if around == Bare && method() {
                 return false;
             }
             let open = skip_gap(bytes, end);
-            let spoken = open > end && listed(&SPOKEN, between(bytes, start, end)) && !has_argument(bytes, open);
+            let word = || listed(&SPOKEN, between(bytes, start, end));
+            let spoken =
+                open > end && word() && !has_argument(bytes, open) || previous == Some(b'.') && word() && method();
             // `alert (#1022)`: the number of a change; `file(s)`: one or more.
             let inside = from(bytes, open + 1);
             let number = open > end && numbers_change(bytes, open);
@@ -198,7 +214,14 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let topic = front.is_empty()
                 && (next == Some(b' ') && begins_topic(from(bytes, end)) || is_title(name, from(bytes, end)));
             // `ipconfig1`, `systemInfo`: names of something else.
-            let longer = name.iter().all(u8::is_ascii_alphabetic) && next.is_some_and(is_word);
+            // `whoami.md` is a file's.
+            let file = next == Some(b'.')
+                && bytes.get(end + 1).is_some_and(u8::is_ascii_alphabetic)
+                && [&b".exe"[..], b".com"]
+                    .iter()
+                    .all(|program| !starts_with(from(bytes, end), program));
+            let longer =
+                name.iter().all(|b| b.is_ascii_alphabetic() || *b == b'-') && (next.is_some_and(is_word) || file);
             let capitals = name.iter().filter(|b| b.is_ascii_uppercase()).count();
             let camel =
                 capitals == 1 && name.first().is_some_and(u8::is_ascii_lowercase) && front.is_empty() && next.is_none();
@@ -216,6 +239,13 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         Climb if next != Some(b'.') && is_three_dots(bytes, start) => false,
         Climb => start == 0 || matches!(bytes.get(end..end.saturating_add(2)), Some(b"..")) || !text.blank,
         Begin => apart(previous),
+        Unlinked => next != Some(b'('),
+        View => {
+            let path = previous == Some(b'/') && start.checked_sub(2).is_none_or(|at| low(bytes, at) != b'*');
+            let goes_on =
+                matches!(next, Some(b'.' | b'/' | b'-')) && bytes.get(end + 1).is_some_and(u8::is_ascii_alphanumeric);
+            !path && previous != Some(b'-') && !goes_on
+        }
         Sum(close) => next.is_some_and(tries::begins_sum) && tries::sums(bytes, end, close),
         Lookup => tries::nests(bytes, end),
         Numbers => apart(previous) && tries::compares_numbers(bytes, end),

@@ -120,7 +120,7 @@ pub const GROUPS: &[Group] = &[
             "imap:",
             "pop3:",
             "finger:",
-            "php:",
+            "php:/",
             "zip:",
             "data:text/html",
             "data:text/xml",

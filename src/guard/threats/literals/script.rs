@@ -1,10 +1,11 @@
 //! JavaScript that steals, runs text, or proves that it runs.
 
-use super::Around::{Bare, Braces, Call, Handed, Object, SectionEnd, Strong, Value};
+use super::Around::{Bare, Braces, Call, Handed, Object, SectionEnd, Strong, Unlinked, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Script;
 
 pub const GROUPS: &[Group] = &[
+    group(Script, "script.object", Unlinked, &["![]"]),
     // What proves that it runs, as no page of one's own has it.
     group(
         Script,
@@ -101,7 +102,6 @@ pub const GROUPS: &[Group] = &[
             "@import '",
             "@import \"",
             "-moz-binding",
-            "![]",
             "(![",
             "+[]",
             "[]+",

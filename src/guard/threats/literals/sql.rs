@@ -1,6 +1,6 @@
 //! SQL: functions that only an injection calls, catalogues, and pairs of words.
 
-use super::Around::{Bare, Call, Ends, Lone, Numbers, Owner, Then, Value};
+use super::Around::{Bare, Call, Ends, Lone, Numbers, Owner, Then, Value, View};
 use super::{Group, group};
 use crate::guard::threats::Category::Sql;
 
@@ -68,11 +68,6 @@ pub const GROUPS: &[Group] = &[
             "export_set",
             "find_in_set",
             "strcmp",
-            "substr",
-            "rtrim",
-            "ltrim",
-            "lpad",
-            "rpad",
             "aes_encrypt",
             "aes_decrypt",
             "uncompress",
@@ -107,7 +102,11 @@ pub const GROUPS: &[Group] = &[
             "md5",
             "sha1",
             "concat",
-            "floor",
+            "substr",
+            "rtrim",
+            "ltrim",
+            "lpad",
+            "rpad",
             "compress",
             "convert",
             "quote",
@@ -165,7 +164,6 @@ pub const GROUPS: &[Group] = &[
             "dbms_pipe",
             "sys.objects",
             "sys.databases",
-            "v$version",
             "openrowset",
             "opendatasource",
             "northwind.",
@@ -187,6 +185,8 @@ pub const GROUPS: &[Group] = &[
         ],
     ),
     group(Sql, "sql.catalogue", Owner, &["tempdb..", "master..", "msdb.."]),
+    group(Sql, "sql.function", Then("rand"), &["floor"]),
+    group(Sql, "sql.catalogue", View, &["v$version"]),
     group(Sql, "sql.boolean", Numbers, &["when", "iif", "elt"]),
     group(Sql, "sql.delay", Then("delay"), &["waitfor"]),
     group(Sql, "sql.file", Then("outfile"), &["into"]),

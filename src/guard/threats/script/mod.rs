@@ -24,6 +24,7 @@ fn judge_from(bytes: &[u8], prose: bool, telling: Option<usize>) -> Option<&'sta
         left: bytes.len().saturating_mul(OVERLAP_MAX).saturating_add(TAG_BYTES),
         known: Vec::new(),
         telling,
+        ends_script: None,
     };
     for open in positions(bytes, b'<') {
         if read.close <= open {
@@ -59,6 +60,8 @@ struct Reading {
     known: Vec<u8>,
     /// See [`last_telling`]; looked for when the first tag is read.
     telling: Option<usize>,
+    /// Whether a script's end stands anywhere.
+    ends_script: Option<bool>,
 }
 
 /// All attributes from here on were judged, and nothing was found.
@@ -197,6 +200,12 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
         // `<script>` in a sentence about it is followed by no code; a page's is.
         let body = from(bytes, end);
         let runs = loads || has_code(body) || !closed_soon;
+        // `` `<script>` `` is what a text is about: without an end browsers run none.
+        let marked =
+            open.checked_sub(1).is_some_and(|before| low(bytes, before) == b'`') && body.first() == Some(&b'`');
+        if marked && !named && !*read.ends_script.get_or_insert_with(|| contains(bytes, b"</script")) {
+            return None;
+        }
         return (!prose || runs && closed_soon).then_some("script.element");
     }
     let active = match () {
@@ -396,8 +405,22 @@ fn is_title(bytes: &[u8]) -> bool {
     let colon = find_byte(bytes, 0, b':');
     colon.is_some_and(|colon| {
         let text = from(bytes, colon + 1);
-        low(text, 0) == b' ' && low(text, 1).is_ascii_alphabetic() && !text.iter().any(does)
+        low(text, 0) == b' ' && low(text, 1).is_ascii_alphabetic() && !text.iter().any(does) || is_sentence(text)
     })
+}
+
+/// Whether two words stand side by side, the first with a capital: no script has that, so a browser runs none of it.
+fn is_sentence(text: &[u8]) -> bool {
+    let mut words = from(text, 1).split(|b| *b == b' ');
+    let (Some(first), Some(second)) = (words.next(), words.next()) else {
+        return false;
+    };
+    let word = |word: &[u8]| word.len() > 1 && word.iter().all(u8::is_ascii_alphabetic);
+    low(text, 0) == b' '
+        && first.first().is_some_and(u8::is_ascii_uppercase)
+        && word(first)
+        && word(second)
+        && !matches!(second, b"in" | b"instanceof" | b"of")
 }
 
 /// A value that closes an attribute's quote and goes on with a handler, or that is one.

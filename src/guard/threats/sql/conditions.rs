@@ -14,6 +14,18 @@ impl Reader<'_> {
         }
         let operand = self.operand(first)?;
         let after = self.peek();
+        // `a == "b" || c == 10` is a filter that APIs take; what goes on behind it may be more.
+        if (self.owned || self.filters) && operand == Operand::Name && after.kind == Kind::Compare {
+            self.next();
+            let next = self.next();
+            return match self.operand(next)? {
+                Operand::Select => self.found("sql.subquery"),
+                Operand::Name if self.tokens.text(first).eq_ignore_ascii_case(self.tokens.text(next)) => {
+                    self.found("sql.boolean")
+                }
+                right => self.continued(right, next),
+            };
+        }
         let ends = matches!(after.kind, Kind::End | Kind::Cut);
         let strong = match (operand, after.kind) {
             (Operand::Select, _) => true,
@@ -55,8 +67,8 @@ impl Reader<'_> {
                 match before {
                     _ if self.quoted || after.kind == Kind::Cut => true,
                     Some((Operand::Number, left, _)) => {
-                        left.start == 0
-                            && (operand == Operand::Literal || self.tokens.text(left) == self.tokens.text(first))
+                        let same = self.tokens.text(left) == self.tokens.text(first);
+                        left.start == 0 && (operand == Operand::Literal || same && first.kind == Kind::Number)
                     }
                     Some((Operand::Text { .. }, ..)) => {
                         operand != Operand::Number && matches!(operand, Operand::Literal | Operand::Variable)
@@ -147,6 +159,8 @@ impl Reader<'_> {
                 );
                 (lone && !(self.prose && symbol)).then_some("sql.comparison")
             }
+            // `last("30m") > 1000`
+            Kind::Number if self.owned && symbol && self.ends_call(operator) => self.continued(Operand::Number, token),
             Kind::Number | Kind::Open | Kind::Variable | Kind::Word(Word::Literal) => {
                 let ahead = self.peek().kind;
                 let lone = matches!(ahead, Kind::End | Kind::Cut | Kind::Word(Word::Logic) | Kind::Logic);
@@ -162,6 +176,13 @@ impl Reader<'_> {
             Kind::Word(Word::Name) => (self.peek().kind == Kind::Cut && !self.prose).then_some("sql.comparison"),
             _ => None,
         }
+    }
+
+    /// Whether a parenthesis closes in front of an operator.
+    fn ends_call(&self, operator: Token) -> bool {
+        between(self.tokens.bytes, 0, operator.start)
+            .trim_ascii_end()
+            .ends_with(b")")
     }
 
     /// Whether a `>` right behind a quote closes an element's tag.

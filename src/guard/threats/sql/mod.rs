@@ -51,11 +51,12 @@ pub fn judge(bytes: &[u8], quotes: bool, prose: bool) -> Option<&'static str> {
                 continue;
             }
             // The second of a pair closes what the value itself opened: `'open' or 'closed'` quotes two words.
-            if index % 2 == 1 && quoted_words(bytes, found, quote) && *even.get_or_insert_with(|| is_even(bytes, quote))
-            {
+            let owned = index % 2 == 1 && *even.get_or_insert_with(|| is_even(bytes, quote));
+            if owned && quoted_words(bytes, found, quote) {
                 continue;
             }
             let mut reader = Reader::new(bytes, at, prose, quote != b'`');
+            reader.owned = owned;
             if let Some(rule) = reader.after_quote(quote) {
                 return Some(rule);
             }
@@ -71,6 +72,10 @@ struct Reader<'v> {
     left: usize,
     prose: bool,
     quoted: bool,
+    /// The quote closes what the value itself opened.
+    owned: bool,
+    /// A name was compared with something, as a filter does.
+    filters: bool,
 }
 
 /// What an operand turned out to be.
@@ -97,6 +102,8 @@ impl<'v> Reader<'v> {
             left: TOKENS_MAX,
             prose,
             quoted,
+            owned: false,
+            filters: false,
         }
     }
 
@@ -257,10 +264,21 @@ impl<'v> Reader<'v> {
                 Kind::Word(Word::Statement) if self.quoted => return self.changes(token),
                 Kind::Word(Word::Select) if self.quoted => return self.select(),
                 Kind::Arithmetic | Kind::Compare | Kind::Bits | Kind::Comma => {
+                    self.filters |= token.kind == Kind::Compare && operand == Operand::Name;
                     let next = self.next();
+                    // `<select>`, the element.
+                    if self.is(token, "<") && next.kind == Kind::Word(Word::Select) && self.is(self.peek(), ">") {
+                        return None;
+                    }
+                    // `'%env(X)%'` stands for a variable of the environment.
+                    if self.is(token, "%") && self.is(next, "env") {
+                        return None;
+                    }
                     let joined = self.operand(next)?;
                     if self.quoted && token.kind != Kind::Comma {
                         match joined {
+                            // `'R: '+format(x)` is a program's.
+                            Operand::Call if self.owned => return None,
                             Operand::Call | Operand::Select => return self.found("sql.expression"),
                             Operand::Group if matches!(self.peek().kind, Kind::End | Kind::Cut) && !self.prose => {
                                 return Some("sql.expression");

@@ -111,6 +111,11 @@ impl Reader<'_> {
         for _ in 0..TOKENS_MAX {
             let token = self.next();
             match token.kind {
+                // `"Select a model"`: what is cited.
+                Kind::Text { closed: false } if self.quoted && names > 0 && token.end == token.start + 1 => {
+                    return None;
+                }
+                Kind::Text { .. } if names > 1 => return None,
                 Kind::Number | Kind::Text { .. } | Kind::Variable | Kind::Open | Kind::Compare | Kind::Logic => {
                     exact = true;
                     names = 0;
@@ -188,13 +193,17 @@ impl Reader<'_> {
         ]
         .iter()
         .any(|word| self.is(second, word));
+        // A quotation's end: `"Execute Workflow"`.
+        let cited = |token: Token| token.end == token.start + 1 && matches!(token.kind, Kind::Text { closed: false });
         let evil = if is("drop") || is("create") || is("alter") || is("truncate") {
             object && name && {
                 let after = self.peek();
                 // `create table for …`: what goes on as a text does.
                 let goes_on = after.kind == Kind::Word(Word::Name);
                 let goes_on = goes_on && !self.quoted && !GOES_ON.iter().any(|word| self.is(after, word));
-                at_end(after.kind)
+                // A table without columns is none.
+                let bare = is("create") && self.is(second, "table") && after.kind == Kind::End;
+                at_end(after.kind) && (!bare || self.quoted)
                     || !goes_on
                         && matches!(
                             after.kind,
@@ -231,7 +240,7 @@ impl Reader<'_> {
                         || name.starts_with(b"sp_")
                         || name.eq_ignore_ascii_case(b"master")
                         || name.eq_ignore_ascii_case(b"immediate")
-                        || self.quoted && at_end(after)
+                        || self.quoted && at_end(after) && !cited(third)
                 }
                 _ => false,
             }
