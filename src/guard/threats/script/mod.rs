@@ -5,6 +5,7 @@
 
 mod attributes;
 mod names;
+mod styles;
 mod urls;
 
 use super::bytes::{
@@ -12,6 +13,7 @@ use super::bytes::{
 };
 use attributes::Attributes;
 use names::{ACTIVE, EVENTS, EVENTS_WHOLE, LOADING, URLS};
+use styles::{Styles, executable_style};
 use urls::{leads_nowhere, script_url, url};
 
 pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
@@ -25,6 +27,7 @@ fn judge_from(bytes: &[u8], prose: bool, telling: Option<usize>) -> Option<&'sta
         known: Vec::new(),
         telling,
         ends_script: None,
+        styles: Styles::default(),
     };
     for open in positions(bytes, b'<') {
         if read.close <= open {
@@ -62,7 +65,11 @@ struct Reading {
     telling: Option<usize>,
     /// Whether a script's end stands anywhere.
     ends_script: Option<bool>,
+    styles: Styles,
 }
+
+/// What is looked at of an element's styles.
+const STYLE_BYTES_MAX: usize = 1024;
 
 /// All attributes from here on were judged, and nothing was found.
 const JUDGED: u8 = 1;
@@ -211,10 +218,7 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
     let active = match () {
         // By itself, it is what a probe looks like.
         () if element("meta") => refresh || !prose && bytes.len() < 32 && contains(bytes, b"charset"),
-        () if element("style") => {
-            let body = from(bytes, end);
-            !prose && (named && !closed_soon || executable_style(body.get(..body.len().min(1024)).unwrap_or(body)))
-        }
+        () if element("style") => !prose && (named && !closed_soon || read.styles.execute(bytes, end, STYLE_BYTES_MAX)),
         () if element("link") || element("base") || element("xml") || element("import") => loads,
         () if element("frameset") || element("applet") || element("isindex") => !prose,
         () => loads || !prose && (named || after == b'/' || after == 0 || bytes.len() < 32),
@@ -381,50 +385,11 @@ fn known_event(event: &[u8]) -> bool {
     EVENTS_WHOLE.has(event) || EVENTS.iter().any(|known| starts_with(event, known.as_bytes()))
 }
 
-/// Whether a style runs or loads something. Each byte is looked at once: a style may be as long as the value.
-fn executable_style(style: &[u8]) -> bool {
-    style.iter().enumerate().any(|(at, byte)| {
-        let behind = |names: &[&[u8]]| {
-            let stands = |name: &&[u8]| at >= name.len() && starts_with(from(style, at - name.len()), name);
-            names.iter().any(stands)
-        };
-        match byte {
-            b':' => behind(&[b"javascript", b"behavior", b"vbscript"]),
-            b'(' => behind(&[b"expression"]),
-            b'/' => low(style, at + 1) == b'*' && behind(&[b"expression"]),
-            b'@' => starts_with(from(style, at + 1), b"import"),
-            b'-' => starts_with(from(style, at + 1), b"moz-binding"),
-            _ => false,
-        }
-    })
-}
-
-/// `JavaScript: the good parts`: words behind a colon and a blank, and nothing that a script does.
-fn is_title(bytes: &[u8]) -> bool {
-    let does = |b: &u8| matches!(b, b'(' | b'=' | b'`' | b';' | b'/' | b'\\' | b'[' | b'%' | b'&');
-    let colon = find_byte(bytes, 0, b':');
-    colon.is_some_and(|colon| {
-        let text = from(bytes, colon + 1);
-        low(text, 0) == b' ' && low(text, 1).is_ascii_alphabetic() && !text.iter().any(does) || is_sentence(text)
-    })
-}
-
-/// Whether two words stand side by side, the first with a capital: no script has that, so a browser runs none of it.
-fn is_sentence(text: &[u8]) -> bool {
-    let mut words = from(text, 1).split(|b| *b == b' ');
-    let (Some(first), Some(second)) = (words.next(), words.next()) else {
-        return false;
-    };
-    let word = |word: &[u8]| word.len() > 1 && word.iter().all(u8::is_ascii_alphabetic);
-    low(text, 0) == b' '
-        && first.first().is_some_and(u8::is_ascii_uppercase)
-        && word(first)
-        && word(second)
-        && !matches!(second, b"in" | b"instanceof" | b"of")
-}
-
 /// A value that closes an attribute's quote and goes on with a handler, or that is one.
 fn attribute_context(bytes: &[u8]) -> Option<&'static str> {
+    /// What is looked at of a style.
+    const VALUE_BYTES_MAX: usize = 200;
+    let mut styles = Styles::default();
     for equals in positions(bytes, b'=') {
         let at = equals + 1;
         let before = between(bytes, 0, equals);
@@ -444,10 +409,7 @@ fn attribute_context(bytes: &[u8]) -> Option<&'static str> {
         if breaks && handler(name, false) {
             return Some("script.handler");
         }
-        if breaks
-            && name.eq_ignore_ascii_case(b"style")
-            && executable_style(between(bytes, at, bytes.len().min(at + 200)))
-        {
+        if breaks && name.eq_ignore_ascii_case(b"style") && styles.execute(bytes, at, VALUE_BYTES_MAX) {
             return Some("script.style");
         }
         if breaks && previous.is_some() && name.eq_ignore_ascii_case(b"autofocus") {

@@ -1,6 +1,5 @@
 //! URLs that run script.
 
-use super::is_title;
 use crate::guard::threats::bytes::{
     between, contains, find_byte, from, is_blank, is_word, low, positions, starts_with,
 };
@@ -123,4 +122,28 @@ pub(super) fn url(bytes: &[u8]) -> Option<&'static str> {
         }
     }
     None
+}
+
+/// `JavaScript: the good parts`: words behind a colon and a blank, and nothing that a script does.
+fn is_title(bytes: &[u8]) -> bool {
+    let does = |b: &u8| matches!(b, b'(' | b'=' | b'`' | b';' | b'/' | b'\\' | b'[' | b'%' | b'&');
+    let colon = find_byte(bytes, 0, b':');
+    colon.is_some_and(|colon| {
+        let text = from(bytes, colon + 1);
+        low(text, 0) == b' ' && low(text, 1).is_ascii_alphabetic() && !text.iter().any(does) || is_sentence(text)
+    })
+}
+
+/// Whether two words stand side by side, the first with a capital: no script has that, so a browser runs none of it.
+fn is_sentence(text: &[u8]) -> bool {
+    let mut words = from(text, 1).split(|b| *b == b' ');
+    let (Some(first), Some(second)) = (words.next(), words.next()) else {
+        return false;
+    };
+    let word = |word: &[u8]| word.len() > 1 && word.iter().all(u8::is_ascii_alphabetic);
+    low(text, 0) == b' '
+        && first.first().is_some_and(u8::is_ascii_uppercase)
+        && word(first)
+        && word(second)
+        && !matches!(second, b"in" | b"instanceof" | b"of")
 }

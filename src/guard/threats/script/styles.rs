@@ -1,0 +1,49 @@
+//! Styles that run or load something.
+
+use crate::guard::threats::bytes::{ByteSet, between, from, low, starts_with};
+
+/// Styles that are looked at in the order of where they begin, and may overlap.
+#[derive(Default)]
+pub(super) struct Styles {
+    /// Up to here nothing was found.
+    until: usize,
+}
+
+impl Styles {
+    /// Whether the style from a position on, up to so many bytes, runs or loads something. Of what an earlier one was found
+    /// harmless in, only as much is looked at again as may be cut off there.
+    pub fn execute(&mut self, bytes: &[u8], start: usize, len: usize) -> bool {
+        /// No name that tells is longer.
+        const NAME_BYTES_MAX: usize = 16;
+        let end = bytes.len().min(start + len);
+        let new = start.max(self.until.saturating_sub(NAME_BYTES_MAX));
+        self.until = self.until.max(end);
+        executable_style(between(bytes, new, end))
+    }
+}
+
+/// Whether a style runs or loads something. Each byte is looked at once: a style may be as long as the value.
+pub(super) fn executable_style(style: &[u8]) -> bool {
+    /// What all that tells has in it.
+    static SIGNS: ByteSet = ByteSet::new(b":(/@-");
+    style
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| SIGNS.has(**byte))
+        .any(|(at, byte)| {
+            let front = style.get(..at).unwrap_or_default();
+            // The last letter tells most.
+            let behind = |name: &[u8]| {
+                front.last().map(u8::to_ascii_lowercase) == name.last().copied()
+                    && front.len() >= name.len()
+                    && starts_with(from(front, front.len() - name.len()), name)
+            };
+            match byte {
+                b':' => behind(b"javascript") || behind(b"vbscript") || behind(b"behavior"),
+                b'(' => behind(b"expression"),
+                b'/' => low(style, at + 1) == b'*' && behind(b"expression"),
+                b'@' => starts_with(from(style, at + 1), b"import"),
+                _ => starts_with(from(style, at + 1), b"moz-binding"),
+            }
+        })
+}
