@@ -1,6 +1,6 @@
 //! Queries that are no SQL: filters of directories (RFC 4515), and operators and scripts of document databases in a text.
 
-use super::bytes::{Words, between, find_byte, from, is_blank, is_word, low, skip_blank, starts_with, word_len};
+use super::bytes::{Words, between, from, is_blank, is_word, low, positions, skip_blank, starts_with, word_len};
 
 /// Longer values are no filter.
 const FILTER_BYTES_MAX: usize = 512;
@@ -64,7 +64,10 @@ pub fn judge(bytes: &[u8]) -> Option<&'static str> {
 /// `{"$ne": 1}`, `', $or: [`, `[$gt]`: an operator where an object has a name, or a parameter an index.
 pub fn operator(bytes: &[u8]) -> Option<&'static str> {
     let mut at = 0;
-    while let Some(dollar) = find_byte(bytes, at, b'$') {
+    for dollar in positions(bytes, b'$') {
+        if dollar < at {
+            continue;
+        }
         at = dollar + 1;
         let len = word_len(bytes, at);
         let word = between(bytes, at, at + len);
@@ -94,16 +97,15 @@ fn skip_blank_near(bytes: &[u8], at: usize) -> usize {
 /// `db.users.find(`, and what leaves a function's string: `';return true`.
 fn script(bytes: &[u8]) -> Option<&'static str> {
     let mut at = 0;
-    while let Some(dot) = find_byte(bytes, at, b'.') {
-        at = dot + 1;
+    for dot in positions(bytes, b'.') {
         let database = dot >= 2
-            && from(bytes, dot - 2)
-                .get(..2)
-                .is_some_and(|w| w.eq_ignore_ascii_case(b"db"))
+            && low(bytes, dot - 1) == b'b'
+            && low(bytes, dot - 2) == b'd'
             && dot.checked_sub(3).is_none_or(|i| !is_word(low(bytes, i)));
-        if !database {
+        if !database || dot < at {
             continue;
         }
+        at = dot + 1;
         let first = between(bytes, at, at + word_len(bytes, at));
         let end = at + first.len();
         let (method, end) = if low(bytes, end) == b'.' {
@@ -117,9 +119,7 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
         }
         at = end.max(at);
     }
-    let mut at = 0;
-    while let Some(end) = find_byte(bytes, at, b';') {
-        at = end + 1;
+    for end in positions(bytes, b';') {
         let quoted = end
             .checked_sub(1)
             .is_some_and(|i| matches!(low(bytes, i), b'\'' | b'"'));
@@ -127,7 +127,7 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
         if !quoted && end > 3 {
             continue;
         }
-        let next = skip_blank_near(bytes, at);
+        let next = skip_blank_near(bytes, end + 1);
         if starts_with(from(bytes, next), b"return") && !is_word(low(bytes, next + 6)) {
             return Some("nosql.script");
         }

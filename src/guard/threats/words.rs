@@ -3,7 +3,7 @@
 //! every byte (Aho and Corasick, 1975) took 1.2 MB: more than the caches hold, so a real text cost it three times what a
 //! repeated sentence did.
 
-use super::bytes::ByteSet;
+use super::bytes::{ByteSet, from};
 
 /// A trie's node; the root is 0.
 type Node = u16;
@@ -28,8 +28,8 @@ impl Grams {
         }
     }
 
-    fn mark(&mut self, classes: &[u8]) {
-        let hash = self.hash(classes.iter().fold(0, |gram, class| gram << 8 | u32::from(*class)));
+    fn mark(&mut self, gram: u32) {
+        let hash = self.hash(gram);
         if let Some(word) = self.bits.get_mut(hash as usize >> 5) {
             *word |= 1 << (hash & 31);
         }
@@ -48,6 +48,17 @@ impl Grams {
     }
 }
 
+/// A run of classes, one in each byte.
+fn of(classes: &[u8]) -> u32 {
+    classes.iter().fold(0, |gram, class| gram << 8 | u32::from(*class))
+}
+
+/// A run of four, and a fifth mixed into it.
+#[inline(always)]
+const fn with_fifth(four: u32, fifth: u8) -> u32 {
+    four.rotate_left(5) ^ fifth as u32
+}
+
 pub struct Literals {
     /// A byte's class; 0 for bytes that are in no literal. Letters have one in either case.
     classes: [u8; 256],
@@ -55,8 +66,12 @@ pub struct Literals {
     width: usize,
     /// Whether a literal may begin with three classes.
     threes: Grams,
-    /// Whether a literal of three bytes or more may begin with four classes.
+    /// The same for four and five classes, of literals that have as many.
     fours: Grams,
+    fives: Grams,
+    /// Literals of three and of four bytes.
+    whole_threes: Grams,
+    whole_fours: Grams,
     /// The classes that literals of two bytes begin with: signs.
     short: ByteSet,
     /// The node behind two classes; 0 for none.
@@ -94,6 +109,9 @@ impl Literals {
             width,
             threes: Grams::new(3),
             fours: Grams::new(4),
+            fives: Grams::new(4),
+            whole_threes: Grams::new(3),
+            whole_fours: Grams::new(4),
             short: ByteSet::default(),
             pairs: vec![0; width * width],
             behind: Vec::new(),
@@ -124,15 +142,20 @@ impl Literals {
         match *literal {
             [a, b] => {
                 self.short = std::mem::take(&mut self.short).with(a);
-                any.for_each(|c| self.threes.mark(&[a, b, c]));
+                any.for_each(|c| self.threes.mark(of(&[a, b, c])));
             }
             [a, b, c] => {
-                self.threes.mark(&[a, b, c]);
-                any.for_each(|d| self.fours.mark(&[a, b, c, d]));
+                self.threes.mark(of(&[a, b, c]));
+                self.whole_threes.mark(of(&[a, b, c]));
             }
-            [a, b, c, d, ..] => {
-                self.threes.mark(&[a, b, c]);
-                self.fours.mark(&[a, b, c, d]);
+            [a, b, c, d, ref rest @ ..] => {
+                let four = of(&[a, b, c, d]);
+                self.threes.mark(of(&[a, b, c]));
+                self.fours.mark(four);
+                match rest.first() {
+                    Some(fifth) => self.fives.mark(with_fifth(four, *fifth)),
+                    None => self.whole_fours.mark(four),
+                }
             }
             _ => {}
         }
@@ -182,29 +205,29 @@ impl Literals {
     /// Calls `found(literal, end)` for each place where a literal ends, in the order of where they begin, until it says to
     /// stop by `true`.
     pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize, usize) -> bool) {
-        let mut from = 0;
-        while let Some(at) = self.next(bytes, from) {
+        let mut start = 0;
+        while let Some(at) = self.next(bytes, start) {
             if self.walk(bytes, at, &mut found) {
                 return;
             }
-            from = at + 1;
+            start = at + 1;
         }
     }
 
-    /// The first position from `from` on at which a literal may begin. By itself: among what is done with a hit, the loop
+    /// The first position from `start` on at which a literal may begin. By itself: among what is done with a hit, the loop
     /// over nearly every byte of a body would lose its registers, and take twice as long.
     #[inline(never)]
-    fn next(&self, bytes: &[u8], from: usize) -> Option<usize> {
-        let rest = bytes.get(from..)?;
+    fn next(&self, bytes: &[u8], start: usize) -> Option<usize> {
+        let rest = bytes.get(start..)?;
         let (first, rest) = rest.split_first()?;
         let (second, rest) = rest.split_first()?;
         let mut gram = u32::from(self.class(*first)) << 8 | u32::from(self.class(*second));
         let (chunks, tail) = rest.as_chunks::<4>();
-        let mut at = from;
+        let mut at = start;
         for chunk in chunks {
             for (offset, third) in chunk.iter().enumerate() {
                 gram = gram << 8 | u32::from(self.class(*third));
-                if self.threes.has(gram) && self.goes_on(gram, bytes.get(at + offset + 3)) {
+                if self.threes.has(gram) && self.goes_on(gram, from(bytes, at + offset + 3)) {
                     return Some(at + offset);
                 }
             }
@@ -212,7 +235,7 @@ impl Literals {
         }
         for third in tail {
             gram = gram << 8 | u32::from(self.class(*third));
-            if self.threes.has(gram) && self.goes_on(gram, bytes.get(at + 3)) {
+            if self.threes.has(gram) && self.goes_on(gram, from(bytes, at + 3)) {
                 return Some(at);
             }
             at += 1;
@@ -221,12 +244,15 @@ impl Literals {
         self.threes.has(gram << 8).then_some(bytes.len() - 2)
     }
 
-    /// Whether a literal may begin with three classes, and what is behind them: the fourth tells most. Seldom asked, so no
-    /// part of the loop.
+    /// Whether a literal may begin with three classes, and what is behind them: the fourth and fifth tell most. Seldom asked,
+    /// so no part of the loop.
     #[inline(never)]
-    fn goes_on(&self, gram: u32, fourth: Option<&u8>) -> bool {
-        let fourth = fourth.map_or(0, |byte| self.class(*byte));
-        self.fours.has(gram << 8 | u32::from(fourth)) || self.short.has((gram >> 16 & 0xFF) as u8)
+    fn goes_on(&self, gram: u32, behind: &[u8]) -> bool {
+        let class = |at: usize| behind.get(at).map_or(0, |byte| self.class(*byte));
+        let four = gram << 8 | u32::from(class(0));
+        self.fours.has(four) && (self.fives.has(with_fifth(four, class(1))) || self.whole_fours.has(four))
+            || self.whole_threes.has(gram)
+            || self.short.has((gram >> 16 & 0xFF) as u8)
     }
 
     /// Calls `found` for every literal that begins at a position, the shortest first; `true` if it said to stop.
@@ -266,7 +292,7 @@ impl Literals {
     pub fn bytes(&self) -> usize {
         (self.pairs.len() + self.behind.len() + self.ends.len()) * size_of::<Node>()
             + self.labels.len()
-            + 2 * size_of::<[u32; Grams::WORDS]>()
+            + 5 * size_of::<[u32; Grams::WORDS]>()
     }
 }
 
