@@ -197,6 +197,15 @@ const _: () = assert!(Kind::Text as usize + 1 == Kind::ALL.len());
 const HITS_MIN: usize = 512;
 const BYTES_PER_HIT: usize = 8;
 
+/// What may still be done for a value, all its layers together: else a few bytes that are encoded thrice would buy four times
+/// what a text costs.
+struct Effort {
+    /// Literals that are looked into.
+    hits: usize,
+    /// Bytes that are looked at behind a shell's separators.
+    looked: usize,
+}
+
 /// A group, and a bit for each kind of place in which its literals mean something.
 type Meaning = (&'static Group, u16);
 
@@ -292,15 +301,18 @@ impl Engine {
         report: &mut dyn FnMut(Finding) -> bool,
     ) -> Option<u64> {
         let mut left = wanted;
-        let mut hits = HITS_MIN.max(value.len() / BYTES_PER_HIT);
+        let mut effort = Effort {
+            hits: HITS_MIN.max(value.len() / BYTES_PER_HIT),
+            looked: command::looked_max(value.len()),
+        };
         let mut judged = 0_u64;
         let mut layer = value;
         let mut decoded: Vec<u8>;
         for _ in 0..=decode::LAYERS_MAX {
             judged = judged.saturating_add(u64::try_from(layer.len()).unwrap_or(u64::MAX));
             let bits = profile::bits(layer);
-            let heard = self.judge_layer(layer, bits, kind, &mut left, &mut hits, report);
-            if hits == 0 && !heard {
+            let heard = self.judge_layer(layer, bits, kind, &mut left, &mut effort, report);
+            if effort.hits == 0 && !heard {
                 return None;
             }
             if heard || left.is_empty() || bits & class::ENCODED == 0 {
@@ -323,7 +335,7 @@ impl Engine {
         bits: u16,
         kind: Kind,
         left: &mut Categories,
-        hits: &mut usize,
+        effort: &mut Effort,
         report: &mut dyn FnMut(Finding) -> bool,
     ) -> bool {
         // Letters, digits, `-`, `,`: nothing in it acts, but for what is serialised or a command by itself.
@@ -354,8 +366,8 @@ impl Engine {
             let Some((len, groups)) = self.literals.get(id) else {
                 return false;
             };
-            *hits = hits.saturating_sub(1);
-            if *hits == 0 {
+            effort.hits = effort.hits.saturating_sub(1);
+            if effort.hits == 0 {
                 return true;
             }
             for (group, kinds) in groups {
@@ -371,7 +383,7 @@ impl Engine {
             }
             verdict.stop
         });
-        if verdict.stop || *hits == 0 || plain || kind == Kind::Structured {
+        if verdict.stop || effort.hits == 0 || plain || kind == Kind::Structured {
             return verdict.stop;
         }
         // In prose each looks for one thing only: a quote that closes, a tag, a shell's separator or substitution.
@@ -406,7 +418,9 @@ impl Engine {
             || bytes::find_pair(layer, 0, *b"$(").is_some()
             || bytes::find_pair(layer, 0, *b"${").is_some();
         let shell = bits & shells != 0 && !product && expands;
-        verdict.ask(Category::Command, shell, || command::judge(layer, prose));
+        verdict.ask(Category::Command, shell, || {
+            command::judge(layer, prose, &mut effort.looked)
+        });
         if prose {
             return verdict.stop;
         }

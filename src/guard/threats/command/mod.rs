@@ -19,17 +19,26 @@ use windows::windows_at;
 /// ten bytes and a name of six behind it; what takes more is nothing that people or programs write.
 const LOOKED_PER_BYTE: usize = 4;
 const LOOKED_MIN: usize = 1024;
+/// Taken for a name that is read over what obscures it, beside its bytes: that costs several times as much.
+const SPELLED: usize = 12;
+
+/// What may be looked at behind separators in a value of so many bytes, all its layers together.
+pub const fn looked_max(len: usize) -> usize {
+    len.saturating_mul(LOOKED_PER_BYTE).saturating_add(LOOKED_MIN)
+}
+
 /// Blanks, quotes and brackets between a separator and a command.
 const LEADING_MAX: usize = 64;
 
 /// In `prose` only what acts in the midst of it counts: a separator or a substitution on a line of text, and behind it a
 /// command with an argument as command lines have them.
-pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
+///
+/// What is looked at is taken from `left`, at first [`looked_max`].
+pub fn judge(bytes: &[u8], prose: bool, left: &mut usize) -> Option<&'static str> {
     if is_list(bytes) {
         return None;
     }
-    let mut left = bytes.len().saturating_mul(LOOKED_PER_BYTE).saturating_add(LOOKED_MIN);
-    if !prose && let Some(rule) = line_at(bytes, 0, leading(bytes, 0), Before::Start, &mut left) {
+    if !prose && let Some(rule) = line_at(bytes, 0, leading(bytes, 0), Before::Start, left) {
         return Some(rule);
     }
     if !prose && function(bytes) {
@@ -43,7 +52,7 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
     let mut doubled = false;
     loop {
         // What prose has no use for may still tell that too much was looked at.
-        let sought = if prose && left > 0 {
+        let sought = if prose && *left > 0 {
             sign::PARTS
         } else {
             sign::PARTS | sign::LINES
@@ -101,7 +110,7 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
         if kind == Before::Substitution && byte == b'{' {
             at += 1;
         }
-        if left == 0 {
+        if *left == 0 {
             return Some("command.tangled");
         }
         if prose {
@@ -112,17 +121,17 @@ pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
                 continue;
             }
             let begin = at + leading(bytes, at);
-            if command_at(bytes, at, begin, Before::Prose, &mut left).is_some() {
+            if command_at(bytes, at, begin, Before::Prose, left).is_some() {
                 return Some("command.chained");
             }
             continue;
         }
         let begin = at + leading(bytes, at);
         if !sign::is(raw(bytes, begin), sign::NAME | sign::SPELLS) {
-            left = left.saturating_sub(begin - at + 1);
+            *left = left.saturating_sub(begin - at + 1);
             continue;
         }
-        if let Some(rule) = line_at(bytes, at, begin, kind, &mut left) {
+        if let Some(rule) = line_at(bytes, at, begin, kind, left) {
             return Some(rule);
         }
     }
@@ -253,6 +262,7 @@ fn command_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
 }
 
 fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut usize) -> Option<&'static str> {
+    *left = left.saturating_sub(SPELLED);
     let Spelled {
         name,
         len,
