@@ -1,5 +1,6 @@
-//! Commands of mail protocols behind a line's end: SMTP (RFC 5321), POP3 (RFC 1939) and IMAP (RFC 9051), whose commands
-//! have a tag in front. In upper case, or tagged: a text's lines begin with such words too.
+//! What follows a line's end in a field that goes into a protocol's head. Commands of mail protocols: SMTP (RFC 5321), POP3
+//! (RFC 1939) and IMAP (RFC 9051), whose commands have a tag in front. In upper case, or tagged: a text's lines begin with
+//! such words too. And a field of HTTP's (RFC 9112 §5) by itself.
 
 use super::bytes::{between, find_byte, from, is_blank, listed};
 
@@ -64,6 +65,30 @@ pub fn judge(bytes: &[u8]) -> Option<&'static str> {
         }
     }
     None
+}
+
+/// Whether a value is a line's end and a field of a head, and no more; in a path, whatever is in front.
+pub fn splits(bytes: &[u8], path: bool) -> bool {
+    /// Longer names and values are a text's.
+    const FIELD_BYTES_MAX: usize = 96;
+    let ends = |b: &u8| matches!(b, b'\r' | b'\n');
+    let Some(end) = bytes.iter().position(ends).filter(|end| path || *end == 0) else {
+        return false;
+    };
+    let rest = from(bytes, end);
+    let rest = from(rest, rest.iter().take_while(|b| ends(b)).count());
+    let rest = rest.trim_ascii_end();
+    let name = rest
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric() || **b == b'-')
+        .count();
+    let value = from(rest, name + 1);
+    let value = value.strip_prefix(b" ").unwrap_or(value);
+    let token = |b: &u8| b.is_ascii_graphic() && *b != b':';
+    (2..40).contains(&name)
+        && rest.get(name) == Some(&b':')
+        && (1..=FIELD_BYTES_MAX).contains(&value.len())
+        && value.iter().all(token)
 }
 
 #[cfg(test)]

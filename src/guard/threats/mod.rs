@@ -461,6 +461,11 @@ impl Engine {
             bits & class::CONTROL != 0 && kind != Kind::Json,
             || mail::judge(layer),
         );
+        verdict.ask(
+            Category::Header,
+            bits & class::CONTROL != 0 && matches!(kind, Kind::Path | Kind::Parameter | Kind::Cookie | Kind::Referer),
+            || mail::splits(layer, kind == Kind::Path).then_some("header.split"),
+        );
         let addresses =
             bits & class::COLON != 0 && matches!(kind, Kind::Parameter | Kind::Json | Kind::Cookie | Kind::Text);
         verdict.ask(Category::RequestForgery, addresses, || address::judge(layer));

@@ -138,6 +138,34 @@ fn what_people_and_programs_write_is_no_attack() {
         "use {{count}} + {{total}}",
         "show an alert, confirm it (alert, warning)",
         "--- /dev/null\n+++ b/six\n@@ -0,0 +1 @@\n+x\n",
+        "| id | name |\n|----|------|\n| npm | zod |",
+        "={{ $('Set fields').item.json }}",
+        "--listen=[$(IP)]:9100",
+        "a == \"b\" || c == 10",
+        "first > 3 || second > 10",
+        "d.a !== 'PR' && d.a !== 'VI'",
+        "^1.0.3 || ^2.0.0",
+        "When clicking \"Execute Workflow\"",
+        "click \"Select a model\" now",
+        "``touch``",
+        "create table query",
+        "formula(\"query1\").last(\"30m\") > 1000",
+        "'R: '+format(x)",
+        "'%env(resolve:X)%'",
+        "whoami.md",
+        "https://a.example/v$version/checksums.txt",
+        "x.substr(2, 5)",
+        "Quote (Thai)",
+        "Headers#concat(...targets)",
+        "`Str::ltrim()`",
+        "![](a.png)",
+        "[PHP](https://php.example)",
+        "JavaScript: Added foo (#1234)",
+        "com.alibaba.android.rimet",
+        "#session",
+        "python >=2.7,<2.8.0a0",
+        "trigger: function trigger() {",
+        "Astro.glob()",
     ];
     let kinds = [Kind::Parameter, Kind::Json, Kind::Cookie];
     check_all(texts.into_iter().flat_map(|text| kinds.map(|kind| (text, kind, None))));
@@ -151,6 +179,10 @@ fn what_people_and_programs_write_is_no_attack() {
         ),
         ("/repos/o/r/contents/.github/workflows/ci.yml", Kind::Path, None),
         ("/.a/1.86.2/css/global.css", Kind::Path, None),
+        ("`<script>` in an SVG", Kind::Json, None),
+        ("/etc/ssl/certs", Kind::Json, None),
+        ("/var/lib/mysql", Kind::Json, None),
+        ("/en-us/windows/win32/api", Kind::Path, None),
         ("/docs/java.lang.String", Kind::Path, None),
         ("/docs/process.env", Kind::Path, None),
         ("data:text/plain;base64,aGVsbG8=", Kind::Json, None),
@@ -290,9 +322,54 @@ fn what_looks_alike_and_acts_is_found() {
         ("> /dev/null", "command.shell"),
         ("http://169.254.13.37/", "request_forgery.metadata"),
         ("&{x('y')}", "script.object"),
+        ("| id |\r\n|---|", "command.chained"),
+        ("| id |\nx", "command.chained"),
+        ("x | id |\n|---|", "command.chained"),
+        ("|a|\n|$(id)|", "command.shell"),
+        ("$('cat' /etc/passwd)", "path.file"),
+        ("$(ID -a)", "command.shell"),
+        ("x``id``", "command.chained"),
+        ("var=`cut x``dig y`", "command.chained"),
+        ("x='a' or 1=1", "sql.boolean"),
+        ("x='a' or id=id", "sql.boolean"),
+        ("x=\"a\" or c == \"b\" or 1=1", "sql.boolean"),
+        ("1 or id>0", "sql.boolean"),
+        ("a='1' not regexp '2'", "sql.comparison"),
+        ("'+sleep(5)+'", "sql.function"),
+        ("' execute master", "sql.stacked"),
+        ("1#substr(x,1)", "sql.function"),
+        ("from v$version--", "sql.catalogue"),
+        ("/**/v$version", "sql.catalogue"),
+        ("floor(rand(0)*2)", "sql.function"),
+        ("(![]+[])", "script.object"),
+        ("[php]x[/php]", "command.php_tag"),
+        ("javascript: Foo in x()", "script.url"),
+        ("`<script>``;x()//</script>`", "script.element"),
+        ("com.alibaba.fastjson.JSONObject", "expression.class"),
+        ("#session['x']", "expression.class"),
+        ("\r\nheader:header", "header.split"),
+        ("\nRemote-Addr: a.example", "header.split"),
+        ("\u{560a}\u{560d}Header-Test:x", "header.split"),
+        ("'; attach database '/tmp/x' as x--", "sql.stacked"),
+        ("'; grant all privileges on database x to public--", "sql.stacked"),
+        ("/etc/ssl/certs", "path.file"),
     ];
     check_all(texts.map(|(text, rule)| (text, Kind::Parameter, Some(rule))));
     check_all(["/.git/config", "/a/.env", "/.anything"].map(|path| (path, Kind::Path, Some("path.hidden"))));
+}
+
+/// Texts that a search found to cost most, each by what bounds it.
+#[test]
+fn what_stands_too_close_is_left_unfinished_and_names_of_many_parts_are_read_in_part() {
+    let engine = Engine::new();
+    let every = Category::ALL.iter().fold(Categories::NONE, |set, (_, c)| set.with(*c));
+    let judge = |text: &str| engine.judge(text.as_bytes(), Kind::Parameter, every, &mut |_| false);
+    assert_eq!(judge(&"{{a".repeat(2000)), None);
+    assert_eq!(judge(&"{{a, and words between; ".repeat(400)), Some(24 * 400));
+    // What is read behind a quote ends with so many tokens, whatever joins them.
+    let value = format!("x'{}or 1=1", "a.".repeat(4000));
+    check(&value, Kind::Parameter, None);
+    check("x' or a.b.c=1", Kind::Parameter, Some("sql.boolean"));
 }
 
 /// Signs in a password are random; what is spelt out in it is not.

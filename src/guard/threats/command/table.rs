@@ -12,8 +12,9 @@ pub(super) struct Table {
 
 impl Table {
     /// Whether the bar at a position belongs to a row: a line that begins and ends with a bar, beside another that begins
-    /// with one. To a shell a bar behind a bar and a line's end is an error, so that it runs neither line. Asked for
-    /// positions in their order; each line is looked at once.
+    /// with one. To a shell a bar behind a bar and a line's end is an error, so that it runs neither line; a carriage return
+    /// in front of the end would be a command's name, and the line complete. Asked for positions in their order; each line
+    /// is looked at once.
     pub fn has(&mut self, bytes: &[u8], position: usize) -> bool {
         if position < self.end {
             return self.row;
@@ -27,7 +28,9 @@ impl Table {
         let end = find_byte(bytes, position, b'\n').unwrap_or(bytes.len());
         // The row above is the line right in front.
         let above = above && begin == self.end + 1;
-        let line = between(bytes, begin, end).trim_ascii();
+        let line = between(bytes, position, end);
+        let blanks = line.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        let line = between(line, 0, line.len() - blanks);
         let bar = |at: usize| from(bytes, skip_spaces(bytes, at)).first() == Some(&b'|');
         self.row =
             line.len() > 2 && skip_spaces(bytes, begin) == position && line.ends_with(b"|") && (above || bar(end + 1));
@@ -57,5 +60,8 @@ mod tests {
         check("| id\n|---|", &[false; 3]);
         check("| id |\n\n| ls |", &[false; 4]);
         check("|a|\n|b|\nx | id", &[true, true, true, true, false]);
+        check("| id |\r\n|---|", &[false; 4]);
+        check("| id |\x0c\n|---|", &[false; 4]);
+        check("| id | \t\n|---|", &[true; 4]);
     }
 }

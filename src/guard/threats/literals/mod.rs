@@ -178,10 +178,12 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
                         .is_some_and(|b| is_word(*b) || around == Bare && matches!(b, b')' | b']' | b'"' | b'\''))
                 };
                 front.strip_suffix(b".").is_some_and(object)
+                    || around == Bare && front.strip_suffix(b"::").is_some_and(object)
+                    // A number and `#` is PostgreSQL's, and what is joined by it.
                     || around == Bare
-                        && [&b"::"[..], b"#"]
-                            .iter()
-                            .any(|joint| front.strip_suffix(*joint).is_some_and(object))
+                        && front
+                            .strip_suffix(b"#")
+                            .is_some_and(|front| front.last().is_some_and(u8::is_ascii_alphabetic))
                     || between(bytes, start, end) == b"readFile"
             };
             if around == Bare && method() {

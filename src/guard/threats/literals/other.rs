@@ -18,6 +18,9 @@ pub const GROUPS: &[Group] = &[
             "xop:include href='file",
             "xop:include href=\"http",
             "xop:include href='http",
+            "xop/include\" href=\"file",
+            "xop/include\" href=\"http",
+            "xop/include\" href=\"/",
         ],
     ),
     group(
@@ -176,7 +179,13 @@ pub const GROUPS: &[Group] = &[
         Header,
         "header.split",
         Value,
-        &["\u{560d}set-cookie:", "\u{560d}location:", "\u{560d}content-"],
+        &[
+            "\u{560d}set-cookie:",
+            "\u{560d}location:",
+            "\u{560d}content-",
+            "\u{560a}\u{560d}",
+            "\u{560d}\u{560a}",
+        ],
     ),
     group(
         Header,

@@ -208,8 +208,7 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
         let body = from(bytes, end);
         let runs = loads || has_code(body) || !closed_soon;
         // `` `<script>` `` is what a text is about: without an end browsers run none.
-        let marked =
-            open.checked_sub(1).is_some_and(|before| low(bytes, before) == b'`') && body.first() == Some(&b'`');
+        let marked = open.checked_sub(1).is_some_and(|before| low(bytes, before) == b'`') && body.starts_with(b">`");
         if marked && !named && !*read.ends_script.get_or_insert_with(|| contains(bytes, b"</script")) {
             return None;
         }

@@ -253,7 +253,9 @@ impl Reader<'_> {
                 && (matches!(third.kind, Kind::Word(Word::Statement | Word::Select))
                     || second.kind == Kind::Word(Word::Statement))
         } else if is("grant") {
-            self.is(third, "on") || self.is(third, "to")
+            self.is(third, "on") || self.is(third, "to") || self.is(second, "all") && self.is(third, "privileges")
+        } else if is("attach") {
+            self.is(second, "database") && matches!(third.kind, Kind::Text { .. })
         } else {
             is("copy")
                 && second.kind == Kind::Word(Word::Name)

@@ -69,9 +69,9 @@ pub struct Token {
 static CORE: Words<11> = Words::new([
     "and", "false", "from", "not", "null", "or", "select", "true", "union", "where", "xor",
 ]);
-static STATEMENTS: Words<22> = Words::new([
-    "alter", "backup", "begin", "call", "copy", "create", "declare", "delete", "drop", "exec", "execute", "goto",
-    "grant", "insert", "merge", "rename", "replace", "set", "shutdown", "truncate", "update", "waitfor",
+static STATEMENTS: Words<23> = Words::new([
+    "alter", "attach", "backup", "begin", "call", "copy", "create", "declare", "delete", "drop", "exec", "execute",
+    "goto", "grant", "insert", "merge", "rename", "replace", "set", "shutdown", "truncate", "update", "waitfor",
 ]);
 static COMPARES: Words<17> = Words::new([
     "between", "collate", "div", "glob", "ilike", "in", "is", "isnull", "like", "match", "mod", "notnull", "overlaps",
