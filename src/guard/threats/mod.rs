@@ -204,6 +204,8 @@ struct Effort {
     hits: usize,
     /// Bytes that are looked at behind a shell's separators.
     looked: usize,
+    /// Bytes that are read as part of attributes.
+    read: usize,
 }
 
 /// A group, and a bit for each kind of place in which its literals mean something.
@@ -304,6 +306,7 @@ impl Engine {
         let mut effort = Effort {
             hits: HITS_MIN.max(value.len() / BYTES_PER_HIT),
             looked: command::looked_max(value.len()),
+            read: script::read_max(value.len()),
         };
         let mut judged = 0_u64;
         let mut layer = value;
@@ -396,7 +399,9 @@ impl Engine {
         } else {
             class::ANGLE | class::COLON | class::OPERATOR
         };
-        verdict.ask(Category::Script, bits & markup != 0, || script::judge(layer, prose));
+        verdict.ask(Category::Script, bits & markup != 0, || {
+            script::judge(layer, prose, &mut effort.read)
+        });
         // A product with its version (RFC 9110 §10.1.5) begins what is an agent: its comments have separators and words.
         let product = kind == Kind::Agent
             && layer

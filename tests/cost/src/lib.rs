@@ -6,3 +6,4 @@ pub use portcullis::verdict::Reason;
 
 pub mod policies;
 pub mod scenarios;
+pub mod search;

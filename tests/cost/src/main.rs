@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use portcullis_cost::scenarios::{ALL, Scenario, admitted};
+use portcullis_cost::scenarios::{ALL, PROSE, Scenario, admitted};
+use portcullis_cost::search::search;
 
 const USAGE: &str = "\
 usage: portcullis-cost [OPTION]
@@ -13,6 +14,7 @@ usage: portcullis-cost [OPTION]
 What scripts/cost runs, which see.
 
   --write            stores what is counted as the budgets
+  --search SECONDS   looks for the texts that the threats guard spends most on
   --run NAME COUNT   only judges the request of a scenario so many times: for a profiler
   -h, --help         this text";
 
@@ -47,6 +49,10 @@ fn main() -> ExitCode {
             println!("{USAGE}");
             Ok(true)
         }
+        ["--search", seconds] => number(seconds).map(|seconds| {
+            search(seconds, u64::from(std::process::id()), PROSE);
+            true
+        }),
         ["--run", name, count] => run(name, count).map(|()| true),
         [] => compare(),
         ["--write"] => write().map(|()| true),
@@ -62,8 +68,12 @@ fn main() -> ExitCode {
     }
 }
 
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("`{text}` is no number"))
+}
+
 fn run(name: &str, count: &str) -> Result<(), String> {
-    let count: u64 = count.parse().map_err(|_| format!("`{count}` is no number"))?;
+    let count = number(count)?;
     if !ALL.contains(&name) {
         return Err(format!("there is no scenario `{name}`"));
     }

@@ -58,7 +58,8 @@ pub fn admitted(name: &str) -> Option<&'static str> {
 }
 
 /// What is written to a shop, over and over; beside it stand the texts that cost the threats guard most (`threats_cost`).
-const PROSE: &str = "The order came late on Monday, and the second parcel (a lamp) was broken; please send another. ";
+pub const PROSE: &str =
+    "The order came late on Monday, and the second parcel (a lamp) was broken; please send another. ";
 
 /// Ten values as a list of a shop's orders is asked for.
 const TEN_VALUES: &str = "/orders?id=48211&status=shipped&since=2026-03-14&page=3&sort=-created&mail=jane.doe%40example.com\

@@ -13,21 +13,28 @@ use super::bytes::{
 };
 use attributes::Attributes;
 use names::{ACTIVE, EVENTS, EVENTS_WHOLE, LOADING, URLS};
-use styles::{Styles, executable_style};
+use styles::{Parts, executable_style};
 use urls::{leads_nowhere, script_url, url};
 
-pub fn judge(bytes: &[u8], prose: bool) -> Option<&'static str> {
-    judge_from(bytes, prose, None)
+/// Bytes that may be read as part of attributes in a value of so many, all its layers together.
+pub const fn read_max(len: usize) -> usize {
+    len.saturating_mul(OVERLAP_MAX).saturating_add(TAG_BYTES)
 }
 
-fn judge_from(bytes: &[u8], prose: bool, telling: Option<usize>) -> Option<&'static str> {
+/// What is read of attributes is taken from `left`, at first [`read_max`].
+pub fn judge(bytes: &[u8], prose: bool, left: &mut usize) -> Option<&'static str> {
+    judge_from(bytes, prose, left, None)
+}
+
+fn judge_from(bytes: &[u8], prose: bool, left: &mut usize, telling: Option<usize>) -> Option<&'static str> {
     let mut read = Reading {
         close: 0,
-        left: bytes.len().saturating_mul(OVERLAP_MAX).saturating_add(TAG_BYTES),
+        left: *left,
         known: Vec::new(),
         telling,
         ends_script: None,
-        styles: Styles::default(),
+        styles: Parts::default(),
+        sections: Parts::default(),
     };
     for open in positions(bytes, b'<') {
         if read.close <= open {
@@ -40,6 +47,7 @@ fn judge_from(bytes: &[u8], prose: bool, telling: Option<usize>) -> Option<&'sta
             return Some("script.tangled");
         }
     }
+    *left = read.left;
     if prose {
         return None;
     }
@@ -49,6 +57,9 @@ fn judge_from(bytes: &[u8], prose: bool, telling: Option<usize>) -> Option<&'sta
 /// How often on average a byte may be read as part of one attribute or another. Attributes that begin at the same byte
 /// are read once, whichever tags they are part of, so no text that people or programs write has it often.
 const OVERLAP_MAX: usize = 4;
+
+/// Taken for a tag whose attributes are read, beside their bytes.
+const OPENED: usize = 8;
 
 /// What a tag commonly has at most.
 const TAG_BYTES: usize = 4096;
@@ -65,7 +76,8 @@ struct Reading {
     telling: Option<usize>,
     /// Whether a script's end stands anywhere.
     ends_script: Option<bool>,
-    styles: Styles,
+    styles: Parts,
+    sections: Parts,
 }
 
 /// What is looked at of an element's styles.
@@ -92,6 +104,7 @@ impl Reading {
         if self.known.is_empty() {
             self.known = vec![0; bytes.len()];
         }
+        self.left = self.left.saturating_sub(OPENED);
         let mut attributes = Attributes { bytes, at };
         let (mut named, mut shared) = (false, 0);
         loop {
@@ -153,7 +166,7 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
     let mut at = open + 1;
     let first = low(bytes, at);
     match first {
-        b'!' => return markup_declaration(bytes, at + 1, prose),
+        b'!' => return markup_declaration(bytes, at + 1, prose, read),
         b'?' => {
             let rest = from(bytes, at + 1);
             let processing = starts_with(rest, b"import") || starts_with(rest, b"xml-stylesheet");
@@ -217,7 +230,9 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
     let active = match () {
         // By itself, it is what a probe looks like.
         () if element("meta") => refresh || !prose && bytes.len() < 32 && contains(bytes, b"charset"),
-        () if element("style") => !prose && (named && !closed_soon || read.styles.execute(bytes, end, STYLE_BYTES_MAX)),
+        () if element("style") => {
+            !prose && (named && !closed_soon || read.styles.have(bytes, end, STYLE_BYTES_MAX, executable_style))
+        }
         () if element("link") || element("base") || element("xml") || element("import") => loads,
         () if element("frameset") || element("applet") || element("isindex") => !prose,
         () => loads || !prose && (named || after == b'/' || after == 0 || bytes.len() < 32),
@@ -278,7 +293,9 @@ fn has_code(body: &[u8]) -> bool {
     between(head, 0, end).iter().any(|b| matches!(b, b'(' | b'=' | b'`'))
 }
 
-fn markup_declaration(bytes: &[u8], at: usize, prose: bool) -> Option<&'static str> {
+fn markup_declaration(bytes: &[u8], at: usize, prose: bool, read: &mut Reading) -> Option<&'static str> {
+    /// What is looked at of a section of characters.
+    const SECTION_BYTES_MAX: usize = 256;
     let rest = from(bytes, at);
     if starts_with(rest, b"--#") {
         return (!prose).then_some("script.server_side_include");
@@ -294,7 +311,10 @@ fn markup_declaration(bytes: &[u8], at: usize, prose: bool) -> Option<&'static s
     .iter()
     .any(|begin| starts_with(rest, begin));
     (starts_with(rest, b"--[if") && !prose && !word
-        || starts_with(rest, b"[cdata[") && !prose && contains(between(rest, 0, 256), b"script"))
+        || starts_with(rest, b"[cdata[") && !prose && {
+            let script = |section: &[u8]| contains(section, b"script");
+            read.sections.have(bytes, at, SECTION_BYTES_MAX, script)
+        })
     .then_some("script.comment")
 }
 
@@ -388,7 +408,7 @@ fn known_event(event: &[u8]) -> bool {
 fn attribute_context(bytes: &[u8]) -> Option<&'static str> {
     /// What is looked at of a style.
     const VALUE_BYTES_MAX: usize = 200;
-    let mut styles = Styles::default();
+    let mut styles = Parts::default();
     for equals in positions(bytes, b'=') {
         let at = equals + 1;
         let before = between(bytes, 0, equals);
@@ -408,7 +428,7 @@ fn attribute_context(bytes: &[u8]) -> Option<&'static str> {
         if breaks && handler(name, false) {
             return Some("script.handler");
         }
-        if breaks && name.eq_ignore_ascii_case(b"style") && styles.execute(bytes, at, VALUE_BYTES_MAX) {
+        if breaks && name.eq_ignore_ascii_case(b"style") && styles.have(bytes, at, VALUE_BYTES_MAX, executable_style) {
             return Some("script.style");
         }
         if breaks && previous.is_some() && name.eq_ignore_ascii_case(b"autofocus") {
@@ -482,8 +502,13 @@ mod tests {
         let (mut skipped, mut found) = (0, 0);
         for text in texts(200_000) {
             for prose in [false, true] {
-                let all = judge_from(&text, prose, Some(usize::MAX));
-                assert_eq!(judge(&text, prose), all, "{:?}", String::from_utf8_lossy(&text));
+                let all = judge_from(&text, prose, &mut read_max(text.len()), Some(usize::MAX));
+                assert_eq!(
+                    judge(&text, prose, &mut read_max(text.len())),
+                    all,
+                    "{:?}",
+                    String::from_utf8_lossy(&text)
+                );
                 found += usize::from(all.is_some());
             }
             skipped += usize::from(last_telling(&text) == 0);

@@ -2,23 +2,23 @@
 
 use crate::guard::threats::bytes::{ByteSet, between, from, low, starts_with};
 
-/// Styles that are looked at in the order of where they begin, and may overlap.
+/// Parts of a text that are searched for the same, in the order of where they begin; they may overlap.
 #[derive(Default)]
-pub(super) struct Styles {
+pub(super) struct Parts {
     /// Up to here nothing was found.
     until: usize,
 }
 
-impl Styles {
-    /// Whether the style from a position on, up to so many bytes, runs or loads something. Of what an earlier one was found
-    /// harmless in, only as much is looked at again as may be cut off there.
-    pub fn execute(&mut self, bytes: &[u8], start: usize, len: usize) -> bool {
-        /// No name that tells is longer.
-        const NAME_BYTES_MAX: usize = 16;
+impl Parts {
+    /// Whether the part from a position on, up to so many bytes, has what is sought. Of what an earlier part was searched in
+    /// vain, only as much is searched again as may be cut off there.
+    pub fn have(&mut self, bytes: &[u8], start: usize, len: usize, sought: fn(&[u8]) -> bool) -> bool {
+        /// Nothing that is sought is longer.
+        const SOUGHT_BYTES_MAX: usize = 16;
         let end = bytes.len().min(start + len);
-        let new = start.max(self.until.saturating_sub(NAME_BYTES_MAX));
+        let new = start.max(self.until.saturating_sub(SOUGHT_BYTES_MAX));
         self.until = self.until.max(end);
-        executable_style(between(bytes, new, end))
+        sought(between(bytes, new, end))
     }
 }
 
