@@ -154,6 +154,7 @@ fn what_people_and_programs_write_is_no_attack() {
         "'%env(resolve:X)%'",
         "whoami.md",
         "https://a.example/v$version/checksums.txt",
+        "/a/tool_v$version_x64.zip",
         "x.substr(2, 5)",
         "Quote (Thai)",
         "Headers#concat(...targets)",

@@ -37,9 +37,10 @@ pub const ALL: &[&str] = &[
     "threats: 16 KiB of &amp;$(",
     "threats: 16 KiB of a&amp;",
     "threats: 16 KiB of <a %25",
-    "threats: 16 KiB of &amp;{{",
     "threats: 16 KiB of x|Type|",
-    "threats: 16 KiB of ${%25",
+    "threats: 16 KiB of HTML",
+    "threats: 16 KiB of <a style=",
+    "threats: 16 KiB of ``.a.[...&.",
     "refused: client_denied",
     "refused: quota_exceeded",
     "refused: operation_unknown",
@@ -60,6 +61,10 @@ pub fn admitted(name: &str) -> Option<&'static str> {
 /// What is written to a shop, over and over; beside it stand the texts that cost the threats guard most (`threats_cost`).
 pub const PROSE: &str =
     "The order came late on Monday, and the second parcel (a lamp) was broken; please send another. ";
+
+/// What an editor of rich text writes.
+const HTML: &str = "<p style=\"margin-top:0pt;margin-bottom:4pt;font-family:Arial;color:#222\">The lamp \
+    <a href=\"https://shop.example/item?id=42&amp;ref=mail\" target=\"_blank\">42</a> came on <b>Monday</b>, broken.</p>\n";
 
 /// Ten values as a list of a shop's orders is asked for.
 const TEN_VALUES: &str = "/orders?id=48211&status=shipped&since=2026-03-14&page=3&sort=-created&mail=jane.doe%40example.com\
@@ -139,7 +144,11 @@ impl Scenario {
         let declared = |count| json!({ "requests": requests(), "operations": operations(count, false) });
         let refused = name.strip_prefix("refused: ");
         if let Some(unit) = name.strip_prefix("threats: 16 KiB of ") {
-            let unit = if unit == "prose" { PROSE } else { unit };
+            let unit = match unit {
+                "prose" => PROSE,
+                "HTML" => HTML,
+                _ => unit,
+            };
             let text: String = unit.chars().cycle().take(16 << 10).collect();
             let ask = Ask {
                 body: Some(json!({ "text": text }).to_string()),

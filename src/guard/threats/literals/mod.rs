@@ -246,7 +246,8 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let path = previous == Some(b'/') && start.checked_sub(2).is_none_or(|at| low(bytes, at) != b'*');
             let goes_on =
                 matches!(next, Some(b'.' | b'/' | b'-')) && bytes.get(end + 1).is_some_and(u8::is_ascii_alphanumeric);
-            !path && previous != Some(b'-') && !goes_on
+            let joins = |byte: u8| is_word(byte) || byte == b'-';
+            !path && !previous.is_some_and(joins) && !next.is_some_and(is_word) && !goes_on
         }
         Sum(close) => next.is_some_and(tries::begins_sum) && tries::sums(bytes, end, close),
         Lookup => tries::nests(bytes, end),
