@@ -192,8 +192,7 @@ impl Kind {
 const _: () = assert!(Kind::Text as usize + 1 == Kind::ALL.len());
 
 /// Literals that are looked into in a value and its layers: as many as this, or one in so many bytes. Each costs some two
-/// hundred instructions; the densest of half a million benign values and
-/// bodies had one in 21.
+/// hundred instructions; the densest of half a million benign requests had one in 21.
 const HITS_MIN: usize = 512;
 const BYTES_PER_HIT: usize = 8;
 

@@ -61,6 +61,8 @@ pub fn judge(bytes: &[u8], prose: bool, left: &mut usize) -> Option<&'static str
         let byte = raw(bytes, position);
         at = position + 1;
         let before = position.checked_sub(1).map_or(0, |i| raw(bytes, i));
+        // What one back-quote opens, the first of two closes.
+        doubled &= byte != b'`' || raw(bytes, at) == b'`';
         let kind = match byte {
             b'(' if before == b'$' && selects(bytes, at) => continue,
             b'(' if matches!(before, b'$' | b'<' | b'>' | b'@') => Before::Substitution,
@@ -75,7 +77,10 @@ pub fn judge(bytes: &[u8], prose: bool, left: &mut usize) -> Option<&'static str
             b'`' if before == b'`' && position.checked_sub(2).is_some_and(|i| raw(bytes, i) == b'`') => continue,
             b'`' if span_end == Some(position) => continue,
             // Two in a row run nothing, and mark code in reStructuredText; unless the first closes what was open.
-            b'`' if raw(bytes, at) == b'`' && (doubled || position == 0 || is_blank(before)) => {
+            b'`' if raw(bytes, at) == b'`'
+                && raw(bytes, at + 1) != b'`'
+                && (doubled || position == 0 || is_blank(before)) =>
+            {
                 doubled = !doubled;
                 at += 1;
                 continue;

@@ -2,10 +2,11 @@
 
 use crate::guard::threats::bytes::{ByteSet, between, from, low, starts_with};
 
-/// Parts of a text that are searched for the same, in the order of where they begin; they may overlap.
+/// Parts of a text that are searched for the same, mostly in the order of where they begin; they may overlap.
 #[derive(Default)]
 pub(super) struct Parts {
-    /// Up to here nothing was found.
+    /// From here on, and up to `until`, nothing was found.
+    begin: usize,
     until: usize,
 }
 
@@ -16,6 +17,11 @@ impl Parts {
         /// Nothing that is sought is longer.
         const SOUGHT_BYTES_MAX: usize = 16;
         let end = bytes.len().min(start + len);
+        // A tag within another's quotes ends before that.
+        if start < self.begin || start > self.until {
+            (self.begin, self.until) = (start, end);
+            return sought(between(bytes, start, end));
+        }
         let new = start.max(self.until.saturating_sub(SOUGHT_BYTES_MAX));
         self.until = self.until.max(end);
         sought(between(bytes, new, end))
@@ -46,4 +52,21 @@ pub(super) fn executable_style(style: &[u8]) -> bool {
                 _ => starts_with(from(style, at + 1), b"moz-binding"),
             }
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_in_front_of_what_was_searched_is_searched_too() {
+        let text = b"0123456789behavior:url(x)0123456789 0123456789";
+        let mut parts = Parts::default();
+        assert!(!parts.have(text, 30, 10, executable_style));
+        assert!(parts.have(text, 5, 25, executable_style));
+        // Cut off at one part's end, whole in the next.
+        let mut parts = Parts::default();
+        assert!(!parts.have(text, 0, 15, executable_style));
+        assert!(parts.have(text, 4, 20, executable_style));
+    }
 }

@@ -278,7 +278,7 @@ impl<'v> Reader<'v> {
                     if self.quoted && token.kind != Kind::Comma {
                         match joined {
                             // `'R: '+format(x)` is a program's.
-                            Operand::Call if self.owned => return None,
+                            Operand::Call if self.owned => {}
                             Operand::Call | Operand::Select => return self.found("sql.expression"),
                             Operand::Group if matches!(self.peek().kind, Kind::End | Kind::Cut) && !self.prose => {
                                 return Some("sql.expression");
