@@ -22,6 +22,10 @@ const LOOKED_MIN: usize = 1024;
 /// Taken for a name that is read over what obscures it, beside its bytes: that costs several times as much.
 const SPELLED: usize = 12;
 
+/// Taken for a separator without a name behind it, beside the bytes between. Twice over, a value may be nothing else (a
+/// table's empty columns); thrice encoded it is nothing that anybody writes.
+const NAMELESS: usize = 2;
+
 /// What may be looked at behind separators in a value of so many bytes, all its layers together.
 pub const fn looked_max(len: usize) -> usize {
     len.saturating_mul(LOOKED_PER_BYTE).saturating_add(LOOKED_MIN)
@@ -61,8 +65,6 @@ pub fn judge(bytes: &[u8], prose: bool, left: &mut usize) -> Option<&'static str
         let byte = raw(bytes, position);
         at = position + 1;
         let before = position.checked_sub(1).map_or(0, |i| raw(bytes, i));
-        // What one back-quote opens, the first of two closes.
-        doubled &= byte != b'`' || raw(bytes, at) == b'`';
         let kind = match byte {
             b'(' if before == b'$' && selects(bytes, at) => continue,
             b'(' if matches!(before, b'$' | b'<' | b'>' | b'@') => Before::Substitution,
@@ -94,12 +96,17 @@ pub fn judge(bytes: &[u8], prose: bool, left: &mut usize) -> Option<&'static str
                     || begins_block(bytes, position))
                 && (prose || !quoted_command(bytes, at)) =>
             {
+                doubled &= raw(bytes, at) == b'`';
                 // What stands behind it is no command: a shell would take it for an argument.
                 let near = between(bytes, at, bytes.len().min(at + SPAN_BYTES_MAX));
                 span_end = find_byte(near, 0, b'`').map(|len| at + len);
                 continue;
             }
-            b'`' => Before::BackQuote,
+            b'`' => {
+                // What one opens, the first of two closes.
+                doubled &= raw(bytes, at) == b'`';
+                Before::BackQuote
+            }
             b'&' if raw(bytes, at) == b'&' => {
                 at += 1;
                 Before::Separator
@@ -133,7 +140,7 @@ pub fn judge(bytes: &[u8], prose: bool, left: &mut usize) -> Option<&'static str
         }
         let begin = at + leading(bytes, at);
         if !sign::is(raw(bytes, begin), sign::NAME | sign::SPELLS) {
-            *left = left.saturating_sub(begin - at + 1);
+            *left = left.saturating_sub(begin - at + NAMELESS);
             continue;
         }
         if let Some(rule) = line_at(bytes, at, begin, kind, left) {
