@@ -67,14 +67,22 @@ pub fn judge(bytes: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// Whether a value is a line's end and a field of a head, and no more; in a path, whatever is in front.
+/// Whether a value is a line's end and a field of a head, and no more; in a path, whatever is in front, and else a place that
+/// somebody is sent to.
 pub fn splits(bytes: &[u8], path: bool) -> bool {
     /// Longer names and values are a text's.
     const FIELD_BYTES_MAX: usize = 96;
     let ends = |b: &u8| matches!(b, b'\r' | b'\n');
-    let Some(end) = bytes.iter().position(ends).filter(|end| path || *end == 0) else {
+    let Some(end) = bytes.iter().position(ends) else {
         return false;
     };
+    let front = between(bytes, 0, end);
+    let place = matches!(front.first(), None | Some(b'/' | b'?' | b'#'))
+        || front.starts_with(b"http://")
+        || front.starts_with(b"https://");
+    if !(path || place && front.len() <= FIELD_BYTES_MAX && !front.iter().any(|b| is_blank(*b))) {
+        return false;
+    }
     let rest = from(bytes, end);
     let rest = from(rest, rest.iter().take_while(|b| ends(b)).count());
     let rest = rest.trim_ascii_end();
@@ -88,6 +96,8 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
     (2..40).contains(&name)
         && rest.get(name) == Some(&b':')
         && (1..=FIELD_BYTES_MAX).contains(&value.len())
+        // Another address, on a line of its own.
+        && !value.starts_with(b"//")
         && value.iter().all(token)
 }
 

@@ -389,7 +389,9 @@ impl Engine {
             return verdict.stop;
         }
         // In prose each looks for one thing only: a quote that closes, a tag, a shell's separator or substitution.
-        let sql = kind != Kind::Agent && (!prose || bits & class::QUOTE != 0);
+        // An agent without a product or comment is none.
+        let agent = kind == Kind::Agent && (bits & class::SLASH != 0 || bits & class::QUOTE == 0);
+        let sql = !agent && (!prose || bits & class::QUOTE != 0);
         verdict.ask(Category::Sql, sql, || {
             sql::judge(layer, bits & class::QUOTE != 0, prose)
         });
@@ -407,6 +409,7 @@ impl Engine {
                 .split(|b| bytes::is_blank(*b))
                 .next()
                 .is_some_and(|word| word.contains(&b'/') && word.first() != Some(&b'/'));
+        let comment = kind == Kind::Agent && begins_with_comment(layer);
         let field = matches!(kind, Kind::Parameter | Kind::Cookie | Kind::Name);
         let signs = bits & !(class::DIGIT | class::UNDERSCORE | class::BLANK) != 0;
         let pieces = signs && !prose && (field || matches!(kind, Kind::Agent | Kind::Header));
@@ -421,7 +424,7 @@ impl Engine {
         let expands = kind != Kind::Secret
             || bytes::find_pair(layer, 0, *b"$(").is_some()
             || bytes::find_pair(layer, 0, *b"${").is_some();
-        let shell = bits & shells != 0 && !product && expands;
+        let shell = bits & shells != 0 && !product && !comment && expands;
         verdict.ask(Category::Command, shell, || {
             command::judge(layer, prose, &mut effort.looked)
         });
@@ -475,6 +478,23 @@ impl Engine {
         verdict.ask(Category::RequestForgery, addresses, || address::judge(layer));
         verdict.stop
     }
+}
+
+/// Whether an agent has a comment behind a name without a version, `App (Android 4.2;gzip)`: a parenthesis behind a word is
+/// an error to shells, which then run nothing of the line.
+fn begins_with_comment(agent: &[u8]) -> bool {
+    let Some(open) = bytes::find_byte(agent, 0, b'(') else {
+        return false;
+    };
+    let front = bytes::between(agent, 0, open);
+    let name = front.trim_ascii_end();
+    let plain = |b: &u8| bytes::is_word(*b) || matches!(b, b' ' | b'.' | b'-');
+    // A shell's own words (`time (…)`) have no capitals; and within quotes, substitutions run.
+    name.first().is_some_and(u8::is_ascii_uppercase)
+        && name.len() < front.len()
+        && name.iter().all(plain)
+        && !bytes::from(agent, open).starts_with(b"()")
+        && !agent.iter().any(|b| matches!(b, b'$' | b'`'))
 }
 
 /// Whether a group's literals mean something in a kind of place.

@@ -6,7 +6,7 @@ use super::bytes::{Words, between, from, is_blank, is_word, low, positions, skip
 const FILTER_BYTES_MAX: usize = 512;
 
 /// Names that document databases take for operators, without their `$`.
-pub static OPERATORS: Words<28> = Words::new([
+pub static OPERATORS: Words<29> = Words::new([
     "accumulator",
     "all",
     "and",
@@ -15,6 +15,7 @@ pub static OPERATORS: Words<28> = Words::new([
     "eq",
     "exists",
     "expr",
+    "func",
     "function",
     "gt",
     "gte",
@@ -135,6 +136,24 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
     None
 }
 
+/// Whether a list names what is to be embedded (`*,jobs(*,projects(*))`, as PostgREST has it): each parenthesis stands behind
+/// a name and is closed, and nothing is compared.
+fn embeds(text: &[u8]) -> bool {
+    let mut open = 0_usize;
+    let mut before = b'(';
+    for byte in text.iter().copied() {
+        match byte {
+            b'(' if is_word(before) => open += 1,
+            b')' if open > 0 => open -= 1,
+            b'*' | b',' | b'_' | b'!' | b':' | b'.' => {}
+            _ if byte.is_ascii_alphanumeric() => {}
+            _ => return false,
+        }
+        before = byte;
+    }
+    open == 0 && text.first().is_some_and(|b| is_word(*b) || *b == b'*')
+}
+
 /// A filter that is closed, opened or widened: `*)(uid=*`, `(&(a=1)(b=2))`.
 fn filter(bytes: &[u8]) -> Option<&'static str> {
     let text = bytes.trim_ascii();
@@ -143,7 +162,7 @@ fn filter(bytes: &[u8]) -> Option<&'static str> {
     }
     let has = |needle: &[u8]| text.windows(needle.len()).any(|w| w == needle);
     let breaks = has(b"*)(")
-        || has(b"*))")
+        || has(b"*))") && !embeds(text)
         || has(b")(|")
         || has(b")(&(")
         || has(b"*)*")
@@ -175,6 +194,9 @@ mod tests {
             ("*)(uid=*))(|(uid=*", Some("nosql.filter")),
             ("(&(uid=admin)(!(&(1=0)(userPassword=q))))", Some("nosql.filter")),
             ("*()|&'", Some("nosql.filter")),
+            ("*,jobs(*,projects(*))", None),
+            ("jobs(*,*))", Some("nosql.filter")),
+            ("(uid=*))", Some("nosql.filter")),
             ("price: $in stock", None),
             ("costs $all: 5", None),
             ("my db.x is down", None),

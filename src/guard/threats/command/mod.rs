@@ -283,7 +283,9 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
         end: at,
     } = spelled(bytes, at, begin, left)?;
     let name = name.get(..len)?;
-    if name.is_empty() {
+    // No program stands right below a root: `/cc https://…`.
+    let path = between(bytes, begin, at);
+    if name.is_empty() || pathed && !obscured && path.first() == Some(&b'/') && path.len() == len + 1 {
         return None;
     }
     let exe = name.strip_suffix(b".exe").unwrap_or(name);
@@ -442,7 +444,12 @@ fn strong_argument(argument: &[u8]) -> bool {
         b'$' | b'%' | b'~' | b'|' => true,
         b'.' => low(word, 1) == b'/' || low(word, 1) == b'.' && matches!(low(word, 2), b'/' | b'\\' | 0),
         b'\\' => low(word, 1) == b'\\',
-        b'0'..=b'9' => word.iter().filter(|b| **b == b'.').count() == 3,
+        b'0'..=b'9' => {
+            let address = |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b':' | b'/');
+            word.iter().filter(|b| **b == b'.').count() == 3 && word.iter().take_while(|b| address(b)).count() > 6
+        }
+        // `curl (https://curl.se)`: what a text says of it.
+        b'(' => false,
         first if first.is_ascii_alphabetic() && low(word, 1) == b':' => matches!(low(word, 2), b'\\' | b'/'),
         _ => word.windows(3).any(|w| w == b"://"),
     }

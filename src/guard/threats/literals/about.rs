@@ -14,6 +14,9 @@ pub(super) fn is_handed(bytes: &[u8], start: usize, end: usize) -> bool {
 /// How far what belongs to a literal is looked for: each hit looks again, and hits may stand side by side.
 pub(super) const NEAR_BYTES: usize = 128;
 
+/// Classes of `java.util` that a model's types are.
+const HOLDERS: [&str; 8] = ["collection", "currency", "date", "list", "locale", "map", "set", "uuid"];
+
 /// Whether the name that a package's classes begin with is that of an exception (`java.io.IOException: …`) or ends as an
 /// artefact's coordinates do (`org.springframework.boot:spring-boot`).
 pub(super) fn is_reported(rest: &[u8]) -> bool {
@@ -41,7 +44,12 @@ pub(super) fn is_reported(rest: &[u8]) -> bool {
                 && lines.iter().all(u8::is_ascii_digit)
         })
     };
-    frame || next != b'(' && (ends("exception") || ends("error")) || next == b':' && behind.is_ascii_alphanumeric()
+    // What only holds data, and is no more than named: `dates to java.util.date and`.
+    let holds = listed(&HOLDERS, name) && (next == 0 || is_blank(next) || matches!(next, b'`' | b'<' | b'>' | b','));
+    holds
+        || frame
+        || next != b'(' && (ends("exception") || ends("error"))
+        || next == b':' && behind.is_ascii_alphanumeric()
 }
 
 /// Members of a program's objects that are read on from: hosts have none such (`console.example.com`).
@@ -172,6 +180,11 @@ pub(super) const SPOKEN: [&str; 14] = [
     "serialize",
     "spawn",
     "touch",
+];
+
+/// Programs and functions that manuals have pages of, and that do nothing with a number.
+pub(super) const PAGES: [&str; 12] = [
+    "chgrp", "chmod", "chown", "chroot", "file", "glob", "mail", "mkdir", "rmdir", "symlink", "touch", "unlink",
 ];
 
 /// Names that are words of which there may be one or more: `file(s)`. A program's `eval(s)` runs what `s` holds.

@@ -162,6 +162,8 @@ pub const GROUPS: &[Group] = &[
         Value,
         &[
             "() { :",
+            "() { _",
+            "zerodiumsystem",
             "(){ :",
             "(){:",
             "() {:",

@@ -42,7 +42,52 @@ pub const GROUPS: &[Group] = &[
             "${dns:address",
         ],
     ),
+    // One letter that is made of another.
+    group(
+        Expression,
+        "expression.jndi",
+        Anywhere,
+        &[
+            "${lower:d}",
+            "${lower:i}",
+            "${lower:n}",
+            "${upper:d}",
+            "${upper:i}",
+            "${upper:n}",
+            "${upper:\u{131}}",
+        ],
+    ),
     group(Expression, "expression.jndi", Lookup, &["${"]),
+    // Nobody writes the package of `Runtime` in front of it but where nothing is imported.
+    group(
+        Expression,
+        "expression.class",
+        Anywhere,
+        &["java.lang.runtime.getruntime", "@java.lang.runtime@", "#_memberaccess["],
+    ),
+    group(Expression, "expression.node", Anywhere, &["process.mainmodule.require"]),
+    // What a page's or a session's expressions begin with.
+    group(
+        Expression,
+        "expression.object",
+        Value,
+        &[
+            "${pagecontext.",
+            "#{pagecontext.",
+            "${sessionscope.",
+            "${applicationscope.",
+            "${requestscope.",
+            "${request.get",
+            "#{request.get",
+            "${session.get",
+            "#{session.get",
+            "#request[",
+            ".findvalue(#",
+            "\".execute()",
+            "'.execute()",
+            "\".exec()",
+        ],
+    ),
     group(
         Expression,
         "expression.class",

@@ -15,7 +15,7 @@ use super::Category;
 use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, listed, low, starts_with};
 pub use about::numbers_change;
 use about::{
-    BEFORE_FILES, COUNTED, DOMAINS, MEMBERS, NEAR_BYTES, SPOKEN, begins_topic, closes_shortcode, declares,
+    BEFORE_FILES, COUNTED, DOMAINS, MEMBERS, NEAR_BYTES, PAGES, SPOKEN, begins_topic, closes_shortcode, declares,
     first_section, has_argument, is_handed, is_reported, is_three_dots, is_title, mentioned,
 };
 use std::cell::OnceCell;
@@ -198,7 +198,9 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let number = open > end && numbers_change(bytes, open);
             let plural = (starts_with(inside, b"s)") || starts_with(inside, b"es)"))
                 && listed(&COUNTED, between(bytes, start, end));
-            let called = low(bytes, open) == b'(' && !spoken && !number && !plural;
+            // `file(1)`: a page of the manual.
+            let manual = matches!(inside, [b'1'..=b'8', b')', ..]) && listed(&PAGES, between(bytes, start, end));
+            let called = low(bytes, open) == b'(' && !spoken && !number && !plural && !manual;
             // `hot-alert(…)` is a name; behind a quote, the value is taken from what stood before: `'-alert(1)`.
             let joined = previous == Some(b'-')
                 && !matches!(start.checked_sub(2).map(|at| low(bytes, at)), Some(b'\'' | b'"' | b'`'));
@@ -209,7 +211,8 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let separated = match front.last() {
                 None => true,
                 Some(b'(') => front.ends_with(b"$("),
-                Some(last) => matches!(last, b';' | b'|' | b'&' | b'=' | b'\'' | b'"'),
+                Some(b'\'' | b'"') => front.len() == start,
+                Some(last) => matches!(last, b';' | b'|' | b'&' | b'='),
             };
             // At the beginning, a name may be what a text is about: `powershell for beginners`.
             let name = between(bytes, start, end);
@@ -222,8 +225,10 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
                 && [&b".exe"[..], b".com"]
                     .iter()
                     .all(|program| !starts_with(from(bytes, end), program));
-            let longer =
-                name.iter().all(|b| b.is_ascii_alphabetic() || *b == b'-') && (next.is_some_and(is_word) || file);
+            // `powershell-7.1`
+            let version = next == Some(b'-') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
+            let longer = name.iter().all(|b| b.is_ascii_alphabetic() || *b == b'-')
+                && (next.is_some_and(is_word) || file || version);
             let capitals = name.iter().filter(|b| b.is_ascii_uppercase()).count();
             let camel =
                 capitals == 1 && name.first().is_some_and(u8::is_ascii_lowercase) && front.is_empty() && next.is_none();
@@ -316,7 +321,16 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let closes = || rest.len() > NEAR_BYTES || find_pair(rest, 0, *close).is_some();
             // `{{% note %}}`: Hugo's, which names what stands in the site's own folder.
             let shortcode = || previous == Some(b'{') && close == b"%}" && closes_shortcode(rest);
-            next.is_some_and(|next| is_blank(next) || begins(next) && closes()) && !shortcode()
+            // `{%plan%,%draft%}`: patterns of `LIKE` in a list of PostgREST's, nothing but words.
+            let patterns = || {
+                let near = between(rest, 0, rest.len().min(NEAR_BYTES));
+                let list = between(near, 0, find_byte(near, 0, b'}').unwrap_or(0));
+                find_pair(list, 0, *b"%,").is_some()
+                    && list
+                        .iter()
+                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'%' | b','))
+            };
+            next.is_some_and(|next| is_blank(next) || begins(next) && closes() && !patterns()) && !shortcode()
         }
         Braces => {
             let near = between(bytes, end, bytes.len().min(end + NEAR_BYTES / 4));

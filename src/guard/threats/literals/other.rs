@@ -21,6 +21,11 @@ pub const GROUPS: &[Group] = &[
             "xop/include\" href=\"file",
             "xop/include\" href=\"http",
             "xop/include\" href=\"/",
+            // What an XSLT processor tells of itself, and functions of its host.
+            "system-property('xsl:",
+            "system-property(\"xsl:",
+            "php:function('",
+            "php:function(\"",
         ],
     ),
     group(
@@ -38,6 +43,8 @@ pub const GROUPS: &[Group] = &[
             "xsl:value-of",
             "<?xml-stylesheet",
             "&xxe;",
+            "xop:include href=\"file",
+            "xop/include\" href=\"file",
         ],
     ),
     group(Xml, "xml.entity", Doctype, &["<!doctype"]),

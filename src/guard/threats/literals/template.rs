@@ -1,6 +1,6 @@
 //! Expressions of server-side templates, and what climbs out of their sandboxes.
 
-use super::Around::{Attribute, Block, Member, Sum, Value};
+use super::Around::{Anywhere, Attribute, Block, Member, Sum, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Template;
 
@@ -81,6 +81,19 @@ pub const GROUPS: &[Group] = &[
             "{{ [",
         ],
     ),
+    group(
+        Template,
+        "template.expression",
+        Anywhere,
+        &["__base__.__subclasses__()", "__class__.__mro__["],
+    ),
+    group(
+        Template,
+        "template.expression",
+        Value,
+        &["{{ config.items", "{{ config.from_", "{.exec|"],
+    ),
+    group(Template, "template.expression", Sum(b")"), &["@("]),
     group(Template, "template.expression", Sum(b"}}"), &["{{"]),
     group(
         Template,

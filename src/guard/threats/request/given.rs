@@ -174,7 +174,7 @@ pub(super) fn is_visited(name: &[u8], value: &[u8]) -> bool {
     const PAGES: [&str; 3] = ["htm", "html", "xhtml"];
     let Some(rest) = value
         .strip_prefix(b"https://")
-        .filter(|_| name.eq_ignore_ascii_case(b"page"))
+        .filter(|_| name.eq_ignore_ascii_case(b"page") || name.ends_with(b"[page]"))
     else {
         return false;
     };

@@ -396,7 +396,9 @@ fn handler(key: &[u8], lenient: bool) -> bool {
         return false;
     }
     let event = from(key, 2);
-    let letters = event.len() >= 3 && event.iter().all(|b| is_word(*b) || *b == 0 || *b == b'-');
+    let letters = event.len() >= 3 && event.iter().all(|b| is_word(*b) || *b == 0 || *b == b'-')
+        // `on-invalid`: what comes behind `on` is a letter.
+        && event.first() != Some(&b'-');
     letters && (lenient || known_event(event))
 }
 

@@ -260,7 +260,8 @@ impl Reader<'_> {
             is("copy")
                 && second.kind == Kind::Word(Word::Name)
                 && self.is(third, "from")
-                && matches!(self.peek().kind, Kind::Text { .. } | Kind::Word(Word::Name))
+                && (matches!(self.peek().kind, Kind::Text { .. })
+                    || ["program", "stdin"].iter().any(|source| self.is(self.peek(), source)))
         };
         // `Delete from list`, on a button.
         let text = self.tokens.text(first);
