@@ -343,7 +343,7 @@ fn what_looks_alike_and_acts_is_found() {
         ("x;powershell -v 7", "command.shell"),
         ("' or 'x'; powershell -enc a", "command.shell"),
         ("x\naria2c https://a.example/x", "command.chained"),
-        ("x;/usr/cc https://a.example/", "command.chained"),
+        ("x;/cc https://a.example/", "command.chained"),
         ("x;ping 127.0.0.1", "command.chained"),
         ("copy t from '/tmp/x'", "sql.stacked"),
         ("copy t from program 'id'", "sql.stacked"),

@@ -283,9 +283,12 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
         end: at,
     } = spelled(bytes, at, begin, left)?;
     let name = name.get(..len)?;
-    // No program stands right below a root: `/cc https://…`.
+    if name.is_empty() {
+        return None;
+    }
+    // `/cc https://…` on a line of its own: hardly a program stands right below the root.
     let path = between(bytes, begin, at);
-    if name.is_empty() || pathed && !obscured && path.first() == Some(&b'/') && path.len() == len + 1 {
+    if before == Before::Line && pathed && !obscured && path.first() == Some(&b'/') && path.len() == len + 1 {
         return None;
     }
     let exe = name.strip_suffix(b".exe").unwrap_or(name);
