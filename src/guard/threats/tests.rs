@@ -336,6 +336,9 @@ fn what_looks_alike_and_acts_is_found() {
         ("$('cat' /etc/passwd)", "path.file"),
         ("jobs(*,*))", "nosql.filter"),
         ("x' & 'y", "sql.boolean"),
+        // Zero to MySQL, and any name is equal to that.
+        ("foo '&' bar", "sql.boolean"),
+        ("foo '|' bar", "sql.boolean"),
         ("1 '|' 1", "sql.boolean"),
         ("northwind..orders", "sql.catalogue"),
         ("{%set x='%,'%}", "template.expression"),

@@ -63,10 +63,11 @@ pub(super) fn cites(bytes: &[u8], open: usize, quote: u8, prose: bool) -> bool {
     let next = from(rest, rest.iter().take_while(|b| apart(b)).count());
     let sign = low(bytes, open + 1);
     if quote != b'`' && before.is_some_and(is_blank) && sign.is_ascii_punctuation() && low(bytes, open + 2) == quote {
-        // `>` between two texts that are no numbers compares zero with zero, or a number with a text: never true; `&` and `|`
-        // make zero of them. `<` is true in SQLite, and stands in what browsers say of answers that are no JSON. Other signs are cited in sentences only.
+        // `>` between two texts that are no numbers compares zero with zero, or a number with a text: never true. `&`, `|`, `+`
+        // and others that bind closer than what compares make zero of them, which MySQL finds equal to any name. `<` is true
+        // in SQLite, and stands in what browsers say of answers that are no JSON. Other signs are cited in sentences only.
         let token = || bytes.get(..open).is_some_and(|front| front.ends_with(b"token "));
-        let harmless = matches!(sign, b'>' | b'&' | b'|') || sign == b'<' && token() || prose && quote == b'"';
+        let harmless = sign == b'>' || sign == b'<' && token() || prose && quote == b'"';
         let rest = from(bytes, open + 3);
         let next = from(rest, rest.iter().take_while(|b| apart(b)).count());
         let stands = rest.first().is_none_or(apart);
