@@ -96,8 +96,12 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
     (2..40).contains(&name)
         && rest.get(name) == Some(&b':')
         && (1..=FIELD_BYTES_MAX).contains(&value.len())
-        // Another address, on a line of its own.
-        && !value.starts_with(b"//")
+        // Behind a place stand other lines of a form too (`localhost:3000`, `10:30`, `owner:me`): there a field is told by how
+        // it is written, or by a place that nobody is sent to.
+        && (front.is_empty()
+            || path
+            || front.windows(4).any(|w| w == b"//..")
+            || rest.first().is_some_and(u8::is_ascii_uppercase) && between(rest, 0, name).contains(&b'-'))
         && value.iter().all(token)
 }
 

@@ -389,7 +389,7 @@ impl Engine {
             return verdict.stop;
         }
         // In prose each looks for one thing only: a quote that closes, a tag, a shell's separator or substitution.
-        // An agent without a product or comment is none.
+        // Only an agent that has quotes and no slash is judged as other values are.
         let agent = kind == Kind::Agent && (bits & class::SLASH != 0 || bits & class::QUOTE == 0);
         let sql = !agent && (!prose || bits & class::QUOTE != 0);
         verdict.ask(Category::Sql, sql, || {
@@ -489,12 +489,15 @@ fn begins_with_comment(agent: &[u8]) -> bool {
     let front = bytes::between(agent, 0, open);
     let name = front.trim_ascii_end();
     let plain = |b: &u8| bytes::is_word(*b) || matches!(b, b' ' | b'.' | b'-');
-    // A shell's own words (`time (…)`) have no capitals; and within quotes, substitutions run.
+    // A shell's own words (`time (…)`) have no capitals. Within quotes a parenthesis is text, Windows' shell reads on behind
+    // one, and one that holds nothing heads a function.
     name.first().is_some_and(u8::is_ascii_uppercase)
         && name.len() < front.len()
         && name.iter().all(plain)
-        && !bytes::from(agent, open).starts_with(b"()")
-        && !agent.iter().any(|b| matches!(b, b'$' | b'`'))
+        && agent.get(open + 1).copied().is_some_and(bytes::is_word)
+        && !agent
+            .iter()
+            .any(|b| matches!(b, b'$' | b'`' | b'"' | b'\'' | b'&' | b'|' | b'\n' | b'\r'))
 }
 
 /// Whether a group's literals mean something in a kind of place.

@@ -9,7 +9,7 @@ mod spelling;
 mod table;
 mod windows;
 
-use super::bytes::{Words, between, find_bits, find_byte, from, is_blank, listed, low, word_len};
+use super::bytes::{Words, between, find_bits, find_byte, from, is_blank, listed, low, starts_with, word_len};
 use names::{COMMANDS, TITLES, WORDS, WRAPPERS};
 use spelling::{Spelled, spelled, unknown};
 use table::Table;
@@ -23,7 +23,7 @@ const LOOKED_MIN: usize = 1024;
 const SPELLED: usize = 12;
 
 /// Taken for a separator without a name behind it, beside the bytes between. Twice over, a value may be nothing else (a
-/// table's empty columns); thrice encoded it is nothing that anybody writes.
+/// table's empty columns); in three layers it is nothing that anybody writes.
 const NAMELESS: usize = 2;
 
 /// What may be looked at behind separators in a value of so many bytes, all its layers together.
@@ -449,10 +449,11 @@ fn strong_argument(argument: &[u8]) -> bool {
         b'\\' => low(word, 1) == b'\\',
         b'0'..=b'9' => {
             let address = |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b':' | b'/');
-            word.iter().filter(|b| **b == b'.').count() == 3 && word.iter().take_while(|b| address(b)).count() > 6
+            word.iter().filter(|b| **b == b'.').count() == 3
+                && (low(word, 1) == b'x' || word.iter().take_while(|b| address(b)).count() > 6)
         }
-        // `curl (https://curl.se)`: what a text says of it.
-        b'(' => false,
+        // `curl (https://curl.se)`: what a text says of it; PowerShell's `iex (iwr('https://…'))` calls.
+        b'(' => !starts_with(word, b"(http") && word.windows(3).any(|w| w == b"://"),
         first if first.is_ascii_alphabetic() && low(word, 1) == b':' => matches!(low(word, 2), b'\\' | b'/'),
         _ => word.windows(3).any(|w| w == b"://"),
     }

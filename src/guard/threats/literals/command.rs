@@ -162,7 +162,7 @@ pub const GROUPS: &[Group] = &[
         Value,
         &[
             "() { :",
-            "() { _",
+            "() { _;",
             "zerodiumsystem",
             "(){ :",
             "(){:",

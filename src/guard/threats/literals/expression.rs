@@ -81,7 +81,6 @@ pub const GROUPS: &[Group] = &[
             "#{request.get",
             "${session.get",
             "#{session.get",
-            "#request[",
             ".findvalue(#",
             "\".execute()",
             "'.execute()",

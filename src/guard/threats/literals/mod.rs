@@ -211,7 +211,11 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let separated = match front.last() {
                 None => true,
                 Some(b'(') => front.ends_with(b"$("),
-                Some(b'\'' | b'"') => front.len() == start,
+                // What is quoted may begin with blanks; behind a closing quote (`Windows' PowerShell`) an argument stands.
+                Some(b'\'' | b'"') => {
+                    let word = front.len().checked_sub(2).map(|at| low(front, at));
+                    front.len() == start || !word.is_some_and(is_word)
+                }
                 Some(last) => matches!(last, b';' | b'|' | b'&' | b'='),
             };
             // At the beginning, a name may be what a text is about: `powershell for beginners`.
@@ -325,7 +329,8 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let patterns = || {
                 let near = between(rest, 0, rest.len().min(NEAR_BYTES));
                 let list = between(near, 0, find_byte(near, 0, b'}').unwrap_or(0));
-                find_pair(list, 0, *b"%,").is_some()
+                close == b"%}"
+                    && find_pair(list, 0, *b"%,").is_some()
                     && list
                         .iter()
                         .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'%' | b','))
