@@ -6,6 +6,7 @@
 //! tokeniser, for at most [`decode::LAYERS_MAX`] layers more; a budget of bytes bounds the request.
 
 mod address;
+mod agent;
 mod bytes;
 mod command;
 pub mod decode;
@@ -390,8 +391,8 @@ impl Engine {
         }
         // In prose each looks for one thing only: a quote that closes, a tag, a shell's separator or substitution.
         // Only an agent that has quotes and no slash is judged as other values are.
-        let agent = kind == Kind::Agent && (bits & class::SLASH != 0 || bits & class::QUOTE == 0);
-        let sql = !agent && (!prose || bits & class::QUOTE != 0);
+        let unquoted = kind == Kind::Agent && (bits & class::SLASH != 0 || bits & class::QUOTE == 0);
+        let sql = !unquoted && (!prose || bits & class::QUOTE != 0);
         verdict.ask(Category::Sql, sql, || {
             sql::judge(layer, bits & class::QUOTE != 0, prose)
         });
@@ -403,13 +404,6 @@ impl Engine {
         verdict.ask(Category::Script, bits & markup != 0, || {
             script::judge(layer, prose, &mut effort.read)
         });
-        // A product with its version (RFC 9110 §10.1.5) begins what is an agent: its comments have separators and words.
-        let product = kind == Kind::Agent
-            && layer
-                .split(|b| bytes::is_blank(*b))
-                .next()
-                .is_some_and(|word| word.contains(&b'/') && word.first() != Some(&b'/'));
-        let comment = kind == Kind::Agent && begins_with_comment(layer);
         let field = matches!(kind, Kind::Parameter | Kind::Cookie | Kind::Name);
         let signs = bits & !(class::DIGIT | class::UNDERSCORE | class::BLANK) != 0;
         let pieces = signs && !prose && (field || matches!(kind, Kind::Agent | Kind::Header));
@@ -424,7 +418,8 @@ impl Engine {
         let expands = kind != Kind::Secret
             || bytes::find_pair(layer, 0, *b"$(").is_some()
             || bytes::find_pair(layer, 0, *b"${").is_some();
-        let shell = bits & shells != 0 && !product && !comment && expands;
+        let agent = || kind == Kind::Agent && agent::is_one(layer);
+        let shell = bits & shells != 0 && expands && !agent();
         verdict.ask(Category::Command, shell, || {
             command::judge(layer, prose, &mut effort.looked)
         });
@@ -478,26 +473,6 @@ impl Engine {
         verdict.ask(Category::RequestForgery, addresses, || address::judge(layer));
         verdict.stop
     }
-}
-
-/// Whether an agent has a comment behind a name without a version, `App (Android 4.2;gzip)`: a parenthesis behind a word is
-/// an error to shells, which then run nothing of the line.
-fn begins_with_comment(agent: &[u8]) -> bool {
-    let Some(open) = bytes::find_byte(agent, 0, b'(') else {
-        return false;
-    };
-    let front = bytes::between(agent, 0, open);
-    let name = front.trim_ascii_end();
-    let plain = |b: &u8| bytes::is_word(*b) || matches!(b, b' ' | b'.' | b'-');
-    // A shell's own words (`time (…)`) have no capitals. Within quotes a parenthesis is text, Windows' shell reads on behind
-    // one, and one that holds nothing heads a function.
-    name.first().is_some_and(u8::is_ascii_uppercase)
-        && name.len() < front.len()
-        && name.iter().all(plain)
-        && agent.get(open + 1).copied().is_some_and(bytes::is_word)
-        && !agent
-            .iter()
-            .any(|b| matches!(b, b'$' | b'`' | b'"' | b'\'' | b'&' | b'|' | b'\n' | b'\r'))
 }
 
 /// Whether a group's literals mean something in a kind of place.

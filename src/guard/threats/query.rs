@@ -145,8 +145,8 @@ fn embeds(text: &[u8]) -> bool {
         match byte {
             b'(' if is_word(before) => open += 1,
             b')' if open > 0 => open -= 1,
-            b'*' | b',' | b'_' | b'!' | b':' | b'.' => {}
-            _ if byte.is_ascii_alphanumeric() => {}
+            b'*' | b',' | b'!' | b':' | b'.' => {}
+            _ if is_word(byte) => {}
             _ => return false,
         }
         before = byte;
