@@ -116,7 +116,7 @@ fn time(engine: &Engine, text: &[u8], kind: Kind, runs: usize) -> f64 {
         .fold(Categories::NONE, |set, (_, category)| set.with(*category));
     let once = |_| {
         let begin = Instant::now();
-        let whole = black_box(engine.judge(text, kind, every, &mut |_| false)).is_some();
+        let whole = black_box(engine.judge(text, kind, every, &mut |_| true)).is_some();
         whole.then(|| begin.elapsed())
     };
     let least = (0..runs)

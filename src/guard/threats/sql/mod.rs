@@ -10,7 +10,7 @@ mod quotes;
 mod statements;
 pub mod tokens;
 
-use super::bytes::{find_byte, find_pair, from, starts_with};
+use super::bytes::{between, find_byte, find_pair, from, starts_with};
 use names::FUNCTIONS;
 use quotes::{cites, elided, is_even, quoted_words};
 use std::cell::Cell;
@@ -277,6 +277,9 @@ impl<'v> Reader<'v> {
                     let joined = self.operand(next)?;
                     if self.quoted && token.kind != Kind::Comma {
                         match joined {
+                            Operand::Text { closed: false } if !self.prose && self.makes_zero(token, next) => {
+                                return Some("sql.expression");
+                            }
                             // `'R: '+format(x)` is a program's.
                             Operand::Call if self.owned => {}
                             Operand::Call | Operand::Select => return self.found("sql.expression"),
@@ -294,6 +297,17 @@ impl<'v> Reader<'v> {
                 _ => return None,
             }
         }
+    }
+
+    /// Whether an operator makes a number of two texts, zero as a rule, which MySQL finds equal to any name: `x'-'y` for a name
+    /// is a login without a password. (Division by zero gives nothing.) In double quotes it is what people search for, and
+    /// `'++'` what they write of.
+    fn makes_zero(&self, operator: Token, text: Token) -> bool {
+        let behind = from(self.tokens.bytes, text.start);
+        matches!(self.tokens.text(operator), b"+" | b"-" | b"*" | b"^" | b"<<" | b">>")
+            && !between(self.tokens.bytes, 0, operator.start).trim_ascii_end().ends_with(b"\"")
+            && behind.starts_with(b"'")
+            && !behind.starts_with(b"''''")
     }
 
     /// An operand from its first token; `None` if there is none.
