@@ -11,6 +11,7 @@ mod bytes;
 mod command;
 pub mod decode;
 mod disguise;
+mod effort;
 mod file;
 mod literals;
 mod mail;
@@ -25,6 +26,7 @@ mod tests;
 mod words;
 
 use crate::verdict::{Mode, Reason};
+use effort::Effort;
 use literals::{Around, Group};
 use profile::class;
 use std::cell::OnceCell;
@@ -192,21 +194,11 @@ impl Kind {
 // A kind that is not listed would be asked by no literal's rule. The last stays last.
 const _: () = assert!(Kind::Text as usize + 1 == Kind::ALL.len());
 
-/// Literals that are looked into in a value and its layers: as many as this, or one in so many bytes. Each costs some two
-/// hundred instructions; the densest of half a million benign requests had one in 21.
-const HITS_MIN: usize = 512;
-const BYTES_PER_HIT: usize = 8;
-
-/// What may still be done for a value, all its layers together: else a few bytes that are encoded thrice would buy four times
-/// what a text costs.
-struct Effort {
-    /// Literals that are looked into.
-    hits: usize,
-    /// Bytes that are looked at behind a shell's separators.
-    looked: usize,
-    /// Bytes that are read as part of attributes.
-    read: usize,
-}
+/// Taken from a value's [`Effort`], in its steps: for a byte of each layer, in prose and else, and for a literal that is
+/// looked into.
+const LAYER_STEPS: (usize, usize) = (4, 6);
+const WALK_STEPS: usize = 12;
+const HIT_STEPS: usize = 40;
 
 /// A group, and a bit for each kind of place in which its literals mean something.
 type Meaning = (&'static Group, u16);
@@ -294,7 +286,7 @@ impl Engine {
 
     /// Judges a value and the layers beneath it. `report` is called for findings of the wanted categories, at most once
     /// for each category, and says by `true` that it has heard enough. Gives the bytes that were judged; `None` if it was
-    /// left unfinished, since literals stand closer in the value than in anything that people or programs write.
+    /// left unfinished, since it costs more than anything that people or programs write.
     pub fn judge(
         &self,
         value: &[u8],
@@ -303,11 +295,7 @@ impl Engine {
         report: &mut dyn FnMut(Finding) -> bool,
     ) -> Option<u64> {
         let mut left = wanted;
-        let mut effort = Effort {
-            hits: HITS_MIN.max(value.len() / BYTES_PER_HIT),
-            looked: command::looked_max(value.len()),
-            read: script::read_max(value.len()),
-        };
+        let mut effort = Effort::new(value.len());
         let mut judged = 0_u64;
         let mut layer = value;
         let mut decoded: Vec<u8>;
@@ -315,7 +303,7 @@ impl Engine {
             judged = judged.saturating_add(u64::try_from(layer.len()).unwrap_or(u64::MAX));
             let bits = profile::bits(layer);
             let heard = self.judge_layer(layer, bits, kind, &mut left, &mut effort, report);
-            if effort.hits == 0 && !heard {
+            if effort.is_spent() && !heard {
                 return None;
             }
             if heard || left.is_empty() || bits & class::ENCODED == 0 {
@@ -354,9 +342,15 @@ impl Engine {
         let whole = layer;
         let bare = (prose && bits & class::MARK != 0).then(|| profile::without_code(layer));
         let layer = bare.as_deref().unwrap_or(layer);
+        effort.spend(
+            layer
+                .len()
+                .saturating_mul(if prose { LAYER_STEPS.0 } else { LAYER_STEPS.1 }),
+        );
         let mut verdict = Verdict {
             left,
             report,
+            effort,
             stop: false,
         };
         let around = literals::Text {
@@ -365,12 +359,12 @@ impl Engine {
             blank: bits & class::BLANK != 0,
             section: OnceCell::new(),
         };
-        self.finder.scan(whole, |id, end| {
+        let walks = self.finder.scan(whole, |id, end| {
             let Some((len, groups)) = self.literals.get(id) else {
                 return false;
             };
-            effort.hits = effort.hits.saturating_sub(1);
-            if effort.hits == 0 {
+            verdict.effort.spend(HIT_STEPS);
+            if verdict.effort.is_spent() {
                 return true;
             }
             for (group, kinds) in groups {
@@ -386,29 +380,32 @@ impl Engine {
             }
             verdict.stop
         });
-        if verdict.stop || effort.hits == 0 || plain || kind == Kind::Structured {
+        verdict.effort.spend(walks * WALK_STEPS);
+        if verdict.stop || verdict.effort.is_spent() || plain || kind == Kind::Structured {
             return verdict.stop;
         }
         // In prose each looks for one thing only: a quote that closes, a tag, a shell's separator or substitution.
         // Only an agent that has quotes and no slash is judged as other values are.
         let unquoted = kind == Kind::Agent && (bits & class::SLASH != 0 || bits & class::QUOTE == 0);
         let sql = !unquoted && (!prose || bits & class::QUOTE != 0);
-        verdict.ask(Category::Sql, sql, || {
-            sql::judge(layer, bits & class::QUOTE != 0, prose)
+        verdict.ask(Category::Sql, sql, |effort| {
+            sql::judge(layer, bits & class::QUOTE != 0, prose, effort)
         });
         let markup = if prose {
             class::ANGLE
         } else {
             class::ANGLE | class::COLON | class::OPERATOR
         };
-        verdict.ask(Category::Script, bits & markup != 0, || {
-            script::judge(layer, prose, &mut effort.read)
+        verdict.ask(Category::Script, bits & markup != 0, |effort| {
+            script::judge(layer, prose, effort)
         });
         let field = matches!(kind, Kind::Parameter | Kind::Cookie | Kind::Name);
         let signs = bits & !(class::DIGIT | class::UNDERSCORE | class::BLANK) != 0;
         let pieces = signs && !prose && (field || matches!(kind, Kind::Agent | Kind::Header));
-        verdict.ask(Category::Sql, pieces, || sql::fragment::judge(layer, bits, field));
-        verdict.ask(Category::Script, pieces && field, || disguise::judge(layer, bits, kind));
+        verdict.ask(Category::Sql, pieces, |_| sql::fragment::judge(layer, bits, field));
+        verdict.ask(Category::Script, pieces && field, |_| {
+            disguise::judge(layer, bits, kind)
+        });
         let shells = if prose {
             class::SHELL | class::BRACE | class::OPERATOR
         } else {
@@ -420,29 +417,27 @@ impl Engine {
             || bytes::find_pair(layer, 0, *b"${").is_some();
         let agent = || kind == Kind::Agent && agent::is_one(layer);
         let shell = bits & shells != 0 && expands && !agent();
-        verdict.ask(Category::Command, shell, || {
-            command::judge(layer, prose, &mut effort.looked)
-        });
+        verdict.ask(Category::Command, shell, |effort| command::judge(layer, prose, effort));
         if prose {
             return verdict.stop;
         }
         verdict.ask(
             Category::Command,
             bits & class::GLOB != 0 && bits & class::SLASH != 0,
-            || command::glob::globbed_path(layer).then_some("command.glob"),
+            |_| command::glob::globbed_path(layer).then_some("command.glob"),
         );
         verdict.ask(
             Category::Command,
             field && bits & (class::PAREN | class::BRACE) != 0,
-            || php::judge(layer, bits),
+            |_| php::judge(layer, bits),
         );
-        verdict.ask(Category::Command, pieces && field, || {
+        verdict.ask(Category::Command, pieces && field, |_| {
             command::fragment::judge(layer, bits)
         });
         verdict.ask(
             Category::Path,
             bits & (class::SLASH | class::DOT | class::ENCODED) != 0,
-            || file::judge(layer, kind),
+            |_| file::judge(layer, kind),
         );
         let query = matches!(
             kind,
@@ -451,26 +446,26 @@ impl Engine {
         verdict.ask(
             Category::Nosql,
             query && bits & (class::BRACE | class::PAREN | class::SHELL) != 0,
-            || query::judge(layer),
+            |effort| query::judge(layer, effort),
         );
         verdict.ask(
             Category::Nosql,
             kind == Kind::Secret && bits & class::BRACE != 0,
-            || query::operator(layer),
+            |effort| query::operator(layer, effort),
         );
         verdict.ask(
             Category::Header,
             bits & class::CONTROL != 0 && kind != Kind::Json,
-            || mail::judge(layer),
+            |_| mail::judge(layer),
         );
         verdict.ask(
             Category::Header,
             bits & class::CONTROL != 0 && matches!(kind, Kind::Path | Kind::Parameter | Kind::Cookie | Kind::Referer),
-            || mail::splits(layer, kind == Kind::Path).then_some("header.split"),
+            |_| mail::splits(layer, kind == Kind::Path).then_some("header.split"),
         );
         let addresses =
             bits & class::COLON != 0 && matches!(kind, Kind::Parameter | Kind::Json | Kind::Cookie | Kind::Text);
-        verdict.ask(Category::RequestForgery, addresses, || address::judge(layer));
+        verdict.ask(Category::RequestForgery, addresses, |_| address::judge(layer));
         verdict.stop
     }
 }
@@ -502,6 +497,7 @@ fn allows(group: &Group, kind: Kind) -> bool {
 struct Verdict<'l, 'r> {
     left: &'l mut Categories,
     report: &'r mut dyn FnMut(Finding) -> bool,
+    effort: &'l mut Effort,
     stop: bool,
 }
 
@@ -511,11 +507,12 @@ impl Verdict<'_, '_> {
         self.stop |= (self.report)(Finding { category, rule });
     }
 
-    fn ask(&mut self, category: Category, sensible: bool, judge: impl FnOnce() -> Option<&'static str>) {
+    fn ask(&mut self, category: Category, sensible: bool, judge: impl FnOnce(&mut Effort) -> Option<&'static str>) {
         if !self.stop
             && sensible
             && self.left.has(category)
-            && let Some(rule) = judge()
+            && !self.effort.is_spent()
+            && let Some(rule) = judge(self.effort)
         {
             self.found(category, rule);
         }

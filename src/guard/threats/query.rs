@@ -1,6 +1,7 @@
 //! Queries that are no SQL: filters of directories (RFC 4515), and operators and scripts of document databases in a text.
 
 use super::bytes::{Words, between, from, is_blank, is_word, low, positions, skip_blank, starts_with, word_len};
+use super::effort::Effort;
 
 /// Longer values are no filter.
 const FILTER_BYTES_MAX: usize = 512;
@@ -58,17 +59,23 @@ static METHODS: Words<17> = Words::new([
     "version",
 ]);
 
-pub fn judge(bytes: &[u8]) -> Option<&'static str> {
-    operator(bytes).or_else(|| script(bytes)).or_else(|| filter(bytes))
+/// Taken from the value's effort, in its steps, for what may be an operator.
+const OPERATOR_STEPS: usize = 24;
+
+pub fn judge(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
+    operator(bytes, effort)
+        .or_else(|| script(bytes))
+        .or_else(|| filter(bytes))
 }
 
 /// `{"$ne": 1}`, `', $or: [`, `[$gt]`: an operator where an object has a name, or a parameter an index.
-pub fn operator(bytes: &[u8]) -> Option<&'static str> {
+pub fn operator(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
     let mut at = 0;
     for dollar in positions(bytes, b'$') {
         if dollar < at {
             continue;
         }
+        effort.spend(OPERATOR_STEPS);
         at = dollar + 1;
         let len = word_len(bytes, at);
         let word = between(bytes, at, at + len);
@@ -204,7 +211,7 @@ mod tests {
             ("*", None),
             ("a && (b || c)", None),
         ] {
-            assert_eq!(judge(text.as_bytes()), expected, "{text}");
+            assert_eq!(judge(text.as_bytes(), &mut Effort::new(text.len())), expected, "{text}");
         }
     }
 }

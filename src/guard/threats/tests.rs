@@ -423,12 +423,20 @@ fn what_looks_alike_and_acts_is_found() {
 
 /// Texts that a search found to cost most, each by what bounds it.
 #[test]
-fn what_stands_too_close_is_left_unfinished_and_names_of_many_parts_are_read_in_part() {
+fn what_costs_too_much_is_left_unfinished_and_names_of_many_parts_are_read_in_part() {
     let engine = Engine::new();
     let every = Category::ALL.iter().fold(Categories::NONE, |set, (_, c)| set.with(*c));
     let judge = |text: &str| engine.judge(text.as_bytes(), Kind::Parameter, every, &mut |_| false);
-    assert_eq!(judge(&"{{a".repeat(2000)), None);
-    assert_eq!(judge(&"{{a, and words between; ".repeat(400)), Some(24 * 400));
+    // In one layer none costs so much, in four each does.
+    for unit in ["{{a", "onerror=", "`=`w:=b=&/", "(\"w' <a style="] {
+        let text = unit.repeat((16 << 10) / unit.len());
+        assert_eq!(judge(&text), Some(text.len() as u64), "{unit}");
+        assert_eq!(judge(&format!("%25252e{text}")), None, "{unit}");
+    }
+    // Encodings alone are no reason, nor is a short value.
+    let text = format!("%25252e{}", "and words between, ".repeat(800));
+    assert!(judge(&text).is_some());
+    assert!(judge("%25252e{{a{{a{{a{{a<<<<<onerror=").is_some());
     // What is read behind a quote ends with so many tokens, whatever joins them.
     let value = format!("x'{}or 1=1", "a.".repeat(4000));
     check(&value, Kind::Parameter, None);

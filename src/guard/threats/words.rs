@@ -202,15 +202,17 @@ impl Literals {
     }
 
     /// Calls `found(literal, end)` for each place where a literal ends, in the order of where they begin, until it says to
-    /// stop by `true`.
-    pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize, usize) -> bool) {
-        let mut start = 0;
+    /// stop by `true`. Gives the number of places that the trie was walked down from.
+    pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize, usize) -> bool) -> usize {
+        let (mut start, mut walks) = (0, 0);
         while let Some(at) = self.next(bytes, start) {
+            walks += 1;
             if self.walk(bytes, at, &mut found) {
-                return;
+                break;
             }
             start = at + 1;
         }
+        walks
     }
 
     /// The first position from `start` on at which a literal may begin. By itself: among what is done with a hit, the loop

@@ -23,9 +23,12 @@ fn has_query(word: &[u8]) -> bool {
 
 /// Whether a path is written with a shell's patterns where no web address has them: `/???/c?t`, `/et[c]/pa*wd`.
 pub fn globbed_path(bytes: &[u8]) -> bool {
+    /// Longer paths are opened by no system (Linux's `PATH_MAX`).
+    const PATH_BYTES_MAX: usize = 4096;
     bytes
         .split(|b| is_blank(*b) || matches!(b, b';' | b'|' | b'&' | b'"' | b'('))
         .take(64)
+        .filter(|word| word.len() <= PATH_BYTES_MAX)
         .map(|word| match find_byte(word, 0, b'=') {
             // A path with a query.
             Some(equals) if find_byte(word, 0, b'?').is_some_and(|mark| mark < equals) => &[][..],

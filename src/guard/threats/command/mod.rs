@@ -10,6 +10,7 @@ mod table;
 mod windows;
 
 use super::bytes::{Words, between, find_bits, find_byte, from, is_blank, listed, low, starts_with, word_len};
+use super::effort::Effort;
 use names::{COMMANDS, TITLES, WORDS, WRAPPERS};
 use spelling::{Spelled, spelled, unknown};
 use table::Table;
@@ -37,8 +38,20 @@ const LEADING_MAX: usize = 64;
 /// In `prose` only what acts in the midst of it counts: a separator or a substitution on a line of text, and behind it a
 /// command with an argument as command lines have them.
 ///
-/// What is looked at is taken from `left`, at first [`looked_max`].
-pub fn judge(bytes: &[u8], prose: bool, left: &mut usize) -> Option<&'static str> {
+/// What is looked at is taken from what is left of it, at first [`looked_max`].
+pub fn judge(bytes: &[u8], prose: bool, effort: &mut Effort) -> Option<&'static str> {
+    let before = effort.looked;
+    let mut separators = 0;
+    let found = judge_all(bytes, prose, &mut effort.looked, &mut separators);
+    effort.spend(separators * SEPARATOR_STEPS + (before - effort.looked) * LOOKED_STEPS);
+    found
+}
+
+/// Taken from the value's effort, in its steps: for a separator, and for what is looked at behind it.
+const SEPARATOR_STEPS: usize = 30;
+const LOOKED_STEPS: usize = 8;
+
+fn judge_all(bytes: &[u8], prose: bool, left: &mut usize, separators: &mut usize) -> Option<&'static str> {
     if is_list(bytes) {
         return None;
     }
@@ -63,6 +76,7 @@ pub fn judge(bytes: &[u8], prose: bool, left: &mut usize) -> Option<&'static str
         };
         let position = find_bits(bytes, at, |byte| sign::of(byte).into(), sought.into())?;
         let byte = raw(bytes, position);
+        *separators += 1;
         at = position + 1;
         let before = position.checked_sub(1).map_or(0, |i| raw(bytes, i));
         let kind = match byte {

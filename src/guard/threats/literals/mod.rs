@@ -190,6 +190,9 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
                 return false;
             }
             let open = skip_gap(bytes, end);
+            if !apart(previous) || low(bytes, open) != b'(' {
+                return false;
+            }
             let word = || listed(&SPOKEN, between(bytes, start, end));
             let spoken =
                 open > end && word() && !has_argument(bytes, open) || previous == Some(b'.') && word() && method();
@@ -200,11 +203,11 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
                 && listed(&COUNTED, between(bytes, start, end));
             // `file(1)`: a page of the manual.
             let manual = matches!(inside, [b'1'..=b'8', b')', ..]) && listed(&PAGES, between(bytes, start, end));
-            let called = low(bytes, open) == b'(' && !spoken && !number && !plural && !manual;
+            let called = !spoken && !number && !plural && !manual;
             // `hot-alert(…)` is a name; behind a quote, the value is taken from what stood before: `'-alert(1)`.
             let joined = previous == Some(b'-')
                 && !matches!(start.checked_sub(2).map(|at| low(bytes, at)), Some(b'\'' | b'"' | b'`'));
-            apart(previous) && !joined && called && !mentioned(bytes, start, open)
+            !joined && called && !mentioned(bytes, start, open)
         }
         Command => {
             let front = bytes.get(..start).unwrap_or_default().trim_ascii_end();
@@ -410,7 +413,7 @@ fn skip_gap(bytes: &[u8], mut at: usize) -> usize {
     /// Comments in a row that are skipped.
     const COMMENTS_MAX: usize = 8;
     /// How far the end of one is looked for: each hit looks again, and hits may stand side by side.
-    const COMMENT_BYTES_MAX: usize = 256;
+    const COMMENT_BYTES_MAX: usize = 128;
     for _ in 0..COMMENTS_MAX {
         at = super::bytes::skip_blank(bytes, at);
         let rest = from(bytes, at);

@@ -11,6 +11,7 @@ mod urls;
 use super::bytes::{
     ByteSet, between, contains, find_byte, from, is_blank, is_word, listed, low, positions, starts_with, word_len,
 };
+use super::effort::Effort;
 use attributes::Attributes;
 use names::{ACTIVE, EVENTS, EVENTS_WHOLE, LOADING, URLS};
 use styles::{Parts, executable_style};
@@ -21,22 +22,31 @@ pub const fn read_max(len: usize) -> usize {
     len.saturating_mul(OVERLAP_MAX).saturating_add(TAG_BYTES)
 }
 
-/// What is read of attributes is taken from `left`, at first [`read_max`].
-pub fn judge(bytes: &[u8], prose: bool, left: &mut usize) -> Option<&'static str> {
-    judge_from(bytes, prose, left, None)
+/// What is read of attributes is taken from what is left of it, at first [`read_max`].
+pub fn judge(bytes: &[u8], prose: bool, effort: &mut Effort) -> Option<&'static str> {
+    judge_from(bytes, prose, effort, None)
 }
 
-fn judge_from(bytes: &[u8], prose: bool, left: &mut usize, telling: Option<usize>) -> Option<&'static str> {
+/// Taken from the value's effort, in its steps: for a tag, for what is read of its attributes, and for what may be an
+/// attribute's name.
+const TAG_STEPS: usize = 12;
+const READ_STEPS: usize = 3;
+const NAME_STEPS: usize = 16;
+
+fn judge_from(bytes: &[u8], prose: bool, effort: &mut Effort, telling: Option<usize>) -> Option<&'static str> {
     let mut read = Reading {
         close: 0,
-        left: *left,
+        left: effort.read,
         known: Vec::new(),
         telling,
+        names: 0,
+        styled: 0,
         ends_script: None,
         styles: Parts::default(),
         sections: Parts::default(),
     };
     for open in positions(bytes, b'<') {
+        effort.spend(TAG_STEPS);
         if read.close <= open {
             read.close = find_byte(bytes, open, b'>').unwrap_or(usize::MAX);
         }
@@ -47,11 +57,13 @@ fn judge_from(bytes: &[u8], prose: bool, left: &mut usize, telling: Option<usize
             return Some("script.tangled");
         }
     }
-    *left = read.left;
-    if prose {
+    let read_of_all = effort.read - read.left;
+    effort.spend((read_of_all + read.styled) * READ_STEPS + read.names * NAME_STEPS);
+    effort.read = read.left;
+    if prose || effort.is_spent() {
         return None;
     }
-    url(bytes).or_else(|| attribute_context(bytes))
+    url(bytes, effort).or_else(|| attribute_context(bytes, effort))
 }
 
 /// How often on average a byte may be read as part of one attribute or another. Attributes that begin at the same byte
@@ -74,6 +86,10 @@ struct Reading {
     known: Vec<u8>,
     /// See [`last_telling`]; looked for when the first tag is read.
     telling: Option<usize>,
+    /// How many were looked at for that.
+    names: usize,
+    /// Bytes of styles that were read.
+    styled: usize,
     /// Whether a script's end stands anywhere.
     ends_script: Option<bool>,
     styles: Parts,
@@ -95,7 +111,8 @@ const READ: u8 = 1 << 3;
 impl Reading {
     /// Whether an attribute behind `at` may be one that [`attribute`] has something against.
     fn may_tell(&mut self, bytes: &[u8], at: usize) -> bool {
-        *self.telling.get_or_insert_with(|| last_telling(bytes)) > at
+        let names = &mut self.names;
+        *self.telling.get_or_insert_with(|| last_telling(bytes, names)) > at
     }
 
     /// Judges the attributes of a tag from `at` to its end; gives the rule, or whether there are any and what they do, and
@@ -118,6 +135,9 @@ impl Reading {
             }
             let Some((key, value)) = attributes.next() else { break };
             self.left = self.left.saturating_sub(attributes.at.saturating_sub(before));
+            if key.eq_ignore_ascii_case(b"style") {
+                self.styled += value.map_or(0, <[u8]>::len);
+            }
             if let Some(rule) = attribute(key, value, prose) {
                 return Err(rule);
             }
@@ -338,10 +358,11 @@ fn stray(bytes: &[u8], at: usize, prose: bool, read: &mut Reading) -> Option<&'s
 
 /// Where the last attribute may stand that [`attribute`] has something against, whatever tag it is in; zero if there is
 /// none. Reading every tag's attributes costs many times what looking behind every `=` does.
-fn last_telling(bytes: &[u8]) -> usize {
+fn last_telling(bytes: &[u8], names: &mut usize) -> usize {
     let colon = bytes.iter().rposition(|b| *b == b':').unwrap_or(0);
     let mut last = 0;
     for equals in positions(bytes, b'=') {
+        *names += 1;
         let window = equals.saturating_sub(NAME_BYTES_MAX * 2);
         let before = between(bytes, window, equals);
         let end = before.iter().rposition(|b| *b > b' ').map_or(0, |end| end + 1);
@@ -403,15 +424,21 @@ fn handler(key: &[u8], lenient: bool) -> bool {
 }
 
 fn known_event(event: &[u8]) -> bool {
-    EVENTS_WHOLE.has(event) || EVENTS.iter().any(|known| starts_with(event, known.as_bytes()))
+    // Sorted: those with its first letter stand side by side.
+    let first = low(event, 0);
+    let begins = |known: &&&str| known.as_bytes().first() == Some(&first);
+    let start = EVENTS.partition_point(|known| known.as_bytes().first() < Some(&first));
+    let alike = EVENTS.get(start..).unwrap_or_default().iter().take_while(begins);
+    EVENTS_WHOLE.has(event) || alike.into_iter().any(|known| starts_with(event, known.as_bytes()))
 }
 
 /// A value that closes an attribute's quote and goes on with a handler, or that is one.
-fn attribute_context(bytes: &[u8]) -> Option<&'static str> {
+fn attribute_context(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
     /// What is looked at of a style.
     const VALUE_BYTES_MAX: usize = 200;
     let mut styles = Parts::default();
     for equals in positions(bytes, b'=') {
+        effort.spend(NAME_STEPS);
         let at = equals + 1;
         let before = between(bytes, 0, equals);
         let trimmed = before
@@ -504,16 +531,16 @@ mod tests {
         let (mut skipped, mut found) = (0, 0);
         for text in texts(200_000) {
             for prose in [false, true] {
-                let all = judge_from(&text, prose, &mut read_max(text.len()), Some(usize::MAX));
+                let all = judge_from(&text, prose, &mut Effort::new(text.len()), Some(usize::MAX));
                 assert_eq!(
-                    judge(&text, prose, &mut read_max(text.len())),
+                    judge(&text, prose, &mut Effort::new(text.len())),
                     all,
                     "{:?}",
                     String::from_utf8_lossy(&text)
                 );
                 found += usize::from(all.is_some());
             }
-            skipped += usize::from(last_telling(&text) == 0);
+            skipped += usize::from(last_telling(&text, &mut 0) == 0);
         }
         assert!(skipped > 10_000 && found > 10_000, "{skipped} {found}");
     }

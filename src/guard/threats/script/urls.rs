@@ -3,6 +3,10 @@
 use crate::guard::threats::bytes::{
     between, contains, find_byte, from, is_blank, is_word, low, positions, starts_with,
 };
+use crate::guard::threats::effort::Effort;
+
+/// Taken from the value's effort, in its steps, for what may end a scheme.
+const COLON_STEPS: usize = 4;
 
 /// What is read for a scheme.
 const SCHEME_BYTES_MAX: usize = 256;
@@ -98,11 +102,12 @@ fn does_nothing(script: &[u8], in_tag: bool) -> bool {
 }
 
 /// A value that is, or holds after a quote, a script URL.
-pub(super) fn url(bytes: &[u8]) -> Option<&'static str> {
+pub(super) fn url(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
     if script_url(bytes) && !starts_with(bytes, b"data:image") && !is_title(bytes) && !leads_nowhere(bytes) {
         return Some("script.url");
     }
     for colon in positions(bytes, b':') {
+        effort.spend(COLON_STEPS);
         let at = colon + 1;
         let before = between(bytes, 0, colon);
         for name in [&b"javascript"[..], b"vbscript"] {
@@ -115,8 +120,8 @@ pub(super) fn url(bytes: &[u8]) -> Option<&'static str> {
             let previous = start.checked_sub(1).map_or(b' ', |i| low(before, i));
             let next = low(bytes, at);
             let near = between(before, start.saturating_sub(SCHEME_BYTES_MAX), start);
-            let in_tag = near.contains(&b'<');
-            if !is_word(previous) && !is_blank(next) && at < bytes.len() && !does_nothing(from(bytes, at), in_tag) {
+            let runs = || !does_nothing(from(bytes, at), near.contains(&b'<'));
+            if !is_word(previous) && !is_blank(next) && at < bytes.len() && runs() {
                 return Some("script.url");
             }
         }

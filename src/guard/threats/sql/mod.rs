@@ -11,6 +11,7 @@ mod statements;
 pub mod tokens;
 
 use super::bytes::{between, find_byte, find_pair, from, starts_with};
+use super::effort::Effort;
 use names::FUNCTIONS;
 use quotes::{cites, elided, is_even, quoted_words};
 use std::cell::Cell;
@@ -19,22 +20,32 @@ use tokens::{Kind, Token, Tokens, Word};
 /// Quotes of one kind that are tried as the one that closes the query's string. An attacker needs the first; the others
 /// are for values that are put together from several.
 const QUOTES_MAX: usize = 8;
+/// Taken from the value's effort, in its steps: for a token, and for what it is made of.
+const TOKEN_STEPS: usize = 24;
+const BYTES_PER_STEP: usize = 1;
 /// Tokens that a context is judged by: an injection shows within its first few.
 const TOKENS_MAX: usize = 256;
 
 /// How a value goes on as SQL, or `None`. In `prose`, only what is an injection to the value's end counts.
 /// `quotes`: whether there is any.
-pub fn judge(bytes: &[u8], quotes: bool, prose: bool) -> Option<&'static str> {
-    if !prose && let Some(rule) = Reader::new(bytes, 0, prose, false).as_it_stands() {
-        return Some(rule);
-    }
-    // `x: select …`: a query behind what somebody called it.
-    if !prose
-        && let Some(label) = find_pair(bytes, 0, *b": ")
-        && starts_with(from(bytes, label + 2), b"select ")
-        && let Some(rule) = Reader::new(bytes, label + 2, prose, false).as_it_stands()
-    {
-        return Some(rule);
+pub fn judge(bytes: &[u8], quotes: bool, prose: bool, effort: &mut Effort) -> Option<&'static str> {
+    if !prose {
+        let mut stands = |at: usize| {
+            let mut reader = Reader::new(bytes, at, prose, false);
+            let found = reader.as_it_stands();
+            effort.spend(reader.steps(at));
+            found
+        };
+        if let Some(rule) = stands(0) {
+            return Some(rule);
+        }
+        // `x: select …`: a query behind what somebody called it.
+        if let Some(label) = find_pair(bytes, 0, *b": ")
+            && starts_with(from(bytes, label + 2), b"select ")
+            && let Some(rule) = stands(label + 2)
+        {
+            return Some(rule);
+        }
     }
     if !quotes {
         return None;
@@ -57,8 +68,10 @@ pub fn judge(bytes: &[u8], quotes: bool, prose: bool) -> Option<&'static str> {
             }
             let mut reader = Reader::new(bytes, at, prose, quote != b'`');
             reader.owned = owned;
-            if let Some(rule) = reader.after_quote(quote) {
-                return Some(rule);
+            let found = reader.after_quote(quote);
+            effort.spend(reader.steps(at));
+            if found.is_some() {
+                return found;
             }
         }
     }
@@ -105,6 +118,14 @@ impl<'v> Reader<'v> {
             owned: false,
             filters: false,
         }
+    }
+
+    /// What it took to read from a position on, in steps of the value's effort.
+    fn steps(&self, begin: usize) -> usize {
+        let tokens = TOKENS_MAX - self.left + 1;
+        // What was read ahead was read, too.
+        let end = self.ahead.get().map_or(0, |(_, token)| token.end).max(self.tokens.at);
+        tokens * TOKEN_STEPS + end.saturating_sub(begin) / BYTES_PER_STEP
     }
 
     fn next(&mut self) -> Token {
@@ -305,7 +326,9 @@ impl<'v> Reader<'v> {
     fn makes_zero(&self, operator: Token, text: Token) -> bool {
         let behind = from(self.tokens.bytes, text.start);
         matches!(self.tokens.text(operator), b"+" | b"-" | b"*" | b"^" | b"<<" | b">>")
-            && !between(self.tokens.bytes, 0, operator.start).trim_ascii_end().ends_with(b"\"")
+            && !between(self.tokens.bytes, 0, operator.start)
+                .trim_ascii_end()
+                .ends_with(b"\"")
             && behind.starts_with(b"'")
             && !behind.starts_with(b"''''")
     }
