@@ -70,6 +70,22 @@ pub fn judge(bytes: &[u8]) -> Option<&'static str> {
             .position(|b| matches!(b, b'/' | b'?' | b'#' | b'\\'))
             .unwrap_or(rest.len()),
     );
+    // Where some readers end the authority, others read on to the host: `http://good.example\\@127.0.0.1/`.
+    let ended = from(rest, authority.len());
+    let behind = from(
+        ended,
+        ended.iter().take_while(|b| matches!(b, b'?' | b'#' | b'\\')).count(),
+    );
+    if web
+        && behind.len() < ended.len()
+        && let Some(second) = behind.strip_prefix(b"@")
+    {
+        let end = second.iter().position(|b| matches!(b, b'/' | b'?' | b'#' | b'\\'));
+        let host = host_of(between(second, 0, end.unwrap_or(second.len())));
+        if internal(host).is_some() || ended.first() == Some(&b'\\') && host.contains(&b'.') {
+            return Some("request_forgery.authority");
+        }
+    }
     let blank = authority.iter().any(u8::is_ascii_whitespace);
     if blank && authority.contains(&b'@') {
         return Some("request_forgery.authority");
@@ -103,7 +119,11 @@ fn host_of(authority: &[u8]) -> &[u8] {
     between(
         authority,
         0,
-        authority.iter().position(|b| *b == b':').unwrap_or(authority.len()),
+        // What is written in C reads a host to the NUL.
+        authority
+            .iter()
+            .position(|b| matches!(b, b':' | b'\0'))
+            .unwrap_or(authority.len()),
     )
 }
 
@@ -227,6 +247,16 @@ mod tests {
         check("http://10.0.0.7/", Some("request_forgery.private"));
         check("http://good.example@10.0.0.7/", Some("request_forgery.private"));
         check("http://good.example@evil.example/", Some("request_forgery.authority"));
+        check("http://good.example\\@127.0.0.1/", Some("request_forgery.authority"));
+        check(
+            "http://good.example\\\\@evil.example/",
+            Some("request_forgery.authority"),
+        );
+        check("http://good.example?@127.0.0.1/", Some("request_forgery.authority"));
+        check("http://good.example#@localhost/", Some("request_forgery.authority"));
+        check("http://127.0.0.1\0good.example/", Some("request_forgery.loopback"));
+        check("http://good.example/?@someone", None);
+        check("http://good.example?@someone", None);
         check("http://0x08080808/", Some("request_forgery.spelling"));
         for url in [
             "https://example.com/a?b=c",

@@ -67,6 +67,36 @@ pub fn judge(bytes: &[u8]) -> Option<&'static str> {
     None
 }
 
+/// Whether a value is a mail's address and, on the next line, a field of a mail's head (RFC 5322 §3.6): who puts it into one
+/// sends to others, too.
+pub fn addressed(bytes: &[u8]) -> bool {
+    /// An address is not longer (RFC 5321 §4.5.3.1).
+    const ADDRESS_BYTES_MAX: usize = 320;
+    const FIELDS: [&str; 8] = [
+        "bcc",
+        "cc",
+        "content-type",
+        "from",
+        "mime-version",
+        "reply-to",
+        "subject",
+        "to",
+    ];
+    let Some(end) = bytes
+        .iter()
+        .take(ADDRESS_BYTES_MAX)
+        .position(|b| matches!(b, b'\r' | b'\n'))
+    else {
+        return false;
+    };
+    let address = between(bytes, 0, end);
+    let line = from(bytes, end).trim_ascii_start();
+    let name = between(line, 0, line.iter().take(16).position(|b| *b == b':').unwrap_or(0));
+    address.contains(&b'@')
+        && !address.iter().any(|b| is_blank(*b) || matches!(b, b':' | b'<'))
+        && listed(&FIELDS, name)
+}
+
 /// Whether a value is a line's end and a field of a head, and no more; in a path, whatever is in front, and else a place that
 /// somebody is sent to.
 pub fn splits(bytes: &[u8], path: bool) -> bool {
@@ -123,5 +153,8 @@ mod tests {
             assert!(judge(text.as_bytes()).is_none(), "{text:?}");
         }
         assert!(SIMPLE.is_sorted() && TAGGED.is_sorted());
+        assert!(addressed(b"a@b.example\r\nBcc: c@d.example") && addressed(b"a@b.example\nsubject:x"));
+        assert!(!addressed(b"a@b.example\nc@d.example") && !addressed(b"From: a@b.example\nTo: c@d.example"));
+        assert!(!addressed(b"x\nTo: me") && !addressed(b"a@b.example\nNote: x"));
     }
 }

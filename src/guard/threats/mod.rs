@@ -448,6 +448,8 @@ impl Engine {
             query && bits & (class::BRACE | class::PAREN | class::SHELL) != 0,
             |effort| query::judge(layer, effort),
         );
+        let members = field && bits & class::QUOTE != 0 && bits & class::COLON != 0;
+        verdict.ask(Category::Nosql, members, |_| query::member(layer));
         verdict.ask(
             Category::Nosql,
             kind == Kind::Secret && bits & class::BRACE != 0,
@@ -458,6 +460,10 @@ impl Engine {
             bits & class::CONTROL != 0 && kind != Kind::Json,
             |_| mail::judge(layer),
         );
+        let addressed = bits & class::CONTROL != 0 && bits & class::COLON != 0 && kind == Kind::Json;
+        verdict.ask(Category::Header, addressed, |_| {
+            mail::addressed(layer).then_some("header.mail")
+        });
         verdict.ask(
             Category::Header,
             bits & class::CONTROL != 0 && matches!(kind, Kind::Path | Kind::Parameter | Kind::Cookie | Kind::Referer),

@@ -140,6 +140,30 @@ pub fn is_document(bytes: &[u8]) -> bool {
     })
 }
 
+/// Whether a value is a choice of words, quoted or bare, as types are written: `'granted' | 'denied' | null`.
+pub fn is_choice(bytes: &[u8]) -> bool {
+    /// Longer ones are judged as others are.
+    const BYTES_MAX: usize = 256;
+    let plain = |word: &[u8]| {
+        let is = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        !word.is_empty() && word.iter().all(is)
+    };
+    let mut quoted = 0_usize;
+    bytes.len() <= BYTES_MAX
+        && bytes.contains(&b'|')
+        && bytes.split(|b| *b == b'|').all(|word| {
+            let word = word.trim_ascii();
+            match word {
+                [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => {
+                    quoted += 1;
+                    plain(inner)
+                }
+                _ => plain(word),
+            }
+        })
+        && quoted > 1
+}
+
 /// Whether a text has a fence of Markdown's, opened and closed on lines of their own (CommonMark §4.5): what people and
 /// programs write to each other.
 pub fn is_fenced(bytes: &[u8]) -> bool {

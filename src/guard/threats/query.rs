@@ -1,17 +1,19 @@
 //! Queries that are no SQL: filters of directories (RFC 4515), and operators and scripts of document databases in a text.
 
-use super::bytes::{Words, between, from, is_blank, is_word, low, positions, skip_blank, starts_with, word_len};
+use super::bytes::{
+    Words, between, contains, find_byte, find_pair, from, is_blank, is_word, low, positions, skip_blank, starts_with,
+    word_len,
+};
 use super::effort::Effort;
 
 /// Longer values are no filter.
 const FILTER_BYTES_MAX: usize = 512;
 
 /// Names that document databases take for operators, without their `$`.
-pub static OPERATORS: Words<29> = Words::new([
+pub static OPERATORS: Words<28> = Words::new([
     "accumulator",
     "all",
     "and",
-    "comment",
     "elemmatch",
     "eq",
     "exists",
@@ -66,6 +68,20 @@ pub fn judge(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
     operator(bytes, effort)
         .or_else(|| script(bytes))
         .or_else(|| filter(bytes))
+}
+
+/// `x','name':'y`, behind a quote that opens nothing in the value: a member more, where a query is put together as a text.
+pub fn member(bytes: &[u8]) -> Option<&'static str> {
+    let (open, close) = (find_pair(bytes, 0, *b"',")?, find_pair(bytes, 0, *b"':")?);
+    let front = between(bytes, 0, open);
+    let name = from(bytes, open + 2).trim_ascii_start();
+    let goes_on = from(bytes, close + 2).trim_ascii_start();
+    (open < close
+        && !front.iter().any(|b| matches!(b, b'\'' | b'{' | b'[' | b'('))
+        && name.starts_with(b"'")
+        && goes_on.starts_with(b"'")
+        && find_byte(goes_on, 1, b'\'').is_none())
+    .then_some("nosql.member")
 }
 
 /// `{"$ne": 1}`, `', $or: [`, `[$gt]`: an operator where an object has a name, or a parameter an index.
@@ -131,12 +147,20 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
         let quoted = end
             .checked_sub(1)
             .is_some_and(|i| matches!(low(bytes, i), b'\'' | b'"'));
+        let behind = from(bytes, skip_blank_near(bytes, end + 1));
+        // What leaves a function that stands around it: `x;return true;}`.
+        let leaves = || {
+            let rest = from(behind, b"return true".len());
+            let rest = rest.strip_prefix(b";").unwrap_or(rest);
+            starts_with(behind, b"return true")
+                && rest.first() == Some(&b'}')
+                && !between(bytes, 0, end).contains(&b'{')
+        };
         // What closes a string, or a number at the beginning.
-        if !quoted && end > 3 {
-            continue;
-        }
-        let next = skip_blank_near(bytes, end + 1);
-        if starts_with(from(bytes, next), b"return") && !is_word(low(bytes, next + 6)) {
+        let closes = quoted || end <= 3;
+        if closes && (starts_with(behind, b"return") && !is_word(low(behind, 6)) || starts_with(behind, b"while("))
+            || leaves()
+        {
             return Some("nosql.script");
         }
     }
@@ -164,10 +188,27 @@ fn embeds(text: &[u8]) -> bool {
 /// A filter that is closed, opened or widened: `*)(uid=*`, `(&(a=1)(b=2))`.
 fn filter(bytes: &[u8]) -> Option<&'static str> {
     let text = bytes.trim_ascii();
-    if text.len() > FILTER_BYTES_MAX || text.iter().any(|b| is_blank(*b)) {
+    if text.len() > FILTER_BYTES_MAX {
         return None;
     }
+    if text.iter().any(|b| is_blank(*b)) {
+        // `*) (uid=*)) (|(uid=*`: blanks between parentheses say nothing.
+        return (text.starts_with(b"*)") && contains(text, b"=*") && {
+            let rest = from(text, 2).trim_ascii_start();
+            rest.starts_with(b"(")
+        })
+        .then_some("nosql.filter");
+    }
     let has = |needle: &[u8]| text.windows(needle.len()).any(|w| w == needle);
+    // A condition more behind one that is closed, or one with a sign in front that stands for all of it.
+    let closed =
+        has(b")(") && !text.starts_with(b"(") && (has(b")(&)") || has(b":=") || text.ends_with(b"=*") || has(b"=\\2a"));
+    let signed = matches!(text, [b'|' | b'&' | b'!', b'(', first, .., b')'] if first.is_ascii_alphabetic())
+        && text.iter().filter(|b| **b == b'(').count() == 1
+        && from(text, 2 + word_len(text, 2)).first() == Some(&b'=');
+    if closed || signed {
+        return Some("nosql.filter");
+    }
     let breaks = has(b"*)(")
         || has(b"*))") && !embeds(text)
         || has(b")(|")
@@ -204,6 +245,24 @@ mod tests {
             ("*,jobs(*,projects(*))", None),
             ("jobs(*,*))", Some("nosql.filter")),
             ("(uid=*))", Some("nosql.filter")),
+            ("*) (uid=*)) (|(uid=*", Some("nosql.filter")),
+            (
+                "admin)(userAccountControl:1.2.840.113556.1.4.803:=2)",
+                Some("nosql.filter"),
+            ),
+            ("admin)(&)", Some("nosql.filter")),
+            (")(cn=*", Some("nosql.filter")),
+            (r"\2a)(uid=\2a", Some("nosql.filter")),
+            ("!(uid=nonexistent)", Some("nosql.filter")),
+            ("|(objectClass=*)", Some("nosql.filter")),
+            ("*) (see below)", None),
+            ("!(a && b)", None),
+            ("f(a)(b=1)", None),
+            ("x;return true;}//", Some("nosql.script")),
+            ("'; while(true){}; var foo='", Some("nosql.script")),
+            ("function f() { g(); return true; }", None),
+            ("function f() {g();return true;}", None),
+            ("{\"$comment\": \"x\"}", None),
             ("price: $in stock", None),
             ("costs $all: 5", None),
             ("my db.x is down", None),

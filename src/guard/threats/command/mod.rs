@@ -11,6 +11,7 @@ mod windows;
 
 use super::bytes::{Words, between, find_bits, find_byte, from, is_blank, listed, low, starts_with, word_len};
 use super::effort::Effort;
+use super::profile::is_choice;
 use names::{COMMANDS, TITLES, WORDS, WRAPPERS};
 use spelling::{Spelled, spelled, unknown};
 use table::Table;
@@ -208,7 +209,19 @@ fn is_list(bytes: &[u8]) -> bool {
     /// Longer ones are looked at as others are.
     const BYTES_MAX: usize = 64;
     /// Commands that do nothing by themselves, and are ordinary names.
-    const HARMLESS: [&str; 8] = ["cut", "date", "id", "route", "sort", "time", "type", "uniq"];
+    const HARMLESS: [&str; 10] = [
+        "cut", "date", "head", "id", "route", "sort", "time", "type", "uniq", "unset",
+    ];
+    if is_choice(bytes) {
+        let mut words = bytes.split(|b| matches!(b, b'|' | b'\'' | b'"'));
+        return words.all(|word| {
+            let word = word.trim_ascii();
+            listed(&HARMLESS, word) || !COMMANDS.has(word) && !WORDS.has(word)
+        });
+    }
+    if is_head_list(bytes) {
+        return true;
+    }
     if bytes.len() > BYTES_MAX || !bytes.contains(&b'|') {
         return false;
     }
@@ -221,6 +234,28 @@ fn is_list(bytes: &[u8]) -> bool {
         codes &= name.len() == 2;
     }
     plain && (names > 2 || codes)
+}
+
+/// Whether a value lists fields of a head, as signatures do (`content-type;host;x-amz-date`): `host` and `date` are commands,
+/// which do nothing by themselves.
+fn is_head_list(bytes: &[u8]) -> bool {
+    /// What is signed is not more.
+    const BYTES_MAX: usize = 512;
+    let mut joined = false;
+    bytes.len() <= BYTES_MAX
+        && bytes.contains(&b';')
+        && bytes.split(|b| *b == b';').all(|name| {
+            let inner = from(name, 1);
+            joined |= inner.contains(&b'-');
+            name.first().is_some_and(u8::is_ascii_lowercase)
+                && name
+                    .iter()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+                && (inner.contains(&b'-')
+                    || matches!(name, b"host" | b"date")
+                    || !COMMANDS.has(name) && !WORDS.has(name))
+        })
+        && joined
 }
 
 /// A shell's function that pipes or detaches, as a fork bomb does: `f(){ f|f& };f`, or the head of one alone.
@@ -331,6 +366,10 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
     let strong = strong && !(titled && listed);
     let spoken = titled && !strong && matches!(before, Before::Separator | Before::Ampersand | Before::Line);
     if spoken && !obscured {
+        return None;
+    }
+    // `&reg;`, `&copy;`: characters of HTML's. By themselves these commands of Windows do nothing.
+    if next == b';' && matches!(exe, b"reg" | b"copy") {
         return None;
     }
     let known = COMMANDS.has(exe);

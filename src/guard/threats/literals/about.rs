@@ -15,7 +15,17 @@ pub(super) fn is_handed(bytes: &[u8], start: usize, end: usize) -> bool {
 pub(super) const NEAR_BYTES: usize = 128;
 
 /// Classes of `java.util` that a model's types are.
-const HOLDERS: [&str; 8] = ["collection", "currency", "date", "list", "locale", "map", "set", "uuid"];
+const HOLDERS: [&str; 9] = [
+    "collection",
+    "currency",
+    "date",
+    "iterator",
+    "list",
+    "locale",
+    "map",
+    "set",
+    "uuid",
+];
 
 /// Whether the name that a package's classes begin with is that of an exception (`java.io.IOException: …`) or ends as an
 /// artefact's coordinates do (`org.springframework.boot:spring-boot`).
@@ -165,8 +175,9 @@ pub(super) fn mentioned(bytes: &[u8], start: usize, open: usize) -> bool {
 }
 
 /// Functions whose names are ordinary words, which a remark may follow: `mail (urgent)`.
-pub(super) const SPOKEN: [&str; 14] = [
+pub(super) const SPOKEN: [&str; 15] = [
     "assert",
+    "benchmark",
     "convert",
     "define",
     "explode",

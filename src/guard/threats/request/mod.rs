@@ -297,6 +297,20 @@ impl Walk<'_> {
         }
     }
 
+    /// `{"constructor": {"prototype": …}}`: what merges it into an object changes all objects.
+    fn prototype(&mut self, steps: &[Step<'_>]) {
+        let reached = matches!(steps, [.., Step::Member("constructor"), Step::Member("prototype")]);
+        if reached && self.wanted.has(Category::Expression) && !self.done {
+            let finding = Finding {
+                category: Category::Expression,
+                rule: "expression.prototype",
+            };
+            self.found.push((finding, render(Place::Body, steps)));
+            self.wanted = self.wanted.without(Categories::NONE.with(Category::Expression));
+            self.done |= self.enforced.has(Category::Expression);
+        }
+    }
+
     fn head(&mut self, head: &Head, parameters: Option<&Parameters>) {
         for (name, value) in head.fields() {
             match name {
@@ -482,6 +496,7 @@ impl Walk<'_> {
                 for (name, member) in members.iter() {
                     steps.push(Step::Member(name));
                     self.name(name.as_bytes(), Place::Body, steps);
+                    self.prototype(steps);
                     self.json(member, steps, schema.map(|schema| schema.member(name)).as_ref());
                     steps.pop();
                 }

@@ -166,7 +166,7 @@ impl Reader<'_> {
                 let lone = matches!(ahead, Kind::End | Kind::Cut | Kind::Word(Word::Logic) | Kind::Logic);
                 // `<b title="x">(remarks …`: the end of a tag.
                 if token.kind == Kind::Open
-                    && matches!(ahead, Kind::Word(Word::Name) | Kind::Number)
+                    && matches!(ahead, Kind::Word(Word::Name) | Kind::Number | Kind::Compare)
                     && self.ends_tag(operator)
                 {
                     return None;

@@ -41,7 +41,9 @@ pub fn judge(bytes: &[u8], bits: u16, whole: bool) -> Option<&'static str> {
     {
         return Some(rule);
     }
-    if has(class::BLANK) && aliased(text) || has(class::DOT) && has(class::DIGIT) && exponent(text) {
+    if has(class::BLANK) && aliased(text)
+        || has(class::DOT) && has(class::DIGIT) && !starts_with(text, b"http") && exponent(text)
+    {
         return Some("sql.fragment");
     }
     // Each needs an operator, a bracket, a separator, or words apart.

@@ -324,8 +324,12 @@ impl<'v> Reader<'v> {
     /// is a login without a password. (Division by zero gives nothing.) In double quotes it is what people search for, and
     /// `'++'` what they write of.
     fn makes_zero(&self, operator: Token, text: Token) -> bool {
+        /// A sentence that tells of a sign (`prefix with '-' for …`) has more.
+        const BLANKS_MAX: usize = 6;
         let behind = from(self.tokens.bytes, text.start);
-        matches!(self.tokens.text(operator), b"+" | b"-" | b"*" | b"^" | b"<<" | b">>")
+        let blanks = self.tokens.bytes.iter().filter(|b| **b == b' ').take(BLANKS_MAX + 1);
+        blanks.count() <= BLANKS_MAX
+            && matches!(self.tokens.text(operator), b"+" | b"-" | b"*" | b"^" | b"<<" | b">>")
             && !between(self.tokens.bytes, 0, operator.start)
                 .trim_ascii_end()
                 .ends_with(b"\"")

@@ -2,6 +2,7 @@
 
 use super::tokens::{self, Word};
 use crate::guard::threats::bytes::{between, find_byte, find_pair, from, is_blank, low, skip_blank, word_len};
+use crate::guard::threats::profile::is_choice;
 
 /// Whether a byte is there an even number of times.
 pub(super) fn is_even(bytes: &[u8], byte: u8) -> bool {
@@ -29,7 +30,8 @@ pub(super) fn quoted_words(bytes: &[u8], close: usize, quote: u8) -> bool {
         && inside.iter().all(|b| graphic(b) || *b == b' ')
         // A letter or sign that is grouped, and what is compared, are a query's.
         && !(inside.len() == 1 && (next == b')' || inside.iter().all(u8::is_ascii_digit)))
-        && !matches!(next, b'=' | b'<' | b'>' | b'!' | b'|' | b'&' | b'^' | b'+' | b'*' | b'%' | b'~')
+        && (!matches!(next, b'=' | b'<' | b'>' | b'!' | b'|' | b'&' | b'^' | b'+' | b'*' | b'%' | b'~')
+            || next == b'|' && is_choice(bytes))
 }
 
 /// Whether the quote at a position is the apostrophe of `Val-d'Or`: a letter by itself in front of it, a word of logic right
