@@ -360,6 +360,7 @@ fn what_looks_alike_and_acts_is_found() {
         ("content-type;host;id", "command.chained"),
         ("content-type;host -a x", "command.chained"),
         ("'a' | 'reboot'", "command.chained"),
+        ("x' | '1", "sql.boolean"),
         ("x' | 'y' or 1=1 -- ", "sql.boolean"),
         ("x'+'y", "sql.expression"),
         ("x '*' y", "sql.expression"),

@@ -39,6 +39,9 @@ const LEFT_OUT: &[(&str, &str)] = &[
 /// What is admitted in front of a backend, with all guards.
 const READ: &str = "all guards, proxied";
 const WRITE: &str = "1 KiB, all guards, proxied";
+/// As much to read for Envoy as what is refused for a body, or for a token that is too large.
+const SMALL_WRITE: &str = "400 B, all guards, proxied";
+const LARGE_READ: &str = "all guards, token of 16 KiB, proxied";
 /// The same with threats, parameters, forms and a bound on a token's age beside.
 const THOROUGH_READ: &str = "all guards and threats, proxied";
 const SEARCH: &str = "all guards and threats, search, proxied";
@@ -151,7 +154,7 @@ pub fn cases(tokens: &Tokens) -> Vec<Case> {
     let young = || mint(json!({ "iat": now }));
     let get = |path: &str| Ask::get(path).token(good());
     let read = || get("/orders/4711");
-    let order = order(1 << 10);
+    let (small, order) = (order(400), order(1 << 10));
     let write = |body: &str| Ask::post("/orders", body.to_owned()).token(good());
     let kind = |mut ask: Ask, kind: &str| {
         ask.headers.retain(|(name, _)| *name != "content-type");
@@ -159,6 +162,12 @@ pub fn cases(tokens: &Tokens) -> Vec<Case> {
     };
     let mut cases = vec![
         admitted(WRITE, "all-proxied", write(&order)),
+        admitted(SMALL_WRITE, "all-proxied", write(&small)),
+        admitted(
+            LARGE_READ,
+            "all-proxied",
+            Ask::get("/orders/4711").token(mint(json!({ "pad": "a".repeat(11 << 10) }))),
+        ),
         admitted(THOROUGH_READ, "thorough", Ask::get("/orders/4711").token(young())),
         admitted(SEARCH, "thorough", search("dark green lamp, 60 W").token(young())),
     ];
@@ -223,7 +232,7 @@ pub fn cases(tokens: &Tokens) -> Vec<Case> {
         admitted(MULTIPART, "thorough", parts("--\r\n")),
         all(WRITE, 400, "body_missing", write("")),
         all(
-            READ,
+            SMALL_WRITE,
             400,
             "body_unexpected",
             Ask {
@@ -323,7 +332,12 @@ pub fn cases(tokens: &Tokens) -> Vec<Case> {
     cases.extend([
         all(READ, 401, "token_missing", Ask::get("/orders/4711")),
         bad(400, "token_repeated", second),
-        bad(401, "token_too_large", text("a".repeat(17 << 10))),
+        all(
+            LARGE_READ,
+            401,
+            "token_too_large",
+            Ask::get("/orders/4711").token(text("a".repeat(17 << 10))),
+        ),
         bad(401, "token_malformed", text("a.b.c".to_owned())),
         bad(401, "token_type", signed_as("dpop+jwt")),
         bad(401, "token_critical", header(json!({ "crit": ["x"], "x": 1 }))),

@@ -1,4 +1,4 @@
-//! Rows of a table of Markdown's (GitHub Flavored Markdown, 4.10): their bars separate no commands.
+//! Rows of a table of Markdown's (GitHub Flavored Markdown, 4.10) or reStructuredText's: their bars separate no commands.
 
 use crate::guard::threats::bytes::{between, find_byte, from, skip_spaces};
 
@@ -32,11 +32,28 @@ impl Table {
         let blanks = line.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
         let line = between(line, 0, line.len() - blanks);
         let bar = |at: usize| from(bytes, skip_spaces(bytes, at)).first() == Some(&b'|');
-        self.row =
-            line.len() > 2 && skip_spaces(bytes, begin) == position && line.ends_with(b"|") && (above || bar(end + 1));
+        self.row = line.len() > 2
+            && skip_spaces(bytes, begin) == position
+            && line.ends_with(b"|")
+            && (above || bar(end + 1) || is_ruled(bytes, begin));
         self.end = end;
         self.row
     }
+}
+
+/// Whether the line above the one that begins at a position is a table's rule: `+----+` or `+====+`, of which a shell makes a
+/// command of its own, so that a bar behind it is an error.
+fn is_ruled(bytes: &[u8], begin: usize) -> bool {
+    /// Wider tables are none that people write.
+    const RULE_BYTES_MAX: usize = 1024;
+    let Some(end) = begin.checked_sub(1) else { return false };
+    let near = between(bytes, end.saturating_sub(RULE_BYTES_MAX), end);
+    let start = near.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let rule = from(near, start).trim_ascii();
+    rule.len() > 2
+        && rule.starts_with(b"+")
+        && rule.ends_with(b"+")
+        && rule.iter().all(|b| matches!(b, b'+' | b'-' | b'='))
 }
 
 #[cfg(test)]
@@ -54,6 +71,9 @@ mod tests {
     #[test]
     fn a_row_stands_beside_another() {
         check("| id |\n|---|\n| ls |", &[true; 6]);
+        check("+----+\n| id |\n+====+\n| ls |\n+----+", &[true; 4]);
+        check("| id |\n+----+", &[false; 2]);
+        check("+-;-+\n| id |\n+----+", &[false; 2]);
         check("a\n\n  | id |\n  | -- |", &[true; 4]);
         check("| id |", &[false; 2]);
         check("x | id |\n|---|", &[false, false, false, false]);

@@ -31,7 +31,20 @@ pub(super) fn quoted_words(bytes: &[u8], close: usize, quote: u8) -> bool {
         // A letter or sign that is grouped, and what is compared, are a query's.
         && !(inside.len() == 1 && (next == b')' || inside.iter().all(u8::is_ascii_digit)))
         && (!matches!(next, b'=' | b'<' | b'>' | b'!' | b'|' | b'&' | b'^' | b'+' | b'*' | b'%' | b'~')
-            || next == b'|' && is_choice(bytes))
+            || next == b'|' && (is_alternative(bytes, close, quote) || is_choice(bytes)))
+}
+
+/// Whether another word in the same quotes stands behind a bar behind the quote at a position, which closes one:
+/// `'granted' | 'denied'`, as types are written. To a query, in quotes or not, a word beside a text is an error.
+fn is_alternative(bytes: &[u8], close: usize, quote: u8) -> bool {
+    let bar = skip_blank(bytes, close + 1);
+    let open = skip_blank(bytes, bar + 1);
+    let word = from(bytes, open + 1);
+    let len = word
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        .count();
+    low(bytes, open) == quote && len > 0 && low(word, len) == quote && word.first().is_some_and(u8::is_ascii_alphabetic)
 }
 
 /// Whether the quote at a position is the apostrophe of `Val-d'Or`: a letter by itself in front of it, a word of logic right

@@ -115,7 +115,7 @@ impl Reader<'_> {
                 Kind::Text { closed: false } if self.quoted && names > 0 && token.end == token.start + 1 => {
                     return None;
                 }
-                Kind::Text { .. } if names > 1 => return None,
+                Kind::Text { .. } if names > 1 || names > 0 && self.prose => return None,
                 Kind::Number | Kind::Text { .. } | Kind::Variable | Kind::Open | Kind::Compare | Kind::Logic => {
                     exact = true;
                     names = 0;
