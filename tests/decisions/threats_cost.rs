@@ -1,6 +1,6 @@
 //! What the worst texts cost the threats guard beside prose of the same length, and that the cost is linear.
 
-use portcullis::guard::threats::{Categories, Category, Engine, Kind};
+use portcullis::guard::threats::{Account, Categories, Category, Engine, Kind};
 use std::time::{Duration, Instant};
 
 /// What rules, tokenisers and the decoding chain look for or stop at; texts are made of one or two of them, repeated.
@@ -72,7 +72,7 @@ fn cost(engine: &Engine, value: &[u8], kind: Kind, rounds: u32) -> Duration {
     let every = Category::ALL.iter().fold(Categories::NONE, |set, (_, c)| set.with(*c));
     let once = || {
         let start = Instant::now();
-        engine.judge(value, kind, every, &mut |_| false);
+        engine.judge(value, kind, every, &mut Account::default(), &mut |_| false);
         start.elapsed()
     };
     (0..rounds).map(|_| once()).min().unwrap()

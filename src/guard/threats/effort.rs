@@ -1,16 +1,29 @@
-//! What judging a value may cost, whatever it is made of: all scanners take from one account, all layers together. What
-//! runs out of it is left unfinished, and refused where the guard enforces.
+//! What judging a request's values may cost, whatever they are made of: all scanners take from one account, all layers and
+//! values together. A value that it does not suffice for is left unfinished, and the request refused where the guard enforces.
 //!
 //! Counted in steps of some ten instructions, natively. The weights were fitted to what random texts of signs took
 //! (`scripts/cost --search` looks for texts that cost more than they are charged).
 
-/// Steps for each byte of the value, and for any value. Prose takes four a byte. Of 629 benign values of 2 KiB and more the
-/// dearest (HTML with references, so two layers) took six times what prose does; short ones are dear by the byte, but
-/// not by the request.
+/// Steps that each byte of a value adds, and each value, and those that a request begins with. Prose takes four a byte. Of
+/// 5,200 benign values of 2 KiB and more the dearest (HTML of a word processor's, with references, so two layers) took 26 a
+/// byte; short values take more, up to some hundred and fifty (`Fort Lee`: what begins with a word of a shell's).
 const STEPS_PER_BYTE: usize = 40;
+const STEPS_PER_VALUE: usize = 1_000;
 const STEPS_MIN: usize = 20_000;
 
-/// What is left to spend for a value.
+/// What is left to spend for a request.
+#[derive(Debug)]
+pub struct Account {
+    steps: usize,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self { steps: STEPS_MIN }
+    }
+}
+
+/// What is left to spend while a value is judged.
 #[derive(Debug)]
 pub struct Effort {
     steps: usize,
@@ -21,10 +34,13 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// For a value of so many bytes.
-    pub const fn new(len: usize) -> Self {
+    /// For a value of so many bytes, with what earlier ones left.
+    pub const fn new(account: &Account, len: usize) -> Self {
         Self {
-            steps: len.saturating_mul(STEPS_PER_BYTE).saturating_add(STEPS_MIN),
+            steps: len
+                .saturating_mul(STEPS_PER_BYTE)
+                .saturating_add(STEPS_PER_VALUE)
+                .saturating_add(account.steps),
             looked: super::command::looked_max(len),
             read: super::script::read_max(len),
         }
@@ -38,5 +54,10 @@ impl Effort {
     #[inline(always)]
     pub const fn is_spent(&self) -> bool {
         self.steps == 0
+    }
+
+    /// Leaves what was not spent to the values that follow.
+    pub const fn settle(self, account: &mut Account) {
+        account.steps = self.steps;
     }
 }

@@ -3,7 +3,7 @@
 //! A pure engine: bytes and the kind of place they stand in go in, findings (a category and a rule) come out. It judges
 //! decoded values, never the raw request, and each layer of the decoding chain once. It never keeps, shows or changes
 //! what it judges. Work is linear in the value's length: one pass for its profile, one for all literals, one for each
-//! tokeniser, for at most [`decode::LAYERS_MAX`] layers more; a budget of bytes bounds the request.
+//! tokeniser, for at most [`decode::LAYERS_MAX`] layers more; an account of steps and a budget of bytes bound the request.
 
 mod address;
 mod agent;
@@ -26,6 +26,7 @@ mod tests;
 mod words;
 
 use crate::verdict::{Mode, Reason};
+pub use effort::Account;
 use effort::Effort;
 use literals::{Around, Group};
 use profile::class;
@@ -286,23 +287,38 @@ impl Engine {
 
     /// Judges a value and the layers beneath it. `report` is called for findings of the wanted categories, at most once
     /// for each category, and says by `true` that it has heard enough. Gives the bytes that were judged; `None` if it was
-    /// left unfinished, since it costs more than anything that people or programs write.
+    /// left unfinished, since it costs more than what people or programs write: more than its length, and what earlier values
+    /// of the request left of the account, allow.
     pub fn judge(
         &self,
         value: &[u8],
         kind: Kind,
         wanted: Categories,
+        account: &mut Account,
+        report: &mut dyn FnMut(Finding) -> bool,
+    ) -> Option<u64> {
+        let mut effort = Effort::new(account, value.len());
+        let judged = self.judge_layers(value, kind, wanted, &mut effort, report);
+        effort.settle(account);
+        judged
+    }
+
+    fn judge_layers(
+        &self,
+        value: &[u8],
+        kind: Kind,
+        wanted: Categories,
+        effort: &mut Effort,
         report: &mut dyn FnMut(Finding) -> bool,
     ) -> Option<u64> {
         let mut left = wanted;
-        let mut effort = Effort::new(value.len());
         let mut judged = 0_u64;
         let mut layer = value;
         let mut decoded: Vec<u8>;
         for _ in 0..=decode::LAYERS_MAX {
             judged = judged.saturating_add(u64::try_from(layer.len()).unwrap_or(u64::MAX));
             let bits = profile::bits(layer);
-            let heard = self.judge_layer(layer, bits, kind, &mut left, &mut effort, report);
+            let heard = self.judge_layer(layer, bits, kind, &mut left, effort, report);
             if effort.is_spent() && !heard {
                 return None;
             }

@@ -229,6 +229,7 @@ fn filter(bytes: &[u8]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::threats::Account;
 
     #[test]
     fn what_widens_a_query_is_found() {
@@ -270,7 +271,11 @@ mod tests {
             ("*", None),
             ("a && (b || c)", None),
         ] {
-            assert_eq!(judge(text.as_bytes(), &mut Effort::new(text.len())), expected, "{text}");
+            assert_eq!(
+                judge(text.as_bytes(), &mut Effort::new(&Account::default(), text.len())),
+                expected,
+                "{text}"
+            );
         }
     }
 }

@@ -5,7 +5,7 @@ use super::*;
 fn found(engine: &Engine, text: &str, kind: Kind) -> Option<&'static str> {
     let all = Category::ALL.iter().fold(Categories::NONE, |set, (_, c)| set.with(*c));
     let mut rule = None;
-    engine.judge(text.as_bytes(), kind, all, &mut |finding| {
+    engine.judge(text.as_bytes(), kind, all, &mut Account::default(), &mut |finding| {
         rule.get_or_insert(finding.rule);
         true
     });
@@ -437,7 +437,15 @@ fn what_looks_alike_and_acts_is_found() {
 fn what_costs_too_much_is_left_unfinished_and_names_of_many_parts_are_read_in_part() {
     let engine = Engine::new();
     let every = Category::ALL.iter().fold(Categories::NONE, |set, (_, c)| set.with(*c));
-    let judge = |text: &str| engine.judge(text.as_bytes(), Kind::Parameter, every, &mut |_| false);
+    let judge = |text: &str| {
+        engine.judge(
+            text.as_bytes(),
+            Kind::Parameter,
+            every,
+            &mut Account::default(),
+            &mut |_| false,
+        )
+    };
     // In one layer none costs so much, in four each does.
     for unit in ["{{a", "onerror=", "`=`w:=b=&/", "(\"w' <a style="] {
         let text = unit.repeat((16 << 10) / unit.len());
@@ -448,6 +456,20 @@ fn what_costs_too_much_is_left_unfinished_and_names_of_many_parts_are_read_in_pa
     let text = format!("%25252e{}", "and words between, ".repeat(800));
     assert!(judge(&text).is_some());
     assert!(judge("%25252e{{a{{a{{a{{a<<<<<onerror=").is_some());
+    // Nor do many short ones buy what one long one doesn't.
+    let mut account = Account::default();
+    let mut judge = |text: &str| engine.judge(text.as_bytes(), Kind::Json, every, &mut account, &mut |_| false);
+    let dear = "%25252e".to_owned() + &"'<onsele\t =0".repeat(10);
+    let towns = [
+        "Fort Lee",
+        "Forest’s Edge",
+        "If",
+        "Paris",
+        "Santiago de Compostela",
+        "São Paulo",
+    ];
+    assert!(towns.iter().cycle().take(10_000).all(|town| judge(town).is_some()));
+    assert!((0..10_000).any(|_| judge(&dear).is_none()));
     // What is read behind a quote ends with so many tokens, whatever joins them.
     let value = format!("x'{}or 1=1", "a.".repeat(4000));
     check(&value, Kind::Parameter, None);

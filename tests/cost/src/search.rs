@@ -1,7 +1,7 @@
 //! Looks for the texts that the threats guard spends most on: pieces of attacks and of documents, put together at random and
 //! mutated, the dearest kept. What they take is timed, so that thousands can be tried; what is found is to be counted then.
 
-use portcullis::guard::threats::{Categories, Category, Engine, Kind};
+use portcullis::guard::threats::{Account, Categories, Category, Engine, Kind};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -116,7 +116,7 @@ fn time(engine: &Engine, text: &[u8], kind: Kind, runs: usize) -> f64 {
         .fold(Categories::NONE, |set, (_, category)| set.with(*category));
     let once = |_| {
         let begin = Instant::now();
-        let whole = black_box(engine.judge(text, kind, every, &mut |_| true)).is_some();
+        let whole = black_box(engine.judge(text, kind, every, &mut Account::default(), &mut |_| true)).is_some();
         whole.then(|| begin.elapsed())
     };
     let least = (0..runs)

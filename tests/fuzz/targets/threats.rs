@@ -1,7 +1,7 @@
 //! The threats engine on one value: its tokenisers (SQL, script) and all of it, in every kind of place.
 
 use portcullis::guard::threats::decode::LAYERS_MAX;
-use portcullis::guard::threats::{Categories, Category, Engine, Kind};
+use portcullis::guard::threats::{Account, Categories, Category, Engine, Kind};
 use std::sync::OnceLock;
 
 const KINDS: [Kind; 11] = [
@@ -26,7 +26,7 @@ fn engine() -> &'static Engine {
 /// Judges as wanted, and gives what was found.
 fn judge(value: &[u8], kind: Kind, wanted: Categories) -> Categories {
     let mut found = Categories::NONE;
-    let judged = engine().judge(value, kind, wanted, &mut |finding| {
+    let judged = engine().judge(value, kind, wanted, &mut Account::default(), &mut |finding| {
         assert!(wanted.has(finding.category), "{} was not wanted", finding.rule);
         assert!(!found.has(finding.category), "{} was found twice", finding.rule);
         found = found.with(finding.category);

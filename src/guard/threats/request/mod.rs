@@ -12,7 +12,7 @@ mod xml;
 use super::bytes::{Words, between, find_byte, find_pair, from, positions, starts_with};
 use super::decode;
 use super::sql::filter;
-use super::{Categories, Category, Finding, Kind, ThreatMode, ThreatPolicy};
+use super::{Account, Categories, Category, Finding, Kind, ThreatMode, ThreatPolicy};
 use crate::guard::requests;
 use crate::guard::requests::parameters::{Declared, Parameters};
 use crate::json::Value;
@@ -159,6 +159,7 @@ impl ThreatPolicy {
                 .exempt
                 .iter()
                 .any(|e| e.operation.as_deref().is_none_or(|id| Some(id) == subject.operation)),
+            account: Account::default(),
             spent: 0,
             found: Vec::new(),
             done: wanted.is_empty(),
@@ -198,6 +199,7 @@ struct Walk<'p> {
     operation: Option<&'p str>,
     /// Whether any exemption may hold for this request.
     exempts: bool,
+    account: Account,
     spent: u64,
     found: Vec<(Finding, String)>,
     /// Nothing more needs to be found: an enforced category was, or all were.
@@ -253,9 +255,9 @@ impl Walk<'_> {
                 kind = Kind::Secret;
             }
         }
-        let (found, enforced) = (&mut self.found, self.enforced);
+        let (found, enforced, account) = (&mut self.found, self.enforced, &mut self.account);
         let mut done = false;
-        let judged = self.policy.engine.judge(value, kind, wanted, &mut |finding| {
+        let judged = self.policy.engine.judge(value, kind, wanted, account, &mut |finding| {
             found.push((finding, render(place, steps)));
             done |= enforced.has(finding.category);
             done

@@ -471,6 +471,7 @@ fn attribute_context(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::threats::Account;
 
     /// Texts of pieces in the order that a generator gives.
     fn texts(count: usize) -> impl Iterator<Item = Vec<u8>> {
@@ -531,9 +532,14 @@ mod tests {
         let (mut skipped, mut found) = (0, 0);
         for text in texts(200_000) {
             for prose in [false, true] {
-                let all = judge_from(&text, prose, &mut Effort::new(text.len()), Some(usize::MAX));
+                let all = judge_from(
+                    &text,
+                    prose,
+                    &mut Effort::new(&Account::default(), text.len()),
+                    Some(usize::MAX),
+                );
                 assert_eq!(
-                    judge(&text, prose, &mut Effort::new(text.len())),
+                    judge(&text, prose, &mut Effort::new(&Account::default(), text.len())),
                     all,
                     "{:?}",
                     String::from_utf8_lossy(&text)
