@@ -147,6 +147,10 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
         let quoted = end
             .checked_sub(1)
             .is_some_and(|i| matches!(low(bytes, i), b'\'' | b'"'));
+        let next = low(bytes, end + 1);
+        if !is_blank(next) && !matches!(next, b'r' | b'w') {
+            continue;
+        }
         let behind = from(bytes, skip_blank_near(bytes, end + 1));
         // What leaves a function that stands around it: `x;return true;}`.
         let leaves = || {

@@ -49,8 +49,8 @@ pub fn judge(bytes: &[u8], prose: bool, effort: &mut Effort) -> Option<&'static 
 }
 
 /// Taken from the value's effort, in its steps: for a separator, and for what is looked at behind it.
-const SEPARATOR_STEPS: usize = 30;
-const LOOKED_STEPS: usize = 8;
+const SEPARATOR_STEPS: usize = 8;
+const LOOKED_STEPS: usize = 10;
 
 fn judge_all(bytes: &[u8], prose: bool, left: &mut usize, separators: &mut usize) -> Option<&'static str> {
     if is_list(bytes) {

@@ -111,8 +111,13 @@ const READ: u8 = 1 << 3;
 impl Reading {
     /// Whether an attribute behind `at` may be one that [`attribute`] has something against.
     fn may_tell(&mut self, bytes: &[u8], at: usize) -> bool {
-        let names = &mut self.names;
-        *self.telling.get_or_insert_with(|| last_telling(bytes, names)) > at
+        let telling = self.telling.unwrap_or_else(|| {
+            let (telling, names) = last_telling(bytes);
+            self.names = names;
+            telling
+        });
+        self.telling = Some(telling);
+        telling > at
     }
 
     /// Judges the attributes of a tag from `at` to its end; gives the rule, or whether there are any and what they do, and
@@ -356,13 +361,13 @@ fn stray(bytes: &[u8], at: usize, prose: bool, read: &mut Reading) -> Option<&'s
     None
 }
 
-/// Where the last attribute may stand that [`attribute`] has something against, whatever tag it is in; zero if there is
-/// none. Reading every tag's attributes costs many times what looking behind every `=` does.
-fn last_telling(bytes: &[u8], names: &mut usize) -> usize {
+/// Where the last attribute may stand that [`attribute`] has something against, whatever tag it is in, zero if there is
+/// none; and how many names were looked at. Reading every tag's attributes costs many times what looking behind every `=` does.
+fn last_telling(bytes: &[u8]) -> (usize, usize) {
     let colon = bytes.iter().rposition(|b| *b == b':').unwrap_or(0);
-    let mut last = 0;
+    let (mut last, mut names) = (0, 0);
     for equals in positions(bytes, b'=') {
-        *names += 1;
+        names += 1;
         let window = equals.saturating_sub(NAME_BYTES_MAX * 2);
         let before = between(bytes, window, equals);
         let end = before.iter().rposition(|b| *b > b' ').map_or(0, |end| end + 1);
@@ -377,7 +382,7 @@ fn last_telling(bytes: &[u8], names: &mut usize) -> usize {
             last = equals;
         }
     }
-    last
+    (last, names)
 }
 
 /// What an attribute's name ends at, and a plus, behind which one may begin.
@@ -546,7 +551,7 @@ mod tests {
                 );
                 found += usize::from(all.is_some());
             }
-            skipped += usize::from(last_telling(&text, &mut 0) == 0);
+            skipped += usize::from(last_telling(&text).0 == 0);
         }
         assert!(skipped > 10_000 && found > 10_000, "{skipped} {found}");
     }

@@ -23,6 +23,7 @@ const QUOTES_MAX: usize = 8;
 /// Taken from the value's effort, in its steps: for a token, and for what it is made of.
 const TOKEN_STEPS: usize = 24;
 const BYTES_PER_STEP: usize = 1;
+const BYTES_PER_QUOTE_STEP: usize = 16;
 /// Tokens that a context is judged by: an injection shows within its first few.
 const TOKENS_MAX: usize = 256;
 
@@ -58,6 +59,8 @@ pub fn judge(bytes: &[u8], quotes: bool, prose: bool, effort: &mut Effort) -> Op
                 break;
             };
             at = found + 1;
+            // Whether quotes come in pairs is asked for one after the other.
+            effort.spend(bytes.len() / BYTES_PER_QUOTE_STEP);
             if elided(bytes, found, quote) || index % 2 == 0 && cites(bytes, found, quote, prose) {
                 continue;
             }
