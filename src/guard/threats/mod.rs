@@ -195,11 +195,11 @@ impl Kind {
 // A kind that is not listed would be asked by no literal's rule. The last stays last.
 const _: () = assert!(Kind::Text as usize + 1 == Kind::ALL.len());
 
-/// Taken from a value's [`Effort`], in its steps: for a byte of each layer, in prose and else, and for a literal that is
-/// looked into.
+/// Taken from a value's [`Effort`], in its steps: for a byte of each layer, in prose and else, for a place from which literals
+/// are sought, and for one that is found, beside what stands around it ([`Around::steps`]).
 const LAYER_STEPS: (usize, usize) = (4, 6);
 const WALK_STEPS: usize = 12;
-const HIT_STEPS: usize = 40;
+const HIT_STEPS: usize = 20;
 
 /// A group, and a bit for each kind of place in which its literals mean something.
 type Meaning = (&'static Group, u16);
@@ -386,11 +386,11 @@ impl Engine {
             for (group, kinds) in groups {
                 let start = end.saturating_sub(*len);
                 let marked = layer.get(start) != whole.get(start) && group.around != Around::Strong;
-                if verdict.left.has(group.category)
-                    && !marked
-                    && kinds & kind.bit() != 0
-                    && literals::confirmed(&around, group.around, start, end)
-                {
+                if !verdict.left.has(group.category) || marked || kinds & kind.bit() == 0 {
+                    continue;
+                }
+                verdict.effort.spend(group.around.steps());
+                if literals::confirmed(&around, group.around, start, end) {
                     verdict.found(group.category, group.rule);
                 }
             }

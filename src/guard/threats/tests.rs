@@ -447,13 +447,16 @@ fn what_costs_too_much_is_left_unfinished_and_names_of_many_parts_are_read_in_pa
         )
     };
     // In one layer none costs so much, in four each does.
-    for unit in ["{{a", "onerror=", "`=`w:=b=&/", "(\"w' <a style="] {
+    for unit in ["exec ( ", "`=`w:=b=&/", "|Type (\n"] {
         let text = unit.repeat((16 << 10) / unit.len());
         assert_eq!(judge(&text), Some(text.len() as u64), "{unit}");
         assert_eq!(judge(&format!("%25252e{text}")), None, "{unit}");
     }
     // Encodings alone are no reason, nor is a short value.
-    let text = format!("%25252e{}", "and words between, ".repeat(800));
+    let text = format!(
+        "%25252e{}",
+        "The order came late on Monday, and the second (a lamp) was broken. ".repeat(250)
+    );
     assert!(judge(&text).is_some());
     assert!(judge("%25252e{{a{{a{{a{{a<<<<<onerror=").is_some());
     // Nor do many short ones buy what one long one doesn't.

@@ -114,6 +114,16 @@ use Around::{
     SectionEnd, Short, Split, Start, Strong, Sum, Then, Unlinked, Value, View, Whole,
 };
 
+impl Around {
+    /// What confirming it takes, in steps of a value's effort: by far the most where words are looked up.
+    pub const fn steps(self) -> usize {
+        match self {
+            Self::Call | Self::Bare | Self::Command => 100,
+            _ => 20,
+        }
+    }
+}
+
 /// Literals of one category and rule that need the same around them.
 #[derive(Debug)]
 pub struct Group {

@@ -27,10 +27,11 @@ pub fn judge(bytes: &[u8], prose: bool, effort: &mut Effort) -> Option<&'static 
     judge_from(bytes, prose, effort, None)
 }
 
-/// Taken from the value's effort, in its steps: for a tag, for what is read of its attributes, and for what may be an
-/// attribute's name.
+/// Taken from the value's effort, in its steps: for a tag, for what is read of its attributes and of styles, and for what
+/// may be an attribute's name.
 const TAG_STEPS: usize = 12;
 const READ_STEPS: usize = 3;
+const STYLE_STEPS: usize = 4;
 const NAME_STEPS: usize = 16;
 
 fn judge_from(bytes: &[u8], prose: bool, effort: &mut Effort, telling: Option<usize>) -> Option<&'static str> {
@@ -58,7 +59,8 @@ fn judge_from(bytes: &[u8], prose: bool, effort: &mut Effort, telling: Option<us
         }
     }
     let read_of_all = effort.read - read.left;
-    effort.spend((read_of_all + read.styled) * READ_STEPS + read.names * NAME_STEPS);
+    let styled = read.styled + read.styles.searched + read.sections.searched;
+    effort.spend(read_of_all * READ_STEPS + styled * STYLE_STEPS + read.names * NAME_STEPS);
     effort.read = read.left;
     if prose || effort.is_spent() {
         return None;
@@ -469,6 +471,7 @@ fn attribute_context(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> 
             return Some("script.handler");
         }
     }
+    effort.spend(styles.searched * STYLE_STEPS);
     let style = word_len(bytes, 0);
     (style == 0 && starts_with(bytes, b"-moz-binding")).then_some("script.style")
 }

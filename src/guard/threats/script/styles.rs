@@ -8,6 +8,8 @@ pub(super) struct Parts {
     /// From here on, and up to `until`, nothing was found.
     begin: usize,
     until: usize,
+    /// Bytes that were searched.
+    pub searched: usize,
 }
 
 impl Parts {
@@ -20,10 +22,12 @@ impl Parts {
         // A tag within another's quotes ends before that.
         if start < self.begin || start > self.until {
             (self.begin, self.until) = (start, end);
+            self.searched += end.saturating_sub(start);
             return sought(between(bytes, start, end));
         }
         let new = start.max(self.until.saturating_sub(SOUGHT_BYTES_MAX));
         self.until = self.until.max(end);
+        self.searched += end.saturating_sub(new);
         sought(between(bytes, new, end))
     }
 }

@@ -14,7 +14,9 @@ const SCHEME_BYTES_MAX: usize = 256;
 /// Whether a URL runs script. White space and controls in front of, and in, the scheme don't count for browsers.
 pub(super) fn script_url(value: &[u8]) -> bool {
     let head = value.get(..SCHEME_BYTES_MAX).unwrap_or(value);
-    if !head.contains(&b':') {
+    // What none of the schemes begins with tells most.
+    let begins = head.iter().find(|b| !is_skipped(**b));
+    if !begins.is_some_and(u8::is_ascii_alphabetic) || !head.contains(&b':') {
         return false;
     }
     scheme(value, b"javascript:")
@@ -53,16 +55,17 @@ fn is_file(head: &[u8]) -> bool {
     inert.iter().any(|known| starts_with(kind, known))
 }
 
+/// What may stand in front of a scheme: what browsers don't read, and what is left of an attribute or a refresh.
+const fn is_skipped(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7F || matches!(byte, b'"' | b'\'' | b'`' | b'0'..=b'9' | b';' | b'=' | b',')
+}
+
 fn scheme(value: &[u8], scheme: &[u8]) -> bool {
     let mut wanted = scheme.iter();
     let Some(mut next) = wanted.next() else { return false };
     let mut begun = false;
     for byte in value.iter().take(SCHEME_BYTES_MAX) {
-        if *byte <= b' '
-            || *byte == 0x7F
-            || (*byte == b'\\' && begun)
-            || !begun && matches!(byte, b'"' | b'\'' | b'`' | b'0'..=b'9' | b';' | b'=' | b',')
-        {
+        if *byte <= b' ' || *byte == 0x7F || (*byte == b'\\' && begun) || !begun && is_skipped(*byte) {
             continue;
         }
         if byte.to_ascii_lowercase() != *next {
