@@ -119,6 +119,47 @@ fn threats_alone_judge_all_of_a_request_and_turn_nothing_else_on() {
     scene.denied(&post_json("/x", r#"{"a":"' or 1=1--","a":"b"}"#), "threat_sql");
 }
 
+/// What judging for a category on trial takes beyond a request's account refuses nothing, and hides nothing from those that are
+/// enforced.
+#[test]
+fn what_a_trial_costs_refuses_nothing() {
+    // Commands in four layers run out of the account, SQL doesn't.
+    let dear = format!("%25252e{}", "|| ".repeat((16 << 10) / 3));
+    let both = Scene::new(r#"{ "threats": {} }"#);
+    both.denied(&json(&dear), "threat_budget");
+    let trial = Scene::new(r#"{ "threats": { "mode": "shadow", "modes": { "sql": "enforce" } } }"#);
+    trial.allowed(&json(&dear));
+    assert!(trial.host.counted(Counter::Shadowed(Reason::ThreatBudget)) > 0);
+    let request = post_json("/notes", &format!(r#"{{"a":"{dear}","b":"{SQL}"}}"#));
+    trial.denied(&request, "threat_sql");
+}
+
+#[test]
+fn what_a_name_tells_is_exempted_where_it_stands() {
+    let policy = |exempt: &str| format!(r#"{{ "threats": {{ "exempt": [{exempt}] }} }}"#);
+    let nested = post_json("/x", r#"{"constructor":{"prototype":{"a":1}}}"#);
+    let operator = post_json("/x", r#"{"filter":{"$ne":1}}"#);
+    let remote = get("/x?page=http://a.example/x.php");
+    let plain = Scene::new(&policy(""));
+    for (request, code) in [
+        (&nested, "threat_expression"),
+        (&operator, "threat_nosql"),
+        (&remote, "threat_path"),
+    ] {
+        plain.denied(request, code);
+    }
+    for (request, at, category) in [
+        (&nested, "/body/constructor", "expression"),
+        (&operator, "/body/filter", "nosql"),
+        (&remote, "/query/page", "path"),
+    ] {
+        let exempt = format!(r#"{{ "at": "{at}", "categories": ["{category}"] }}"#);
+        Scene::new(&policy(&exempt)).allowed(request);
+        let other = format!(r#"{{ "at": "{at}", "categories": ["template"] }}"#);
+        assert_ne!(Scene::new(&policy(&other)).send(request).verdict(), Verdict::Allowed);
+    }
+}
+
 #[test]
 fn what_calls_itself_text_is_judged_as_what_it_is() {
     let scene = Scene::new(r#"{ "threats": {} }"#);

@@ -4,7 +4,7 @@ use portcullis::guard::threats::{Account, Categories, Category, Engine, Kind};
 use std::time::{Duration, Instant};
 
 /// What rules, tokenisers and the decoding chain look for or stop at; texts are made of one or two of them, repeated.
-const ATOMS: [&str; 54] = [
+const ATOMS: [&str; 56] = [
     "'",
     "\"",
     "`",
@@ -59,12 +59,22 @@ const ATOMS: [&str; 54] = [
     "$_",
     "@(",
     "(a",
+    ";return true}x",
+    "-- ",
 ];
 
 const PROSE: &str = "The order came late on Monday, and the second parcel (a lamp) was broken; please send another. ";
 
 fn text(unit: &str, bytes: usize) -> Vec<u8> {
     unit.bytes().cycle().take(bytes).collect()
+}
+
+/// The same behind as many bytes that say nothing, and something that opens: what looks back for it, or from a beginning on,
+/// finds it late.
+fn late(open: &str, unit: &str, bytes: usize) -> Vec<u8> {
+    let mut text = text("a", bytes / 2);
+    text.extend(open.bytes().chain(unit.bytes().cycle()).take(bytes - text.len()));
+    text
 }
 
 /// The least time of a few: what else runs on the machine only adds.
@@ -126,6 +136,21 @@ fn the_worst_texts_beside_prose() {
     for (spent, unit, kind) in worst.iter().take(30) {
         println!(
             "{:.1} times prose: {unit:?} as {kind:?}",
+            spent.as_secs_f64() / prose.as_secs_f64()
+        );
+    }
+    // What is quadratic by little shows only in large texts.
+    let prose = cost(&engine, &text(PROSE, 1 << 20), Kind::Text, 3);
+    let mut grown: Vec<_> = ["", "{", "<", "(", "'", "/*", "://", "\n"]
+        .into_iter()
+        .flat_map(|open| ATOMS.map(|unit| (open, unit)))
+        .flat_map(|(open, unit)| [Kind::Parameter, Kind::Json, Kind::Text].map(|kind| (open, unit, kind)))
+        .map(|(open, unit, kind)| (cost(&engine, &late(open, unit, 1 << 20), kind, 1), open, unit, kind))
+        .collect();
+    grown.sort_by_key(|(spent, ..)| std::cmp::Reverse(*spent));
+    for (spent, open, unit, kind) in grown.iter().take(20) {
+        println!(
+            "{:.1} times prose of 1 MiB: {open:?} and {unit:?} behind 512 KiB, as {kind:?}",
             spent.as_secs_f64() / prose.as_secs_f64()
         );
     }

@@ -2,7 +2,7 @@
 //! addresses in whatever spelling resolvers take (decimal, octal, hexadecimal, short), or with a scheme that reaches
 //! other services.
 
-use super::bytes::{between, contains, from, starts_with};
+use super::bytes::{between, contains, find_byte, from, starts_with};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Schemes beside those of the web that clients fetch from hosts of any spelling: curl's, and those of databases.
@@ -93,7 +93,9 @@ pub fn judge(bytes: &[u8]) -> Option<&'static str> {
     // Where parsers differ about user information, the host is the last part, or the first.
     let mut parts = authority.rsplit(|b| *b == b'@');
     let host = host_of(parts.next()?);
-    let rule = internal(host);
+    // What is written in C reads a host to the NUL.
+    let nul = find_byte(host, 0, b'\0').unwrap_or(host.len());
+    let rule = internal(host).or_else(|| internal(between(host, 0, nul)));
     // A number behind another scheme is no address that a client of its would look for: `vlan://50`, `docker://1.9.1`.
     let resolves = web
         || FETCHED.iter().any(|known| scheme.eq_ignore_ascii_case(known))
@@ -119,11 +121,7 @@ fn host_of(authority: &[u8]) -> &[u8] {
     between(
         authority,
         0,
-        // What is written in C reads a host to the NUL.
-        authority
-            .iter()
-            .position(|b| matches!(b, b':' | b'\0'))
-            .unwrap_or(authority.len()),
+        authority.iter().position(|b| *b == b':').unwrap_or(authority.len()),
     )
 }
 

@@ -1,8 +1,8 @@
 //! Queries that are no SQL: filters of directories (RFC 4515), and operators and scripts of document databases in a text.
 
 use super::bytes::{
-    Words, between, contains, find_byte, find_pair, from, is_blank, is_word, low, positions, skip_blank, starts_with,
-    word_len,
+    Words, between, contains, find_byte, find_pair, from, is_blank, is_word, listed, low, positions, skip_blank,
+    starts_with, word_len,
 };
 use super::effort::Effort;
 
@@ -61,6 +61,24 @@ static METHODS: Words<17> = Words::new([
     "version",
 ]);
 
+/// What directories know of those who log in (RFC 4519 and Microsoft's): filters of APIs have other names.
+const ATTRIBUTES: [&str; 14] = [
+    "cn",
+    "dc",
+    "gidnumber",
+    "member",
+    "memberof",
+    "objectcategory",
+    "objectclass",
+    "ou",
+    "samaccountname",
+    "sn",
+    "uid",
+    "uidnumber",
+    "useraccountcontrol",
+    "userpassword",
+];
+
 /// Taken from the value's effort, in its steps, for what may be an operator.
 const OPERATOR_STEPS: usize = 24;
 
@@ -95,7 +113,9 @@ pub fn operator(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
         at = dollar + 1;
         let len = word_len(bytes, at);
         let word = between(bytes, at, at + len);
-        if !OPERATORS.has(word) {
+        // `"$comment": …` is a member of JSON Schemas; without quotes it goes on in an object that was left.
+        let comment = word == b"comment";
+        if !comment && !OPERATORS.has(word) {
             continue;
         }
         let front = between(bytes, 0, dollar);
@@ -103,7 +123,8 @@ pub fn operator(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
         let mut end = at + len;
         end += usize::from(matches!(low(bytes, end), b'"' | b'\''));
         let next = low(bytes, skip_blank_near(bytes, end));
-        let named = matches!(before, Some(b'{' | b',' | b'"' | b'\'')) && next == b':';
+        let quoted = matches!(before, Some(b'"' | b'\''));
+        let named = (matches!(before, Some(b'{' | b',')) || quoted && !comment) && next == b':';
         if named || before == Some(b'[') && next == b']' {
             return Some("nosql.operator");
         }
@@ -120,6 +141,8 @@ fn skip_blank_near(bytes: &[u8], at: usize) -> usize {
 
 /// `db.users.find(`, and what leaves a function's string: `';return true`.
 fn script(bytes: &[u8]) -> Option<&'static str> {
+    /// What stands for a value in front of what leaves the function is not longer.
+    const VALUE_BYTES_MAX: usize = 32;
     let mut at = 0;
     for dot in positions(bytes, b'.') {
         let database = dot >= 2
@@ -156,12 +179,15 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
         let leaves = || {
             let rest = from(behind, b"return true".len());
             let rest = rest.strip_prefix(b";").unwrap_or(rest);
+            let front = between(bytes, 0, end.min(VALUE_BYTES_MAX + 1));
             starts_with(behind, b"return true")
                 && rest.first() == Some(&b'}')
-                && !between(bytes, 0, end).contains(&b'{')
+                && front.len() <= VALUE_BYTES_MAX
+                && !front.iter().any(|b| matches!(b, b'{' | b'(' | b' '))
         };
         // What closes a string, or a number at the beginning.
-        let closes = quoted || end <= 3;
+        let number = end <= 3 && between(bytes, 0, end).iter().all(u8::is_ascii_digit);
+        let closes = quoted || number || end <= 3 && starts_with(behind, b"return");
         if closes && (starts_with(behind, b"return") && !is_word(low(behind, 6)) || starts_with(behind, b"while("))
             || leaves()
         {
@@ -209,6 +235,8 @@ fn filter(bytes: &[u8]) -> Option<&'static str> {
         has(b")(") && !text.starts_with(b"(") && (has(b")(&)") || has(b":=") || text.ends_with(b"=*") || has(b"=\\2a"));
     let signed = matches!(text, [b'|' | b'&' | b'!', b'(', first, .., b')'] if first.is_ascii_alphabetic())
         && text.iter().filter(|b| **b == b'(').count() == 1
+        // `!(status=closed)` is a filter of an API's own.
+        && (text.contains(&b'*') || listed(&ATTRIBUTES, between(text, 2, 2 + word_len(text, 2))))
         && from(text, 2 + word_len(text, 2)).first() == Some(&b'=');
     if closed || signed {
         return Some("nosql.filter");

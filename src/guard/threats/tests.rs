@@ -102,6 +102,19 @@ fn a_name_may_be_what_a_text_is_about() {
 #[test]
 fn what_people_and_programs_write_is_no_attack() {
     let texts = [
+        "sep='-'",
+        "verbs: ['*']",
+        "str.split('-')",
+        "Unexpected token '-'",
+        "Click '+' to add",
+        "yyyy'-'MM'-'dd",
+        "type Status = 'open' | 'closed'",
+        "!(status=closed)",
+        "foo();return true}",
+        "service:jmx:rmi:///jndi/rmi://host.example:9010/jmxrmi",
+        "java.net.UnknownHostException: java.net.InetAddress.getAllByName",
+        "o.springframework.context.support.PostProcessorRegistrationDelegate",
+        "{\"$comment\": \"x\"}",
         "our banking-app is down since Monday, please help",
         "/packages/marketing-apps",
         "I'd like to order 2 pcs.",
@@ -222,6 +235,24 @@ fn what_looks_alike_and_acts_is_found() {
         ("/usr/s?in/ls", "command.glob"),
         ("foo|id", "command.chained"),
         ("x '=' y", "sql.comparison"),
+        ("       x'-'y", "sql.expression"),
+        ("'+'x", "sql.expression"),
+        ("http' or 1.e(1)='1", "sql.fragment"),
+        ("0 like 'a'|'b'", "sql.boolean"),
+        ("<a'>(1)or 1=1#", "sql.boolean"),
+        (
+            "The order came late on Monday, and the lamp was broken' and (select password 'a' from users limit 1) like 'a%' -- ",
+            "sql.boolean",
+        ),
+        ("a-b;apt-get", "command.chained"),
+        ("\"x\"|\"y\"|shutdown.exe", "command.chained"),
+        ("& reg;", "command.chained"),
+        ("http://good\0.localhost/", "request_forgery.loopback"),
+        ("http://localhost\0.example/", "request_forgery.loopback"),
+        ("T(java.net.InetAddress)", "expression.class"),
+        ("', $comment:'x", "nosql.operator"),
+        ("a;return true}", "nosql.script"),
+        ("!(uid=x)", "nosql.filter"),
         ("javascript:void(0);alert(1)", "script.call"),
         ("<img src=\"javascript:void(0)\"onerror=alert(1)>", "script.proof"),
         ("localStorage.getItem('x')", "script.object"),
@@ -428,6 +459,8 @@ fn what_looks_alike_and_acts_is_found() {
         ("'; grant all privileges on database x to public--", "sql.stacked"),
         ("/etc/ssl/certs", "path.file"),
     ];
+    let commented = format!("1/sleep/*{}*/(5)", "x".repeat(400));
+    check(&commented, Kind::Parameter, Some("sql.function"));
     check_all(texts.map(|(text, rule)| (text, Kind::Parameter, Some(rule))));
     check_all(["/.git/config", "/a/.env", "/.anything"].map(|path| (path, Kind::Path, Some("path.hidden"))));
 }

@@ -57,9 +57,12 @@ pub enum When {
     Named,
 }
 
-/// The name of what is measured with the other module; names live as long as the program.
+/// What is measured with the other module has this behind its name.
+pub const OTHER_MODULE: &str = ", other module";
+
+/// Names live as long as the program.
 fn other_module(name: &str) -> &'static str {
-    format!("{name}, other module").leak()
+    format!("{name}{OTHER_MODULE}").leak()
 }
 
 impl World {

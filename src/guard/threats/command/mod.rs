@@ -216,6 +216,7 @@ fn is_list(bytes: &[u8]) -> bool {
         let mut words = bytes.split(|b| matches!(b, b'|' | b'\'' | b'"'));
         return words.all(|word| {
             let word = word.trim_ascii();
+            let word = word.strip_suffix(b".exe").unwrap_or(word);
             listed(&HARMLESS, word) || !COMMANDS.has(word) && !WORDS.has(word)
         });
     }
@@ -251,9 +252,7 @@ fn is_head_list(bytes: &[u8]) -> bool {
                 && name
                     .iter()
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
-                && (inner.contains(&b'-')
-                    || matches!(name, b"host" | b"date")
-                    || !COMMANDS.has(name) && !WORDS.has(name))
+                && (matches!(name, b"host" | b"date") || !COMMANDS.has(name) && !WORDS.has(name))
         })
         && joined
 }
@@ -369,7 +368,9 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
         return None;
     }
     // `&reg;`, `&copy;`: characters of HTML's. By themselves these commands of Windows do nothing.
-    if next == b';' && matches!(exe, b"reg" | b"copy") {
+    let front = between(bytes, 0, begin);
+    let reference = front.ends_with(b"&") || front.ends_with(b"&amp;");
+    if next == b';' && reference && matches!(name, b"reg" | b"copy") {
         return None;
     }
     let known = COMMANDS.has(exe);

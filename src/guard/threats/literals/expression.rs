@@ -1,6 +1,6 @@
 //! Expression languages, classes and serialised objects.
 
-use super::Around::{Anywhere, Begin, Lookup, Method, Package, Short, Strong, Value};
+use super::Around::{Anywhere, Begin, Lookup, Method, Package, Short, Strong, Type, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Expression;
 
@@ -32,7 +32,10 @@ pub const GROUPS: &[Group] = &[
             "${date:",
             "${main:",
             "jndi:ldap:",
-            "service:jmx:rmi:",
+            "/jndi/ldap:",
+            "/jndi/ldaps:",
+            "/jndi/dns:",
+            "/jndi/iiop:",
             "jndi:rmi:",
             "jndi:dns:",
             "$%7bjndi",
@@ -142,6 +145,18 @@ pub const GROUPS: &[Group] = &[
             "unmarshaller",
         ],
     ),
+    // Classes that look a name up when they are made; logs tell of their methods.
+    group(
+        Expression,
+        "expression.class",
+        Type,
+        &[
+            "java.net.inetaddress",
+            "java.net.inet4address",
+            "java.net.inet6address",
+            "java.net.inetsocketaddress",
+        ],
+    ),
     group(
         Expression,
         "expression.class",
@@ -150,14 +165,13 @@ pub const GROUPS: &[Group] = &[
             "java.lang.",
             "java.io.",
             "java.net.url",
-            "java.net.inet",
             "java.util.",
             "java.nio.",
             "org.apache.commons.",
             "org.apache.struts",
             "org.apache.xalan",
             "org.springframework.",
-            "springframework.context.support",
+            "com.bea.core.repackaged.",
             "com.sun.",
             "com.opensymphony",
             "org.omg.",

@@ -76,6 +76,8 @@ pub enum Around {
     Braces,
     /// A name by itself, no part of a longer one.
     Lone,
+    /// A class's name by itself, behind which none of its members stands.
+    Type,
     /// A method of code's libraries as much as a function of PHP's or a database's: as `Call`, but not of an object
     /// (`regex.exec(x)`).
     Bare,
@@ -111,7 +113,7 @@ pub enum Around {
 use Around::{
     Anywhere, Attribute, Bare, Begin, Below, Block, Braces, Call, Climb, Command, Device, Doctype, Ending, Ends,
     Handed, Here, Lone, Lookup, Markup, Member, Method, Named, Numbers, Object, Owner, Package, Part, Section,
-    SectionEnd, Short, Split, Start, Strong, Sum, Then, Unlinked, Value, View, Whole,
+    SectionEnd, Short, Split, Start, Strong, Sum, Then, Type, Unlinked, Value, View, Whole,
 };
 
 impl Around {
@@ -302,6 +304,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let joins = |byte: u8| is_word(byte) || byte == b'-' || byte >= 0x80;
             !previous.is_some_and(joins) && !next.is_some_and(joins)
         }
+        Type => apart(previous) && !next.is_some_and(|byte| is_word(byte) || byte == b'.'),
         Doctype => declares(from(bytes, end)),
         Section => {
             let inside = between(bytes, end, bytes.len().min(end + NEAR_BYTES));
@@ -423,7 +426,8 @@ fn skip_gap(bytes: &[u8], mut at: usize) -> usize {
     /// Comments in a row that are skipped.
     const COMMENTS_MAX: usize = 8;
     /// How far the end of one is looked for: each hit looks again, and hits may stand side by side.
-    const COMMENT_BYTES_MAX: usize = 128;
+    const COMMENT_BYTES_MAX: usize = 512;
+    const LINE_BYTES_MAX: usize = 256;
     for _ in 0..COMMENTS_MAX {
         at = super::bytes::skip_blank(bytes, at);
         let rest = from(bytes, at);
@@ -434,7 +438,7 @@ fn skip_gap(bytes: &[u8], mut at: usize) -> usize {
             };
             at += end + 2;
         } else if starts_with(rest, b"#") || starts_with(rest, b"--") {
-            let Some(end) = find_byte(between(rest, 0, rest.len().min(COMMENT_BYTES_MAX)), 0, b'\n') else {
+            let Some(end) = find_byte(between(rest, 0, rest.len().min(LINE_BYTES_MAX)), 0, b'\n') else {
                 return at;
             };
             at += end + 1;

@@ -150,24 +150,16 @@ impl ThreatPolicy {
                 }
             }
         }
-        let mut walk = Walk {
-            policy: self,
-            wanted,
-            enforced,
-            operation: subject.operation,
-            exempts: self
-                .exempt
-                .iter()
-                .any(|e| e.operation.as_deref().is_none_or(|id| Some(id) == subject.operation)),
-            account: Account::default(),
-            spent: 0,
-            found: Vec::new(),
-            done: wanted.is_empty(),
-            over: false,
-        };
-        walk.head(subject.head, subject.parameters);
-        walk.content(&subject.content, subject.declared);
         let mut verdicts: Verdicts = Vec::new();
+        let mut walk = self.walk(subject, wanted, enforced);
+        if walk.over && !enforced.is_empty() && enforced != wanted {
+            // What categories on trial cost refuses nothing: those that are enforced are judged by themselves.
+            verdicts.push((Mode::Shadow, Reason::ThreatBudget.into()));
+            walk.found.retain(|(finding, _)| !enforced.has(finding.category));
+            let alone = self.walk(subject, enforced, enforced);
+            walk.found.extend(alone.found);
+            walk.over = alone.over;
+        }
         for (finding, at) in walk.found {
             let mode = if enforced.has(finding.category) {
                 Mode::Enforce
@@ -189,6 +181,27 @@ impl ThreatPolicy {
             verdicts.push((mode, Reason::ThreatBudget.into()));
         }
         verdicts
+    }
+
+    fn walk<'p>(&'p self, subject: &Subject<'p>, wanted: Categories, enforced: Categories) -> Walk<'p> {
+        let mut walk = Walk {
+            policy: self,
+            wanted,
+            enforced,
+            operation: subject.operation,
+            exempts: self
+                .exempt
+                .iter()
+                .any(|e| e.operation.as_deref().is_none_or(|id| Some(id) == subject.operation)),
+            account: Account::default(),
+            spent: 0,
+            found: Vec::new(),
+            done: wanted.is_empty(),
+            over: false,
+        };
+        walk.head(subject.head, subject.parameters);
+        walk.content(&subject.content, subject.declared);
+        walk
     }
 }
 
@@ -222,17 +235,7 @@ impl Walk<'_> {
             self.done = true;
             return;
         }
-        let mut wanted = self.wanted;
-        if self.exempts {
-            let at = render(place, steps);
-            let exempt =
-                self.policy.exempt.iter().filter(|e| {
-                    e.operation.as_deref().is_none_or(|id| Some(id) == self.operation) && covers(&e.at, &at)
-                });
-            for exemption in exempt {
-                wanted = wanted.without(exemption.categories);
-            }
-        }
+        let mut wanted = self.wanted_at(place, steps);
         let mut kind = kind;
         if matches!(kind, Kind::Parameter | Kind::Json)
             && let Some(name) = name.map(form_decoded)
@@ -275,6 +278,32 @@ impl Walk<'_> {
         self.spent = self.spent.saturating_add(judged).saturating_add(8);
     }
 
+    /// The categories that are looked for at a place.
+    fn wanted_at(&self, place: Place<'_>, steps: &[Step<'_>]) -> Categories {
+        let mut wanted = self.wanted;
+        if self.exempts {
+            let at = render(place, steps);
+            let exempt =
+                self.policy.exempt.iter().filter(|e| {
+                    e.operation.as_deref().is_none_or(|id| Some(id) == self.operation) && covers(&e.at, &at)
+                });
+            for exemption in exempt {
+                wanted = wanted.without(exemption.categories);
+            }
+        }
+        wanted
+    }
+
+    /// Notes what a name or a place tells by itself, unless it was found already or the place is exempt from it.
+    fn note(&mut self, category: Category, rule: &'static str, place: Place<'_>, steps: &[Step<'_>]) {
+        if self.done || !self.wanted_at(place, steps).has(category) {
+            return;
+        }
+        self.found.push((Finding { category, rule }, render(place, steps)));
+        self.wanted = self.wanted.without(Categories::NONE.with(category));
+        self.done |= self.enforced.has(category);
+    }
+
     fn name(&mut self, name: &[u8], place: Place<'_>, steps: &[Step<'_>]) {
         if name
             .iter()
@@ -283,14 +312,8 @@ impl Walk<'_> {
         {
             return;
         }
-        if operator_name(name) && self.wanted.has(Category::Nosql) && !self.done {
-            let finding = Finding {
-                category: Category::Nosql,
-                rule: "nosql.operator",
-            };
-            self.found.push((finding, render(place, steps)));
-            self.wanted = self.wanted.without(Categories::NONE.with(Category::Nosql));
-            self.done |= self.enforced.has(Category::Nosql);
+        if operator_name(name) {
+            self.note(Category::Nosql, "nosql.operator", place, steps);
         }
         self.value(name, Kind::Name, place, steps);
         // A pair that was encoded as a whole: to what decodes once more, a name and a value.
@@ -301,15 +324,8 @@ impl Walk<'_> {
 
     /// `{"constructor": {"prototype": …}}`: what merges it into an object changes all objects.
     fn prototype(&mut self, steps: &[Step<'_>]) {
-        let reached = matches!(steps, [.., Step::Member("constructor"), Step::Member("prototype")]);
-        if reached && self.wanted.has(Category::Expression) && !self.done {
-            let finding = Finding {
-                category: Category::Expression,
-                rule: "expression.prototype",
-            };
-            self.found.push((finding, render(Place::Body, steps)));
-            self.wanted = self.wanted.without(Categories::NONE.with(Category::Expression));
-            self.done |= self.enforced.has(Category::Expression);
+        if matches!(steps, [.., Step::Member("constructor"), Step::Member("prototype")]) {
+            self.note(Category::Expression, "expression.prototype", Place::Body, steps);
         }
     }
 
@@ -386,17 +402,8 @@ impl Walk<'_> {
             }
             self.name(&decoded, place(name), &[]);
             let value = form_decoded(value);
-            if (remote(&value) && includes(name) && !is_visited(name, &value) || included(&value))
-                && self.wanted.has(Category::Path)
-                && !self.done
-            {
-                let finding = Finding {
-                    category: Category::Path,
-                    rule: "path.remote",
-                };
-                self.found.push((finding, render(place(name), &[])));
-                self.done |= self.enforced.has(Category::Path);
-                self.wanted = self.wanted.without(Categories::NONE.with(Category::Path));
+            if remote(&value) && includes(name) && !is_visited(name, &value) || included(&value) {
+                self.note(Category::Path, "path.remote", place(name), &[]);
             }
             self.value(&value, Kind::Parameter, place(name), &[]);
         }

@@ -164,12 +164,13 @@ impl Reader<'_> {
             Kind::Number | Kind::Open | Kind::Variable | Kind::Word(Word::Literal) => {
                 let ahead = self.peek().kind;
                 let lone = matches!(ahead, Kind::End | Kind::Cut | Kind::Word(Word::Logic) | Kind::Logic);
-                // `<b title="x">(remarks …`: the end of a tag.
+                // `<b title="x">(remarks …`: the end of a tag. What stands behind the parenthesis may go on nevertheless.
                 if token.kind == Kind::Open
                     && matches!(ahead, Kind::Word(Word::Name) | Kind::Number | Kind::Compare)
                     && self.ends_tag(operator)
                 {
-                    return None;
+                    let group = self.operand(token)?;
+                    return self.continued(group, token);
                 }
                 ((lone || token.kind == Kind::Open) && !self.prose).then_some("sql.comparison")
             }

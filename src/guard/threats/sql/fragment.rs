@@ -41,8 +41,7 @@ pub fn judge(bytes: &[u8], bits: u16, whole: bool) -> Option<&'static str> {
     {
         return Some(rule);
     }
-    if has(class::BLANK) && aliased(text)
-        || has(class::DOT) && has(class::DIGIT) && !starts_with(text, b"http") && exponent(text)
+    if has(class::BLANK) && aliased(text) || has(class::DOT) && has(class::DIGIT) && !is_address(text) && exponent(text)
     {
         return Some("sql.fragment");
     }
@@ -68,6 +67,14 @@ pub fn judge(bytes: &[u8], bits: u16, whole: bool) -> Option<&'static str> {
     let list = list.get(..count).unwrap_or_default();
     let piece = Piece { text, list, complete };
     piece.judge()
+}
+
+/// Whether a text is a URL in one piece: `https://a248.e.akamai.net/x.png`.
+fn is_address(text: &[u8]) -> bool {
+    (starts_with(text, b"http://") || starts_with(text, b"https://"))
+        && !text
+            .iter()
+            .any(|b| b.is_ascii_whitespace() || matches!(b, b'\'' | b'"' | b'`' | b'(' | b')'))
 }
 
 struct Piece<'v> {

@@ -10,7 +10,7 @@ mod quotes;
 mod statements;
 pub mod tokens;
 
-use super::bytes::{between, find_byte, find_pair, from, starts_with};
+use super::bytes::{between, find_byte, find_pair, from, is_word, positions, starts_with};
 use super::effort::Effort;
 use names::FUNCTIONS;
 use quotes::{cites, elided, is_even, quoted_words};
@@ -190,7 +190,7 @@ impl<'v> Reader<'v> {
             first = self.next();
         }
         match first.kind {
-            Kind::Word(Word::Select) => return self.select(),
+            Kind::Word(Word::Select) => return self.select(false),
             Kind::Word(Word::Statement) => return self.changes(first),
             Kind::Word(Word::Union) => return self.union(),
             Kind::Word(Word::Logic) => return self.logic(None),
@@ -286,7 +286,7 @@ impl<'v> Reader<'v> {
                 }
                 Kind::Word(Word::Compare) if self.is(token, "in") || self.is(token, "is") => return None,
                 Kind::Word(Word::Statement) if self.quoted => return self.changes(token),
-                Kind::Word(Word::Select) if self.quoted => return self.select(),
+                Kind::Word(Word::Select) if self.quoted => return self.select(false),
                 Kind::Arithmetic | Kind::Compare | Kind::Bits | Kind::Comma => {
                     self.filters |= token.kind == Kind::Compare && operand == Operand::Name;
                     let next = self.next();
@@ -324,20 +324,28 @@ impl<'v> Reader<'v> {
     }
 
     /// Whether an operator makes a number of two texts, zero as a rule, which MySQL finds equal to any name: `x'-'y` for a name
-    /// is a login without a password. (Division by zero gives nothing.) In double quotes it is what people search for, and
-    /// `'++'` what they write of.
+    /// is a login without a password. (Division by zero gives nothing.) That is a word, a sign in quotes and no more quotes, or
+    /// the sign alone, or the sign between two words: `sep='-'`, `near '*'` and `yyyy'-'MM'-'dd` have other fronts, or more behind.
     fn makes_zero(&self, operator: Token, text: Token) -> bool {
-        /// A sentence that tells of a sign (`prefix with '-' for …`) has more.
-        const BLANKS_MAX: usize = 6;
+        let bytes = self.tokens.bytes.trim_ascii();
+        let Some(open) = find_byte(bytes, 0, b'\'') else {
+            return false;
+        };
+        let two = positions(bytes, b'\'').take(3).count() == 2;
+        let front = between(bytes, 0, open);
         let behind = from(self.tokens.bytes, text.start);
-        let blanks = self.tokens.bytes.iter().filter(|b| **b == b' ').take(BLANKS_MAX + 1);
-        blanks.count() <= BLANKS_MAX
-            && matches!(self.tokens.text(operator), b"+" | b"-" | b"*" | b"^" | b"<<" | b">>")
-            && !between(self.tokens.bytes, 0, operator.start)
-                .trim_ascii_end()
-                .ends_with(b"\"")
+        let word = |text: &[u8]| !text.is_empty() && text.iter().all(|b| is_word(*b));
+        let named = front.last().is_some_and(u8::is_ascii_alphanumeric)
+            && front
+                .iter()
+                .all(|b| is_word(*b) || matches!(b, b'.' | b'@' | b'-' | b'+' | b' '));
+        let rest = from(behind, 1).trim_ascii();
+        let between_words = || word(front.trim_ascii()) && word(rest);
+        let alone = || front.is_empty() && (rest.is_empty() || word(rest));
+        matches!(self.tokens.text(operator), b"+" | b"-" | b"*" | b"^" | b"<<" | b">>")
             && behind.starts_with(b"'")
-            && !behind.starts_with(b"''''")
+            && two
+            && (named || alone() || between_words())
     }
 
     /// An operand from its first token; `None` if there is none.
@@ -360,7 +368,7 @@ impl<'v> Reader<'v> {
             Kind::Text { closed } => Operand::Text { closed },
             Kind::Variable => Operand::Variable,
             Kind::Word(Word::Literal) => Operand::Literal,
-            Kind::Word(Word::Select) => return self.select().map(|_| Operand::Select),
+            Kind::Word(Word::Select) => return self.select(depth > 0).map(|_| Operand::Select),
             Kind::Word(Word::Part) if self.is(token, "case") || self.is(token, "exists") => Operand::Call,
             Kind::Word(Word::Name | Word::Part | Word::Compare | Word::Statement | Word::Clause) => {
                 let mut call = false;

@@ -1,7 +1,7 @@
 //! Quotes that open or close what people write, not a query's string.
 
 use super::tokens::{self, Word};
-use crate::guard::threats::bytes::{between, find_byte, find_pair, from, is_blank, low, skip_blank, word_len};
+use crate::guard::threats::bytes::{between, find_byte, find_pair, from, is_blank, is_word, low, skip_blank, word_len};
 use crate::guard::threats::profile::is_choice;
 
 /// Whether a byte is there an even number of times.
@@ -31,12 +31,34 @@ pub(super) fn quoted_words(bytes: &[u8], close: usize, quote: u8) -> bool {
         // A letter or sign that is grouped, and what is compared, are a query's.
         && !(inside.len() == 1 && (next == b')' || inside.iter().all(u8::is_ascii_digit)))
         && (!matches!(next, b'=' | b'<' | b'>' | b'!' | b'|' | b'&' | b'^' | b'+' | b'*' | b'%' | b'~')
-            || next == b'|' && (is_alternative(bytes, close, quote) || is_choice(bytes)))
+            || next == b'|' && (is_alternative(bytes, close - front.len() + open, close, quote) || is_choice(bytes)))
 }
 
 /// Whether another word in the same quotes stands behind a bar behind the quote at a position, which closes one:
-/// `'granted' | 'denied'`, as types are written. To a query, in quotes or not, a word beside a text is an error.
-fn is_alternative(bytes: &[u8], close: usize, quote: u8) -> bool {
+/// `'granted' | 'denied'`, as types are written. To a query, in quotes or not, a word beside a text is an error; so is a text
+/// behind a word, but for those that compare.
+fn is_alternative<'b>(bytes: &'b [u8], open: usize, close: usize, quote: u8) -> bool {
+    let front = between(bytes, 0, open).trim_ascii_end();
+    let last_word = |text: &'b [u8]| {
+        from(
+            text,
+            text.len() - text.iter().rev().take_while(|b| is_word(**b)).count(),
+        )
+    };
+    let behind_word = || {
+        let word = last_word(front);
+        // A number is no word, nor is nothing.
+        (tokens::word(word) == Word::Name || word == b"in") && !word.iter().all(u8::is_ascii_digit)
+    };
+    // `type Status = 'granted' | 'denied'`
+    let defined = || {
+        let named = front.strip_suffix(b"=").unwrap_or_default().trim_ascii_end();
+        let name = last_word(named);
+        !name.is_empty() && last_word(between(named, 0, named.len() - name.len()).trim_ascii_end()) == b"type"
+    };
+    if !matches!(front.last(), None | Some(b'|' | b':' | b',')) && !behind_word() && !defined() {
+        return false;
+    }
     let bar = skip_blank(bytes, close + 1);
     let open = skip_blank(bytes, bar + 1);
     let word = from(bytes, open + 1);

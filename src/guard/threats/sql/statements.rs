@@ -104,8 +104,8 @@ impl Reader<'_> {
         None
     }
 
-    /// A query of its own, after `select`. What lists or sources look like tells it from prose.
-    pub(super) fn select(&mut self) -> Option<&'static str> {
+    /// A query of its own, after `select`, in parentheses or not. What lists or sources look like tells it from prose.
+    pub(super) fn select(&mut self, grouped: bool) -> Option<&'static str> {
         let mut exact = false;
         let mut names = 0_usize;
         for _ in 0..TOKENS_MAX {
@@ -115,6 +115,8 @@ impl Reader<'_> {
                 Kind::Text { closed: false } if self.quoted && names > 0 && token.end == token.start + 1 => {
                     return None;
                 }
+                // A column's other name may be a text.
+                Kind::Text { .. } if names == 1 && self.prose && grouped => {}
                 Kind::Text { .. } if names > 1 || names > 0 && self.prose => return None,
                 Kind::Number | Kind::Text { .. } | Kind::Variable | Kind::Open | Kind::Compare | Kind::Logic => {
                     exact = true;
