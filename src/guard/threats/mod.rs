@@ -106,6 +106,9 @@ impl Categories {
     }
 }
 
+/// The first and last lines of a parameter that is a document are judged by themselves up to this length, in bytes.
+const LINE_BYTES_MAX: usize = 1024;
+
 /// What kind of place a value stands in: it decides which rules ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -318,7 +321,15 @@ impl Engine {
         for _ in 0..=decode::LAYERS_MAX {
             judged = judged.saturating_add(u64::try_from(layer.len()).unwrap_or(u64::MAX));
             let bits = profile::bits(layer);
-            let heard = self.judge_layer(layer, bits, kind, &mut left, effort, report);
+            let mut heard = self.judge_layer(layer, bits, kind, &mut left, effort, report);
+            // What is put in front of lines that say nothing, or behind them, is judged as it would be without them.
+            if kind == Kind::Parameter && bits & class::CONTROL != 0 && profile::is_document(layer) {
+                for line in profile::outer_lines(layer) {
+                    if !heard && line.len() <= LINE_BYTES_MAX {
+                        heard = self.judge_layer(line, profile::bits(line), kind, &mut left, effort, report);
+                    }
+                }
+            }
             if effort.is_spent() && !heard {
                 return None;
             }

@@ -127,17 +127,38 @@ pub fn is_prose(bytes: &[u8]) -> bool {
 const DOCUMENT_LINES_MIN: usize = 5;
 const DOCUMENT_BYTES_MIN: usize = 160;
 
+/// Of its lines, those that are not empty: line ends alone are no document.
+const DOCUMENT_FULL_LINES_MIN: usize = 3;
+
 /// Whether a text has the lines of a document, in whatever language.
 pub fn is_document(bytes: &[u8]) -> bool {
     if bytes.len() < DOCUMENT_BYTES_MIN {
         return false;
     }
     let mut at = 0;
-    (1..DOCUMENT_LINES_MIN).all(|_| {
-        let found = find_byte(bytes, at, b'\n');
-        at = found.map_or(bytes.len(), |end| end + 1);
-        found.is_some()
-    })
+    let (mut ends, mut full) = (0, 0);
+    while ends + 1 < DOCUMENT_LINES_MIN || full < DOCUMENT_FULL_LINES_MIN {
+        let Some(end) = find_byte(bytes, at, b'\n') else {
+            return full + 1 == DOCUMENT_FULL_LINES_MIN && ends + 1 >= DOCUMENT_LINES_MIN && has_text(from(bytes, at));
+        };
+        full += usize::from(has_text(between(bytes, at, end)));
+        ends += 1;
+        at = end + 1;
+    }
+    true
+}
+
+fn has_text(line: &[u8]) -> bool {
+    line.iter().any(u8::is_ascii_graphic)
+}
+
+/// The first and the last line of a text of several.
+pub fn outer_lines(bytes: &[u8]) -> [&[u8]; 2] {
+    let bytes = bytes.trim_ascii();
+    let ends = |b: &u8| matches!(b, b'\n' | b'\r');
+    let first = bytes.iter().position(ends).unwrap_or(bytes.len());
+    let last = bytes.iter().rposition(ends).map_or(bytes.len(), |at| at + 1);
+    [between(bytes, 0, first).trim_ascii(), from(bytes, last).trim_ascii()]
 }
 
 /// Whether a value is a choice of words, quoted or bare, as types are written: `'granted' | 'denied' | null`.

@@ -31,6 +31,8 @@ pub(super) fn quoted_words(bytes: &[u8], close: usize, quote: u8) -> bool {
         // A letter or sign that is grouped, and what is compared, are a query's.
         && !(inside.len() == 1 && (next == b')' || inside.iter().all(u8::is_ascii_digit)))
         && (!matches!(next, b'=' | b'<' | b'>' | b'!' | b'|' | b'&' | b'^' | b'+' | b'*' | b'%' | b'~')
+            // `code 'L' = 'Low'`, as FHIR's narratives have it: to a query, an error.
+            || next == b'=' && between(front, 0, open).trim_ascii_end().ends_with(b"code")
             || next == b'|' && (is_alternative(bytes, close - front.len() + open, close, quote) || is_choice(bytes)))
 }
 
