@@ -119,6 +119,23 @@ fn threats_alone_judge_all_of_a_request_and_turn_nothing_else_on() {
     scene.denied(&post_json("/x", r#"{"a":"' or 1=1--","a":"b"}"#), "threat_sql");
 }
 
+/// A command by itself is a word; by the name of what is to run, it is one.
+#[test]
+fn a_command_is_known_by_the_name_it_is_sent_by() {
+    let scene = Scene::new(r#"{ "threats": {} }"#);
+    for target in ["/x?cmd=id", "/x?exec=ls%20-la", "/x?Command=wget+a.example"] {
+        scene.denied(&get(target), "threat_command");
+    }
+    scene.denied(
+        &post_json("/x", r#"{"command":"run","utilCmdArgs":"-c id"}"#),
+        "threat_command",
+    );
+    for target in ["/x?cmd=start", "/x?q=id", "/x?sort=id", "/x?command=list"] {
+        scene.allowed(&get(target));
+    }
+    scene.allowed(&post_json("/x", r#"{"command":"ls"}"#));
+}
+
 /// What judging for a category on trial takes beyond a request's account refuses nothing, and hides nothing from those that are
 /// enforced.
 #[test]

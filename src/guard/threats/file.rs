@@ -250,6 +250,12 @@ fn steps(text: &[u8]) -> bool {
     odd >= 2 || odd == 1 && (contains(text, b"0x5c") || contains(text, b"0x2f"))
 }
 
+/// What is installed into a person's folder, so that errors and reports name it.
+const INSTALLED: [&str; 14] = [
+    ".asdf", ".bundle", ".cache", ".cargo", ".gem", ".gradle", ".jenkins", ".local", ".m2", ".npm", ".nvm", ".pyenv",
+    ".rvm", ".sdkman",
+];
+
 /// Folders of `/etc` that documents tell of: certificates, and settings that are public or the caller's own.
 const MOUNTED: [&str; 12] = [
     "alertmanager",
@@ -309,7 +315,12 @@ fn of_system(text: &[u8], kind: Kind) -> bool {
         () if is(first, "root")
             || is(first, "home") && parts.clone().next().is_some_and(|p| p.first() == Some(&b'.')) =>
         {
-            second.first() == Some(&b'.') || is(first, "home")
+            let hidden = if is(first, "home") {
+                parts.next().unwrap_or_default()
+            } else {
+                second
+            };
+            hidden.first() == Some(&b'.') && (!json || !listed(&INSTALLED, hidden))
         }
         () if is(first, "private") => is(second, "etc") || is(second, "var"),
         () if is(first, "opt") => (is(second, "lampp") || is(second, "xampp")) && !json,

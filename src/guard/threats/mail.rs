@@ -110,7 +110,8 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
     let place = matches!(front.first(), None | Some(b'/' | b'?' | b'#'))
         || front.starts_with(b"http://")
         || front.starts_with(b"https://");
-    if !(path || place && front.len() <= FIELD_BYTES_MAX && !front.iter().any(|b| is_blank(*b))) {
+    let single = front.len() <= FIELD_BYTES_MAX && !front.iter().any(|b| is_blank(*b));
+    if !(path || single) {
         return false;
     }
     let rest = from(bytes, end);
@@ -123,6 +124,22 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
     let value = from(rest, name + 1);
     let value = value.strip_prefix(b" ").unwrap_or(value);
     let token = |b: &u8| b.is_ascii_graphic() && *b != b':';
+    let name_of = between(rest, 0, name);
+    // `lang=en` and `X-Injected: by me`: a word, and a field as heads have them, whatever it holds.
+    let capital = |part: &[u8]| part.first().is_some_and(u8::is_ascii_uppercase);
+    let header = name_of.contains(&b'-') && name_of.split(|b| *b == b'-').all(capital);
+    if single
+        && header
+        && rest.get(name) == Some(&b':')
+        && !value.is_empty()
+        && value.len() <= FIELD_BYTES_MAX
+        && !value.iter().any(ends)
+    {
+        return true;
+    }
+    if !(path || place) {
+        return false;
+    }
     (2..40).contains(&name)
         && rest.get(name) == Some(&b':')
         && (1..=FIELD_BYTES_MAX).contains(&value.len())

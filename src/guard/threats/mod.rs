@@ -384,6 +384,7 @@ impl Engine {
             bytes: layer,
             prose,
             blank: bits & class::BLANK != 0,
+            json: kind == Kind::Json,
             section: OnceCell::new(),
         };
         let walks = self.finder.scan(whole, |id, end| {

@@ -241,6 +241,21 @@ fn filter(bytes: &[u8]) -> Option<&'static str> {
     if closed || signed {
         return Some("nosql.filter");
     }
+    // What is open in front is closed, and what is opened left so: `IT)(title=SysAdmin`.
+    let first = text.iter().find(|b| matches!(b, b'(' | b')'));
+    let opened = text
+        .iter()
+        .rposition(|b| *b == b'(')
+        .map(|at| from(text, at + 1))
+        .unwrap_or_default();
+    let left_open = first == Some(&b')')
+        && has(b")(")
+        && !opened.contains(&b')')
+        && from(opened, word_len(opened, 0)).first() == Some(&b'=')
+        && opened.first().is_some_and(u8::is_ascii_alphabetic);
+    if left_open {
+        return Some("nosql.filter");
+    }
     let breaks = has(b"*)(")
         || has(b"*))") && !embeds(text)
         || has(b")(|")

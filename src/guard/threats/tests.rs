@@ -102,6 +102,19 @@ fn a_name_may_be_what_a_text_is_about() {
 #[test]
 fn what_people_and_programs_write_is_no_attack() {
     let texts = [
+        "(Details : {LOINC code '8480-6' = 'Systolic blood pressure', given as 'Systolic blood pressure'})",
+        "wasm compatible label:\"vrl: playground\" is:open",
+        "MJK - Select List 1",
+        "https://.../avatar/x.jpg",
+        "a;host",
+        "process.memory.size",
+        "process.thread.name",
+        "BAD | CONF | HP | HV | DIR | PUB",
+        "A|versao|Id|pk_nItem|",
+        "https://dev.mysql.com/doc/refman/8.4/en/server-status-variables.html",
+        "os.getenv('API_KEY')",
+        "${#list}",
+        "<!DOCTYPE nvidia_smi_log SYSTEM \"nvsmi_device_v12.dtd\">",
         "sep='-'",
         "verbs: ['*']",
         "str.split('-')",
@@ -210,6 +223,10 @@ fn what_people_and_programs_write_is_no_attack() {
         ("/docs/process.env", Kind::Path, None),
         ("data:text/plain;base64,aGVsbG8=", Kind::Json, None),
         ("<!DOCTYPE html><p>Hello</p>", Kind::Json, None),
+        ("/usr/local/bin/node", Kind::Json, None),
+        ("/dev/null", Kind::Json, None),
+        ("<object>", Kind::Json, None),
+        ("/home/travis/.rvm/gems/x.rb", Kind::Json, None),
         (
             "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\" \"http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd\">",
             Kind::Json,
@@ -236,6 +253,29 @@ fn what_looks_alike_and_acts_is_found() {
         ("foo|id", "command.chained"),
         ("x '=' y", "sql.comparison"),
         ("       x'-'y", "sql.expression"),
+        ("'-''-- 2", "sql.comment"),
+        ("exp(~(select*from(select user())a))", "sql.subquery"),
+        ("(select top 1 password from users)", "sql.subquery"),
+        ("set global general_log_file='/x'", "sql.stacked"),
+        ("O:4:\"Evil\":1:{s:1:\"a\";s:2:\"id\";}", "expression.serialised"),
+        ("IT)(title=SysAdmin", "nosql.filter"),
+        ("))(cn=", "nosql.filter"),
+        ("']|//*['", "nosql.xpath"),
+        ("{{7/0}}", "template.expression"),
+        ("{{ config }}", "template.expression"),
+        ("${#request}", "expression.el"),
+        ("${#strings.toString(1)}", "expression.el"),
+        ("index/\\think\\app/invokefunction", "command.php"),
+        ("phpinfo", "command.php"),
+        (";rm q23 #", "command.chained"),
+        ("|id", "command.chained"),
+        ("a|id|x", "command.chained"),
+        ("/usr/bin/id", "command.shell"),
+        ("/home/x/.ssh/id", "path.hidden"),
+        ("process.mainModule.constructor._load", "expression.node"),
+        ("<!DOCTYPE x SYSTEM \"http://a.example/x.dtd\">", "xml.entity"),
+        ("test\nInjected-Header:value", "header.split"),
+        ("\r\nX-A: b c", "header.split"),
         ("'+'x", "sql.expression"),
         ("http' or 1.e(1)='1", "sql.fragment"),
         ("0 like 'a'|'b'", "sql.boolean"),
@@ -510,6 +550,28 @@ fn what_costs_too_much_is_left_unfinished_and_names_of_many_parts_are_read_in_pa
     let value = format!("x'{}or 1=1", "a.".repeat(4000));
     check(&value, Kind::Parameter, None);
     check("x' or a.b.c=1", Kind::Parameter, Some("sql.boolean"));
+}
+
+/// Line ends alone make no document of a value, and what stands in front of lines that say nothing, or behind them, is judged.
+#[test]
+fn line_ends_buy_nothing() {
+    let lines = "a line that says nothing at all\n".repeat(8);
+    let blank = "\n".repeat(200);
+    let attack = "1 union select 1,2 from users";
+    let json = |text: String| check(&text, Kind::Json, Some("sql.union"));
+    json(format!("{attack}{blank}"));
+    json(format!("{blank}{attack}{blank}"));
+    for text in [
+        format!("{attack}{blank}"),
+        format!("{attack}\n{lines}"),
+        format!("{lines}{attack}"),
+        format!("{lines}{attack}\n\n"),
+    ] {
+        check(&text, Kind::Parameter, Some("sql.union"));
+    }
+    let gopher = format!("gopher://127.0.0.1:6379/_*1\r\n$8\r\nflushall\r\n{lines}");
+    check(&gopher, Kind::Parameter, Some("request_forgery.scheme"));
+    check(&lines, Kind::Parameter, None);
 }
 
 /// Signs in a password are random; what is spelt out in it is not.

@@ -90,11 +90,14 @@ impl Literals {
         let mut classes = [0_u8; 256];
         let mut used: u8 = 0;
         for byte in literals.clone().flatten() {
-            let class = classes.get_mut(usize::from(*byte));
-            if let Some(class) = class.filter(|c| **c == 0) {
-                used = used.saturating_add(1);
-                *class = used;
+            if let Some(class) = classes.get_mut(usize::from(*byte)) {
+                *class = 1;
             }
+        }
+        // In the order of the bytes, whatever that of the literals: a new one moves none of the hashes.
+        for class in classes.iter_mut().filter(|class| **class != 0) {
+            used = used.saturating_add(1);
+            *class = used;
         }
         for byte in b'a'..=b'z' {
             let class = classes.get(usize::from(byte)).copied().unwrap_or(0);

@@ -228,10 +228,21 @@ fn is_list(bytes: &[u8]) -> bool {
     }
     let mut names = 0_usize;
     let (mut plain, mut codes) = (true, true);
-    for name in bytes.split(|b| *b == b'|') {
+    let coded = |name: &[u8]| name.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    let upper = bytes.split(|b| *b == b'|').all(|name| coded(name.trim_ascii()));
+    // `A|versao|Id|pk_nItem|`: a line's layout begins with its letter and ends with a bar.
+    let layout = matches!(bytes, [letter, b'|', .., b'|'] if letter.is_ascii_uppercase());
+    let laid = if layout {
+        between(bytes, 2, bytes.len() - 1)
+    } else {
+        bytes
+    };
+    for name in laid.split(|b| *b == b'|') {
         names += 1;
-        plain &= name.len() > 1 && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_');
-        plain &= listed(&HARMLESS, name) || !COMMANDS.has(name) && !WORDS.has(name);
+        let name = name.trim_ascii();
+        let spelt = |b: &u8| b.is_ascii_lowercase() || *b == b'_' || (upper || layout) && b.is_ascii_alphanumeric();
+        plain &= name.len() > 1 && name.iter().all(spelt);
+        plain &= listed(&HARMLESS, name) || upper && name == b"DIR" || !COMMANDS.has(name) && !WORDS.has(name);
         codes &= name.len() == 2;
     }
     plain && (names > 2 || codes)
@@ -368,9 +379,15 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
         return None;
     }
     // `&reg;`, `&copy;`: characters of HTML's. By themselves these commands of Windows do nothing.
-    let front = between(bytes, 0, begin);
-    let reference = front.ends_with(b"&") || front.ends_with(b"&amp;");
-    if next == b';' && reference && matches!(name, b"reg" | b"copy") {
+    let reference = || {
+        let front = between(bytes, 0, begin);
+        front.ends_with(b"&") || front.ends_with(b"&amp;")
+    };
+    if next == b';' && matches!(name, b"reg" | b"copy") && reference() {
+        return None;
+    }
+    // The last of a list of a head's fields that are signed; by itself it does nothing.
+    if name == b"host" && before == Before::Separator && rest.is_empty() {
         return None;
     }
     let known = COMMANDS.has(exe);
@@ -426,9 +443,16 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
             next != b'=' && known && (strong || ends || spaced && !is_blank(low(bytes, at.saturating_sub(len + 1))))
         }
         Before::Separator => {
+            // A value that begins with a separator goes on with what is to run.
+            let leads = || {
+                between(bytes, 0, begin)
+                    .iter()
+                    .all(|b| is_blank(*b) || matches!(b, b';' | b'|'))
+            };
             next != b'='
                 && next != b':'
-                && (known && (strong || ends || spaced && exe.len() != 2)
+                && (known && spaced && leads()
+                    || known && (strong || ends || spaced && exe.len() != 2)
                     || word && (strong || ends && argument.is_empty()))
         }
         Before::BackQuote => {

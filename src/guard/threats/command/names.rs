@@ -3,7 +3,7 @@
 use crate::guard::threats::bytes::{Marks, Words};
 
 /// Commands that attacks begin with and that are no common words.
-pub static COMMANDS: Words<312> = Words::new([
+pub static COMMANDS: Words<313> = Words::new([
     "adduser",
     "alias",
     "ansible",
@@ -268,6 +268,7 @@ pub static COMMANDS: Words<312> = Words::new([
     "tcpdump",
     "tee",
     "telnet",
+    "telnetd",
     "tftp",
     "timeout",
     "tmux",

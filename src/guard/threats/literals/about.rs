@@ -92,6 +92,18 @@ pub(super) const MEMBERS: [&str; 26] = [
     "warn",
 ];
 
+/// Members of a process that a program goes on from to others.
+pub(super) const MODULES: [&str; 8] = [
+    "argv",
+    "binding",
+    "config",
+    "constructor",
+    "env",
+    "mainmodule",
+    "prototype",
+    "release",
+];
+
 /// Where the first section of characters begins; beyond the end if none does.
 pub(super) fn first_section(bytes: &[u8]) -> usize {
     let begin = b"<![cdata[";
@@ -119,13 +131,23 @@ pub(super) const BEFORE_FILES: [&str; 14] = [
 /// Whether the two dots at a position are the last of three, behind a name and a slash.
 pub(super) fn is_three_dots(bytes: &[u8], start: usize) -> bool {
     let front = bytes.get(..start).unwrap_or_default();
-    matches!(front, [.., name, b'/', b'.'] if is_word(*name)) && low(bytes, start + 1) == b'.'
+    let omitted = front.ends_with(b"://.") && low(bytes, start + 2) == b'/';
+    (matches!(front, [.., name, b'/', b'.'] if is_word(*name)) || omitted) && low(bytes, start + 1) == b'.'
 }
 
 /// Whether what begins behind `{{%` ends with `%}}` in reach.
 pub(super) fn closes_shortcode(rest: &[u8]) -> bool {
     let near = between(rest, 0, rest.len().min(NEAR_BYTES));
     find_pair(near, 0, *b"%}").is_some_and(|end| low(near, end + 2) == b'}')
+}
+
+/// Whether a value is an absolute path and nothing else.
+pub(super) fn is_bare_path(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&b'/')
+        && find_pair(bytes, 0, *b"..").is_none()
+        && bytes
+            .iter()
+            .all(|b| is_word(*b) || matches!(b, b'/' | b'.' | b'-' | b'+'))
 }
 
 /// Whether a document's type, behind `<!doctype`, has declarations of its own or those of somebody else than W3C.
@@ -138,8 +160,19 @@ pub(super) fn declares(rest: &[u8]) -> bool {
     };
     let declared = between(near, 0, end).trim_ascii();
     let Some(named) = declared.get(..4).filter(|name| name.eq_ignore_ascii_case(b"html")) else {
-        // A name alone declares nothing, and fetches nothing.
-        return declared.is_empty() || !declared.iter().all(|b| is_word(*b) || matches!(b, b'-' | b'.' | b':'));
+        // A name alone declares nothing, and fetches nothing. One of a file beside the document is of a report's format:
+        // `nvidia_smi_log SYSTEM "nvsmi_device_v12.dtd"`.
+        let plain =
+            |text: &[u8]| !text.is_empty() && text.iter().all(|b| is_word(*b) || matches!(b, b'-' | b'.' | b':'));
+        let beside = || {
+            let mut parts = declared.splitn(3, |b| is_blank(*b));
+            let (name, system, file) = (parts.next(), parts.next(), parts.next().unwrap_or_default());
+            let file = file.strip_prefix(b"\"").and_then(|file| file.strip_suffix(b".dtd\""));
+            name.is_some_and(plain)
+                && system.is_some_and(|word| word.eq_ignore_ascii_case(b"system"))
+                && file.is_some_and(plain)
+        };
+        return !plain(declared) && !beside();
     };
     let rest = from(declared, named.len()).trim_ascii();
     let own = rest.is_empty()

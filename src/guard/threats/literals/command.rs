@@ -1,6 +1,6 @@
 //! Shells' and PHP's commands by their names and in their places.
 
-use super::Around::{Bare, Call, Command as At, Device, Here, Unlinked, Value};
+use super::Around::{Bare, Call, Command as At, Device, Here, Program, Unlinked, Value, Whole};
 use super::{Group, group};
 use crate::guard::threats::Category::Command;
 
@@ -42,7 +42,6 @@ pub const GROUPS: &[Group] = &[
             "extract",
             "ini_set",
             "ini_get",
-            "getenv",
             "putenv",
             "set_time_limit",
             "symlink",
@@ -121,7 +120,12 @@ pub const GROUPS: &[Group] = &[
             "error_reporting",
         ],
     ),
-    group(Command, "command.php", Bare, &["exec", "readfile", "sprintf", "printf"]),
+    group(
+        Command,
+        "command.php",
+        Bare,
+        &["exec", "readfile", "sprintf", "printf", "getenv"],
+    ),
     group(
         Command,
         "command.php_tag",
@@ -176,9 +180,6 @@ pub const GROUPS: &[Group] = &[
             "/bin/zsh",
             "/bin/dash",
             "/bin/busybox",
-            "/usr/bin/",
-            "/usr/sbin/",
-            "/usr/local/bin/",
             "bin/bash",
             "downloadstring",
             "wscript.",
@@ -214,6 +215,30 @@ pub const GROUPS: &[Group] = &[
             "\\n.system",
             "\\n.databases",
         ],
+    ),
+    // What ThinkPHP's router is asked to call, and what else calls a function by its name.
+    group(
+        Command,
+        "command.php",
+        Value,
+        &[
+            "/invokefunction",
+            "\\think\\app",
+            "\\think\\request",
+            "\\think\\container",
+        ],
+    ),
+    group(
+        Command,
+        "command.php",
+        Whole,
+        &["call_user_func_array", "call_user_func", "phpinfo", "__construct"],
+    ),
+    group(
+        Command,
+        "command.shell",
+        Program,
+        &["/usr/bin/", "/usr/sbin/", "/usr/local/bin/"],
     ),
     group(Command, "command.shell", Device, &["/dev/null"]),
     group(

@@ -1,6 +1,6 @@
 //! Expression languages, classes and serialised objects.
 
-use super::Around::{Anywhere, Begin, Lookup, Method, Package, Short, Strong, Type, Value};
+use super::Around::{Anywhere, Begin, Lookup, Method, Package, Short, Strong, Type, Utility, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Expression;
 
@@ -62,6 +62,7 @@ pub const GROUPS: &[Group] = &[
         ],
     ),
     group(Expression, "expression.jndi", Lookup, &["${"]),
+    group(Expression, "expression.el", Utility, &["${#"]),
     // Nobody writes the package of `Runtime` in front of it but where nothing is imported.
     group(
         Expression,
@@ -208,6 +209,13 @@ pub const GROUPS: &[Group] = &[
             "cposix",
             "csubprocess",
         ],
+    ),
+    // An object of PHP's by its class, with fields.
+    group(
+        Expression,
+        "expression.serialised",
+        Value,
+        &["\":1:{s:", "\":2:{s:", "\":3:{s:", "\":4:{s:", "\":1:{i:"],
     ),
     group(
         Expression,

@@ -15,8 +15,8 @@ use super::Category;
 use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, listed, low, starts_with};
 pub use about::numbers_change;
 use about::{
-    BEFORE_FILES, COUNTED, DOMAINS, MEMBERS, NEAR_BYTES, PAGES, SPOKEN, begins_topic, closes_shortcode, declares,
-    first_section, has_argument, is_handed, is_reported, is_three_dots, is_title, mentioned,
+    BEFORE_FILES, COUNTED, DOMAINS, MEMBERS, MODULES, NEAR_BYTES, PAGES, SPOKEN, begins_topic, closes_shortcode,
+    declares, first_section, has_argument, is_bare_path, is_handed, is_reported, is_three_dots, is_title, mentioned,
 };
 use std::cell::OnceCell;
 
@@ -76,6 +76,8 @@ pub enum Around {
     Braces,
     /// A name by itself, no part of a longer one.
     Lone,
+    /// A path of a program's, unless a string of JSON is nothing but it.
+    Program,
     /// A class's name by itself, behind which none of its members stands.
     Type,
     /// A method of code's libraries as much as a function of PHP's or a database's: as `Call`, but not of an object
@@ -107,13 +109,15 @@ pub enum Around {
     Section,
     /// Brackets that are no link's of Markdown's: no parenthesis behind them.
     Unlinked,
+    /// What opens an expression of Thymeleaf's, with one of its objects in it.
+    Utility,
     /// A view of a database's: no part of a path or of a file's name, as a shell's variable is.
     View,
 }
 use Around::{
     Anywhere, Attribute, Bare, Begin, Below, Block, Braces, Call, Climb, Command, Device, Doctype, Ending, Ends,
-    Handed, Here, Lone, Lookup, Markup, Member, Method, Named, Numbers, Object, Owner, Package, Part, Section,
-    SectionEnd, Short, Split, Start, Strong, Sum, Then, Type, Unlinked, Value, View, Whole,
+    Handed, Here, Lone, Lookup, Markup, Member, Method, Named, Numbers, Object, Owner, Package, Part, Program, Section,
+    SectionEnd, Short, Split, Start, Strong, Sum, Then, Type, Unlinked, Utility, Value, View, Whole,
 };
 
 impl Around {
@@ -165,6 +169,8 @@ pub struct Text<'v> {
     pub prose: bool,
     /// Whether any byte is blank.
     pub blank: bool,
+    /// Whether the value is a string of a JSON document, which has paths of programs for data.
+    pub json: bool,
     /// Where the first section of characters begins, once an end of one was seen.
     pub section: OnceCell<usize>,
 }
@@ -275,6 +281,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         }
         Sum(close) => next.is_some_and(tries::begins_sum) && tries::sums(bytes, end, close),
         Lookup => tries::nests(bytes, end),
+        Utility => tries::is_utility(bytes, end),
         Numbers => apart(previous) && tries::compares_numbers(bytes, end),
         Handed => {
             let behind = from(bytes, end);
@@ -294,9 +301,11 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         }
         Ends => !next.is_some_and(is_word),
         Short => bytes.len() <= end.saturating_sub(start) + 4,
+        Program => !(text.json && is_bare_path(bytes)),
         Device => {
-            !starts_with(from(bytes, start.saturating_sub(4)), b"--- ")
-                && !starts_with(from(bytes, start.saturating_sub(4)), b"+++ ")
+            let front = from(bytes, start.saturating_sub(4));
+            let compared = starts_with(front, b"--- ") || starts_with(front, b"+++ ");
+            !(compared || text.json && is_bare_path(bytes))
         }
         Below => matches!(previous, Some(b'/' | b'\\')),
         Named => !previous.is_some_and(is_blank) || bytes.iter().take(start).all(|b| is_blank(*b)),
@@ -316,7 +325,15 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let behind = low(bytes, super::bytes::skip_blank(bytes, end + name));
             // Hosts are named after consoles.
             let console = low(bytes, start) == b'c';
-            let reads_on = || around == Method && (!console || listed(&MEMBERS, between(bytes, end, end + name)));
+            let member = between(bytes, end, end + name);
+            // `process.thread.name`: nothing but a field's name.
+            let field = || {
+                !console
+                    && bytes
+                        .split(|b| *b == b'.')
+                        .all(|part| part.iter().all(|b| is_word(*b)) && !listed(&MODULES, part))
+            };
+            let reads_on = || around == Method && (!console || listed(&MEMBERS, member)) && !field();
             apart(previous) && name > 0 && (matches!(behind, b'(' | b'[' | b'`') || behind == b'.' && reads_on())
         }
         Here => {

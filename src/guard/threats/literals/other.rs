@@ -1,8 +1,8 @@
-//! Entities of XML, targets of request forgery, and lines that split headers.
+//! Entities of XML, paths of XPath, targets of request forgery, and lines that split headers.
 
 use super::Around::{Doctype, Markup, Section, Split, Start, Strong, Value, Whole};
 use super::{Group, group};
-use crate::guard::threats::Category::{Header, RequestForgery, Xml};
+use crate::guard::threats::Category::{Header, Nosql, RequestForgery, Xml};
 
 pub const GROUPS: &[Group] = &[
     group(
@@ -47,6 +47,8 @@ pub const GROUPS: &[Group] = &[
             "xop/include\" href=\"file",
         ],
     ),
+    // What goes on in a path of XPath that was left.
+    group(Nosql, "nosql.xpath", Value, &["]|//", "] | //", "-length(name("]),
     group(Xml, "xml.entity", Doctype, &["<!doctype"]),
     // What hides markup from whoever looks for it.
     group(Xml, "xml.entity", Section, &["<![cdata["]),

@@ -1,6 +1,6 @@
 //! Steps upwards, files that no client asks for, and wrappers of streams.
 
-use super::Around::{Begin, Below, Climb, Ending, Named, Part, Strong, Value};
+use super::Around::{Begin, Below, Climb, Ending, Lone, Named, Part, Strong, Value};
 use super::{Group, group};
 use crate::guard::threats::Category::Path;
 
@@ -103,7 +103,6 @@ pub const GROUPS: &[Group] = &[
             "htpasswd",
             "htaccess",
             "localsettings.php",
-            "server-status",
             "phpinfo.php",
             ".sql.zip",
             ".sql.gz",
@@ -195,6 +194,7 @@ pub const GROUPS: &[Group] = &[
             ".terraform",
         ],
     ),
+    group(Path, "path.file", Lone, &["server-status"]),
     group(
         Path,
         "path.upload",

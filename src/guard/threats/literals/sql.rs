@@ -200,4 +200,12 @@ pub const GROUPS: &[Group] = &[
     group(Sql, "sql.stacked", Then("@"), &["exec", "declare"]),
     group(Sql, "sql.stacked", Then("immediate"), &["execute"]),
     group(Sql, "sql.executable_comment", Value, &["/*!"]),
+    // What makes an error of what is selected, behind the name of any function.
+    group(
+        Sql,
+        "sql.subquery",
+        Value,
+        &["(select*from(", "(select * from(", "(select*from (", "(select * from ("],
+    ),
+    group(Sql, "sql.stacked", Value, &["global general_log", "global slow_query"]),
 ];

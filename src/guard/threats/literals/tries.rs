@@ -2,7 +2,7 @@
 
 use super::about::NEAR_BYTES;
 use super::{skip_gap, skip_parentheses};
-use crate::guard::threats::bytes::{between, find_pair, from};
+use crate::guard::threats::bytes::{between, find_pair, from, listed, low, word_len};
 
 /// Whether a byte may be the first of a sum.
 #[inline(always)]
@@ -15,16 +15,44 @@ pub(super) fn sums(bytes: &[u8], at: usize, close: &[u8]) -> bool {
     /// What is tried is short.
     const SUM_BYTES_MAX: usize = 48;
     let near = between(bytes, at, bytes.len().min(at + SUM_BYTES_MAX));
-    let part = |b: &u8| matches!(b, b'0'..=b'9' | b' ' | b'.' | b'\'' | b'"' | b'(' | b')' | b'*' | b'+');
+    let part = |b: &u8| {
+        matches!(
+            b,
+            b'0'..=b'9' | b' ' | b'.' | b'\'' | b'"' | b'(' | b')' | b'*' | b'+' | b'/'
+        )
+    };
     // To what is none of a sum's first: openings may stand side by side.
     let len = near.iter().take_while(|b| part(b)).count();
     let inside = between(near, 0, len).trim_ascii();
-    let edge = |byte: Option<&u8>| byte.is_some_and(|b| !matches!(b, b'.' | b'*' | b'+'));
+    let edge = |byte: Option<&u8>| byte.is_some_and(|b| !matches!(b, b'.' | b'*' | b'+' | b'/'));
     from(near, len).starts_with(close)
-        && inside.iter().any(|b| matches!(b, b'*' | b'+'))
+        && inside.iter().any(|b| matches!(b, b'*' | b'+' | b'/'))
         && inside.iter().any(u8::is_ascii_digit)
         && edge(inside.first())
         && edge(inside.last())
+}
+
+/// Whether what stands behind `${#` is an object of Thymeleaf's or one that it reads from: `${#strings.a()}`, `${#request}`.
+/// `${#list}` is how long a list is, to a shell.
+pub(super) fn is_utility(bytes: &[u8], at: usize) -> bool {
+    const OBJECTS: [&str; 10] = [
+        "ctx",
+        "execinfo",
+        "httpservletrequest",
+        "locale",
+        "request",
+        "response",
+        "root",
+        "servletcontext",
+        "session",
+        "vars",
+    ];
+    let len = word_len(bytes, at);
+    match low(bytes, at + len) {
+        b'.' => low(bytes, at).is_ascii_alphabetic(),
+        b'}' => listed(&OBJECTS, between(bytes, at, at + len)),
+        _ => false,
+    }
 }
 
 /// Whether letters and another look-up stand behind a look-up's opening, and in it a default.

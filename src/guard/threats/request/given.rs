@@ -96,6 +96,38 @@ pub(super) fn is_password(name: &[u8], value: &[u8]) -> bool {
     named && value.len() <= BYTES_MAX && !value.iter().any(|b| is_blank(*b) || *b == 0)
 }
 
+/// Names of what a server is to run, and what is sent by them to see whether it does, both sorted.
+static RUN: Words<6> = Words::new(["cmd", "command", "exec", "shell", "system", "utilcmdargs"]);
+static TRIED: Words<16> = Words::new([
+    "bash",
+    "cat",
+    "curl",
+    "dir",
+    "id",
+    "ifconfig",
+    "ipconfig",
+    "ls",
+    "nc",
+    "netstat",
+    "powershell",
+    "pwd",
+    "sh",
+    "uname",
+    "wget",
+    "whoami",
+]);
+
+/// Whether a parameter names a command that is to run, and its value is one: `cmd=id`.
+pub(super) fn is_command(name: &[u8], value: &[u8]) -> bool {
+    if !RUN.has(name) {
+        return false;
+    }
+    let value = value.trim_ascii();
+    let value = value.strip_prefix(b"-c ").unwrap_or(value);
+    let end = value.iter().position(|b| is_blank(*b)).unwrap_or(value.len());
+    TRIED.has(between(value, 0, end))
+}
+
 /// Names that clients are told by where they listen (RFC 6749 §3.1.2, OpenID Connect RP-Initiated Logout 1.0), sorted.
 static REDIRECTS: Words<4> = Words::new([
     "post_logout_redirect_uri",

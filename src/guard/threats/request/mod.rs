@@ -20,7 +20,8 @@ use crate::request::Head;
 use crate::schema::{Cursor, Schema};
 use crate::verdict::{Denial, Extra, Mode, Problem, Reason};
 use given::{
-    includes, is_client_address, is_loopback_redirect, is_password, is_relative_reference, is_visited, operator_name,
+    includes, is_client_address, is_command, is_loopback_redirect, is_password, is_relative_reference, is_visited,
+    operator_name,
 };
 use place::{DEPTH_MAX, Place, Step, covers, name_of, render};
 use std::borrow::Cow;
@@ -243,6 +244,14 @@ impl Walk<'_> {
             // What is spelt in another way is judged as it will be read.
             if filter::is_given_by(&name) && filter::is_filter(value) && decode::step(value).is_none() {
                 wanted = wanted.without(Categories::NONE.with(Category::Sql));
+            }
+            // Programs are asked for what they can do in JSON: `{"command": "ls"}`.
+            if (kind == Kind::Parameter || &*name == b"utilCmdArgs") && is_command(&name, value) {
+                self.note(Category::Command, "command.shell", place, steps);
+                if self.done {
+                    return;
+                }
+                wanted = wanted.without(Categories::NONE.with(Category::Command));
             }
             if is_loopback_redirect(&name, value) {
                 wanted = wanted.without(Categories::NONE.with(Category::RequestForgery));

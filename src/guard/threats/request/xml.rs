@@ -44,7 +44,8 @@ impl Walk<'_> {
             } else if comment {
                 self.value(from(tag, COMMENT.len()), Kind::Text, Place::Body, &[]);
             } else if declares {
-                self.value(tag, Kind::Text, Place::Body, &[]);
+                let whole = between(bytes, open, (end + 1).min(bytes.len()));
+                self.value(whole, Kind::Text, Place::Body, &[]);
             } else if starts_with(tag, b"<?") && !starts_with(tag, b"<?xml") {
                 // An instruction is read by whom it names (XML 1.0 §2.6): PHP's are programs.
                 self.value(tag, Kind::Text, Place::Body, &[]);

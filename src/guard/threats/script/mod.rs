@@ -260,6 +260,8 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
         () if element("style") => {
             !prose && (named && !closed_soon || read.styles.have(bytes, end, STYLE_BYTES_MAX, executable_style))
         }
+        // A placeholder that documents of APIs have for a value.
+        () if element("object") && !named && bytes.trim_ascii().len() == b"<object>".len() => false,
         () if element("link") || element("base") || element("xml") || element("import") => loads,
         () if element("frameset") || element("applet") || element("isindex") => !prose,
         () => loads || !prose && (named || after == b'/' || after == 0 || bytes.len() < 32),

@@ -261,7 +261,9 @@ impl<'v> Reader<'v> {
                 Kind::Arithmetic if self.quoted && self.is(token, ".") => return None,
                 Kind::Cut => {
                     let rest = from(self.tokens.bytes, token.start + 1).trim_ascii();
-                    let bare = rest.len() <= 3 && !rest.iter().any(u8::is_ascii_alphanumeric);
+                    // `admin'-- 2`: a digit keeps the blank that the comment needs.
+                    let digit = self.quoted && matches!(rest, [b'-', b' ', b'0'..=b'9']);
+                    let bare = digit || rest.len() <= 3 && !rest.iter().any(u8::is_ascii_alphanumeric);
                     let known = matches!(
                         operand,
                         Operand::Group | Operand::Call | Operand::Select | Operand::Number
@@ -281,6 +283,8 @@ impl<'v> Reader<'v> {
                         return None;
                     }
                 }
+                // `label:"a b" is:open`
+                Kind::Word(Word::Compare) if low_is(self.tokens.bytes, token.end, b':') => return None,
                 Kind::Word(Word::Compare | Word::Not) | Kind::Compare | Kind::Not if self.quoted => {
                     return self.compared(token);
                 }
