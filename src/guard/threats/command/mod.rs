@@ -400,19 +400,8 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
     if wild && matches!(before, Before::Separator | Before::BackQuote | Before::Substitution) {
         return Some("command.chained");
     }
-    // A value that begins with a separator goes on with what is to run: `;lastlogin -u admin`.
-    let leads = || {
-        between(bytes, 0, begin)
-            .iter()
-            .all(|b| is_blank(*b) || matches!(b, b';' | b'|'))
-    };
     if !known && !word {
-        let option = spaced && low(argument, 0) == b'-' && low(argument, 1).is_ascii_alphabetic();
-        let named = len > 1
-            && name
-                .iter()
-                .all(|b| b.is_ascii_lowercase() || matches!(b, b'-' | b'_' | b'0'..=b'9'));
-        return (option && named && before == Before::Separator && leads()).then_some("command.chained");
+        return None;
     }
     if obscured && known && len > 1 {
         return Some("command.obscured");
@@ -454,6 +443,12 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
             next != b'=' && known && (strong || ends || spaced && !is_blank(low(bytes, at.saturating_sub(len + 1))))
         }
         Before::Separator => {
+            // A value that begins with a separator goes on with what is to run.
+            let leads = || {
+                between(bytes, 0, begin)
+                    .iter()
+                    .all(|b| is_blank(*b) || matches!(b, b';' | b'|'))
+            };
             next != b'='
                 && next != b':'
                 && (known && spaced && leads()
