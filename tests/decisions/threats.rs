@@ -136,6 +136,42 @@ fn a_command_is_known_by_the_name_it_is_sent_by() {
     scene.allowed(&post_json("/x", r#"{"command":"ls"}"#));
 }
 
+/// Paths in documents that climb to what a site gives to anybody; what is read by a server is another matter.
+#[test]
+fn a_document_may_name_what_lies_beside_it() {
+    let scene = Scene::new(r#"{ "threats": {} }"#);
+    for path in [
+        "../core/src/types.ts",
+        "../../assets/media/video.mp4",
+        "../img/a-b_2@3x.png",
+    ] {
+        scene.allowed(&json(path));
+        scene.allowed(&post_json("/x", &format!(r#"["{path}"]"#)));
+        scene.denied(&get(&format!("/x?file={path}")), "threat_path");
+    }
+    for path in [
+        "../../config.php",
+        "../.env.ts",
+        "../a/../../etc/x.png",
+        "../../etc/passwd",
+        "../../a/.git/x.md",
+        "../x.png%00.php",
+        "../key.pem",
+    ] {
+        scene.denied(&json(path), "threat_path");
+    }
+    let form = |attribute: &str| {
+        let body = format!("<h:html><bind nodeset=\"/a/b\" {attribute}/></h:html>");
+        request("POST", "/forms")
+            .field("content-type", "application/xml")
+            .body(body)
+    };
+    scene.allowed(&form(r#"calculate="../age""#));
+    scene.allowed(&form(r#"calculate="concat('uuid:', uuid())""#));
+    scene.denied(&form(r#"calculate="../../etc/passwd""#), "threat_path");
+    scene.denied(&form(r#"note="concat('uuid:', uuid())""#), "threat_sql");
+}
+
 /// What judging for a category on trial takes beyond a request's account refuses nothing, and hides nothing from those that are
 /// enforced.
 #[test]

@@ -1,6 +1,8 @@
 //! What a value is by the name that it was given by: a path to be included, a password, an address that is only reported.
 
-use crate::guard::threats::bytes::{Words, between, find_byte, from, is_blank, listed, starts_with, word_len};
+use crate::guard::threats::bytes::{
+    Words, between, find_byte, find_pair, from, is_blank, is_word, listed, starts_with, word_len,
+};
 use crate::guard::threats::query::OPERATORS;
 
 /// A name that a document database takes for an operator: `$ne`, `user[$ne]`.
@@ -198,6 +200,47 @@ pub(super) fn is_relative_reference(name: &[u8], value: &[u8]) -> bool {
     let document = between(value, 0, find_byte(value, 0, b'#').unwrap_or(value.len()));
     let ending = document.rsplit(|b| *b == b'.').next().unwrap_or_default();
     listed(&DOCUMENTS, ending) && value.iter().all(plain)
+}
+
+/// Whether a document's string is a relative path to what a site gives to anybody: scripts, styles, pictures and texts that it
+/// is made of, as builds, stories and pages name them. It climbs at its beginning only, and nothing of it is hidden.
+pub(super) fn is_asset(value: &[u8]) -> bool {
+    const ASSETS: [&str; 29] = [
+        "cjs", "css", "gif", "ico", "jpeg", "jpg", "js", "jsx", "less", "md", "mdx", "mjs", "mp3", "mp4", "mts", "png",
+        "rst", "scss", "svelte", "svg", "ts", "tsx", "ttf", "vue", "wav", "webm", "webp", "woff", "woff2",
+    ];
+    /// Longer ones are none that people write.
+    const PATH_BYTES_MAX: usize = 256;
+    let mut rest = value;
+    while let Some(shorter) = rest.strip_prefix(b"../") {
+        rest = shorter;
+    }
+    let ending = rest.rsplit(|b| *b == b'.').next().unwrap_or_default();
+    rest.len() < value.len()
+        && rest.len() <= PATH_BYTES_MAX
+        && rest.first().is_some_and(u8::is_ascii_alphanumeric)
+        && rest
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_' | b'@'))
+        && find_pair(rest, 0, *b"..").is_none()
+        && find_pair(rest, 0, *b"/.").is_none()
+        && listed(&ASSETS, ending)
+}
+
+/// Whether an attribute holds an expression of a form's definition (XForms 1.1 §6, ODK XForms): it is XPath's, which has
+/// functions of SQL's names.
+pub(super) fn is_formula(name: &[u8]) -> bool {
+    listed(&["calculate", "constraint", "readonly", "relevant", "required"], name)
+}
+
+/// Whether such an attribute, or one that refers to a part of the form, is a step upwards in its document: `calculate="../age"`.
+pub(super) fn is_step(name: &[u8], value: &[u8]) -> bool {
+    (is_formula(name) || listed(&["nodeset", "ref"], name))
+        && value.starts_with(b"../")
+        && value.iter().all(|b| is_word(*b) || matches!(b, b'/' | b'.' | b'-'))
+        && value
+            .split(|b| *b == b'/')
+            .all(|part| part == b".." || !part.contains(&b'.') && !listed(&["etc", "proc", "var", "windows"], part))
 }
 
 /// Whether a value is the page that somebody visits, as measurements report it in `page=`: of a site with a name, and no

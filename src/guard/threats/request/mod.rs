@@ -20,8 +20,8 @@ use crate::request::Head;
 use crate::schema::{Cursor, Schema};
 use crate::verdict::{Denial, Extra, Mode, Problem, Reason};
 use given::{
-    includes, is_client_address, is_command, is_loopback_redirect, is_password, is_relative_reference, is_visited,
-    operator_name,
+    includes, is_asset, is_client_address, is_command, is_formula, is_loopback_redirect, is_password,
+    is_relative_reference, is_step, is_visited, operator_name,
 };
 use place::{DEPTH_MAX, Place, Step, covers, name_of, render};
 use std::borrow::Cow;
@@ -238,6 +238,10 @@ impl Walk<'_> {
         }
         let mut wanted = self.wanted_at(place, steps);
         let mut kind = kind;
+        let document = kind == Kind::Json || matches!(place, Place::Body);
+        if document && is_asset(value) {
+            wanted = wanted.without(Categories::NONE.with(Category::Path));
+        }
         if matches!(kind, Kind::Parameter | Kind::Json)
             && let Some(name) = name.map(form_decoded)
         {
@@ -259,9 +263,12 @@ impl Walk<'_> {
             if is_client_address(&name, value) {
                 wanted = wanted.without(Categories::NONE.with(Category::RequestForgery));
             }
-            let document = kind == Kind::Json || matches!(place, Place::Body);
-            if document && is_relative_reference(&name, value) {
+            let attribute = kind == Kind::Parameter && matches!(place, Place::Body);
+            if document && is_relative_reference(&name, value) || attribute && is_step(&name, value) {
                 wanted = wanted.without(Categories::NONE.with(Category::Path));
+            }
+            if attribute && is_formula(&name) {
+                wanted = wanted.without(Categories::NONE.with(Category::Sql));
             }
             if is_password(&name, value) && decode::step(value).is_none() {
                 kind = Kind::Secret;
