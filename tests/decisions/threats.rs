@@ -172,6 +172,36 @@ fn a_document_may_name_what_lies_beside_it() {
     scene.denied(&form(r#"note="concat('uuid:', uuid())""#), "threat_sql");
 }
 
+#[test]
+fn attributes_and_inclusions_are_known_however_they_are_spelt() {
+    let scene = Scene::new(r#"{ "threats": {} }"#);
+    let xml = |body: &str| {
+        request("POST", "/x")
+            .field("content-type", "application/xml")
+            .body(body)
+    };
+    for equals in ["=", " =", "= ", " \n=\t"] {
+        scene.denied(&xml(&format!(r#"<a b{equals}"' or 1=1-- "/>"#)), "threat_sql");
+    }
+    let namespace = "http://www.w3.org/2001/XInclude";
+    for (attribute, value) in [
+        ("xmlns:xi=", namespace.to_owned()),
+        ("xmlns:xi = ", namespace.to_owned()),
+        ("xmlns:xi=", namespace.replace('e', "&#101;")),
+    ] {
+        let body = format!(r#"<a {attribute}"{value}"><xi:include href="http://a.example/x.xml"/></a>"#);
+        scene.denied(&xml(&body), "threat_xml");
+    }
+    scene.allowed(&xml(&format!(r#"<a xmlns:xi="{namespace}"><b/></a>"#)));
+    scene.allowed(&xml(r#"<a><include href="b"/></a>"#));
+    // What tells a reader of JSON which class to make.
+    scene.denied(
+        &post_json("/x", r#"{"@type":"java.lang.Exception"}"#),
+        "threat_expression",
+    );
+    scene.allowed(&post_json("/x", r#"{"@type":"Person","name":"java.lang.Exception"}"#));
+}
+
 /// What judging for a category on trial takes beyond a request's account refuses nothing, and hides nothing from those that are
 /// enforced.
 #[test]

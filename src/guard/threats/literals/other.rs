@@ -48,6 +48,12 @@ pub const GROUPS: &[Group] = &[
         ],
     ),
     // What goes on in a path of XPath that was left.
+    group(
+        Nosql,
+        "nosql.script",
+        Value,
+        &["&& this.", "&&this.", "|| this.", "||this."],
+    ),
     group(Nosql, "nosql.xpath", Value, &["]|//", "] | //", "-length(name("]),
     group(Xml, "xml.entity", Doctype, &["<!doctype"]),
     // What hides markup from whoever looks for it.

@@ -98,6 +98,24 @@ pub(super) fn is_password(name: &[u8], value: &[u8]) -> bool {
     named && value.len() <= BYTES_MAX && !value.iter().any(|b| is_blank(*b) || *b == 0)
 }
 
+/// Whether a member tells a reader which class to make of an object, and it is one of Java's own or of what programs have with
+/// it: `{"@type": "java.lang.Exception"}`. Linked data and protocol buffers have names and URLs there.
+pub(super) fn is_class(name: &[u8], value: &[u8]) -> bool {
+    let package = |prefix: &&[u8]| value.starts_with(prefix);
+    name == b"@type"
+        && [
+            &b"java.lang."[..],
+            b"java.net.",
+            b"java.io.",
+            b"javax.",
+            b"com.sun.",
+            b"org.apache.",
+        ]
+        .iter()
+        .any(|p| package(p))
+        && value.iter().all(|b| is_word(*b) || matches!(b, b'.' | b'$'))
+}
+
 /// Names of what a server is to run, and what is sent by them to see whether it does, both sorted.
 static RUN: Words<6> = Words::new(["cmd", "command", "exec", "shell", "system", "utilcmdargs"]);
 static TRIED: Words<16> = Words::new([

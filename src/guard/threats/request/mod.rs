@@ -20,7 +20,7 @@ use crate::request::Head;
 use crate::schema::{Cursor, Schema};
 use crate::verdict::{Denial, Extra, Mode, Problem, Reason};
 use given::{
-    includes, is_asset, is_client_address, is_command, is_formula, is_loopback_redirect, is_password,
+    includes, is_asset, is_class, is_client_address, is_command, is_formula, is_loopback_redirect, is_password,
     is_relative_reference, is_step, is_visited, operator_name,
 };
 use place::{DEPTH_MAX, Place, Step, covers, name_of, render};
@@ -252,10 +252,11 @@ impl Walk<'_> {
             // Programs are asked for what they can do in JSON: `{"command": "ls"}`.
             if (kind == Kind::Parameter || &*name == b"utilCmdArgs") && is_command(&name, value) {
                 self.note(Category::Command, "command.shell", place, steps);
-                if self.done {
-                    return;
-                }
                 wanted = wanted.without(Categories::NONE.with(Category::Command));
+            }
+            if kind == Kind::Json && is_class(&name, value) {
+                self.note(Category::Expression, "expression.class", place, steps);
+                wanted = wanted.without(Categories::NONE.with(Category::Expression));
             }
             if is_loopback_redirect(&name, value) {
                 wanted = wanted.without(Categories::NONE.with(Category::RequestForgery));
@@ -273,6 +274,9 @@ impl Walk<'_> {
             if is_password(&name, value) && decode::step(value).is_none() {
                 kind = Kind::Secret;
             }
+        }
+        if self.done {
+            return;
         }
         let (found, enforced, account) = (&mut self.found, self.enforced, &mut self.account);
         let mut done = false;

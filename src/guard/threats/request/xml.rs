@@ -1,8 +1,8 @@
 //! XML as a body: what is judged of it. A lenient reader: what no parser would take is judged all the same.
 
 use super::place::Place;
-use super::{Kind, Walk};
-use crate::guard::threats::bytes::{between, find_byte, find_pair, from, starts_with};
+use super::{Category, Kind, Walk};
+use crate::guard::threats::bytes::{between, find_byte, find_pair, from, skip_blank, starts_with};
 use crate::guard::threats::decode;
 
 /// What begins a section of characters (XML 1.0 §2.7), and a comment (§2.5).
@@ -20,12 +20,17 @@ fn find_end(bytes: &[u8], mut at: usize, pair: [u8; 2]) -> Option<usize> {
     }
 }
 
+/// The namespace of inclusions.
+const INCLUSIONS: &[u8] = b"http://www.w3.org/2001/XInclude";
+
 impl Walk<'_> {
     /// Attribute values and text of XML, and declarations as a whole.
     pub(super) fn xml(&mut self, bytes: &[u8]) {
         let mut at = 0;
         // The element that was opened last.
         let mut element: &[u8] = &[];
+        // An inclusion is told by its name and its namespace, whatever prefix stands for that (XInclude 1.0 §3).
+        let (mut names_inclusions, mut includes) = (false, false);
         while let Some(open) = find_byte(bytes, at, b'<') {
             self.xml_text(element, between(bytes, at, open));
             let declares = starts_with(from(bytes, open), b"<!");
@@ -51,18 +56,27 @@ impl Walk<'_> {
                 self.value(tag, Kind::Text, Place::Body, &[]);
             } else {
                 element = local_name(from(tag, 1));
+                includes |= element == b"include";
                 let mut at = 0;
                 while let Some(equals) = find_byte(tag, at, b'=') {
-                    let quote = tag.get(equals + 1).copied().unwrap_or(0);
+                    // Blanks may stand on both sides (XML 1.0 §2.8, `Eq`).
+                    let begin = skip_blank(tag, equals + 1);
+                    let quote = tag.get(begin).copied().unwrap_or(0);
                     let end = match quote {
-                        b'"' | b'\'' => find_byte(tag, equals + 2, quote).unwrap_or(tag.len()),
+                        b'"' | b'\'' => find_byte(tag, begin + 1, quote).unwrap_or(tag.len()),
                         _ => equals + 1,
                     };
                     // Longer names are none that is known.
-                    let front = between(tag, equals.saturating_sub(64), equals);
+                    let front = between(tag, equals.saturating_sub(64), equals).trim_ascii_end();
                     let name = front.rsplit(|b| b.is_ascii_whitespace()).next().unwrap_or_default();
-                    self.xml_text(local_name(name), between(tag, equals + 2, end));
+                    let text = between(tag, begin + 1, end);
+                    let spelt = text.contains(&b'&').then(|| decode::step(text)).flatten();
+                    names_inclusions |= spelt.as_deref().unwrap_or(text) == INCLUSIONS;
+                    self.xml_text(local_name(name), text);
                     at = end.max(equals + 1);
+                }
+                if includes && names_inclusions {
+                    self.note(Category::Xml, "xml.include", Place::Body, &[]);
                 }
             }
             at = end + behind;
