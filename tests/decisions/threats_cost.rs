@@ -4,7 +4,7 @@ use portcullis::guard::threats::{Account, Categories, Category, Engine, Kind};
 use std::time::{Duration, Instant};
 
 /// What rules, tokenisers and the decoding chain look for or stop at; texts are made of one or two of them, repeated.
-const ATOMS: [&str; 56] = [
+const ATOMS: [&str; 58] = [
     "'",
     "\"",
     "`",
@@ -60,6 +60,8 @@ const ATOMS: [&str; 56] = [
     "@(",
     "(a",
     ";return true}x",
+    "process.a.",
+    "/usr/bin/",
     "-- ",
 ];
 

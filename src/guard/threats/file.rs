@@ -256,6 +256,19 @@ const INSTALLED: [&str; 14] = [
     ".rvm", ".sdkman",
 ];
 
+/// Folders of code below those.
+const CODE: [&str; 9] = [
+    "_logs",
+    "caches",
+    "candidates",
+    "gems",
+    "lib",
+    "registry",
+    "rubies",
+    "site-packages",
+    "versions",
+];
+
 /// Folders of `/etc` that documents tell of: certificates, and settings that are public or the caller's own.
 const MOUNTED: [&str; 12] = [
     "alertmanager",
@@ -320,7 +333,8 @@ fn of_system(text: &[u8], kind: Kind) -> bool {
             } else {
                 second
             };
-            hidden.first() == Some(&b'.') && (!json || !listed(&INSTALLED, hidden))
+            let mut code = || parts.any(|part| listed(&CODE, part));
+            hidden.first() == Some(&b'.') && !(json && listed(&INSTALLED, hidden) && code())
         }
         () if is(first, "private") => is(second, "etc") || is(second, "var"),
         () if is(first, "opt") => (is(second, "lampp") || is(second, "xampp")) && !json,

@@ -2,7 +2,7 @@
 //! (RFC 1939) and IMAP (RFC 9051), whose commands have a tag in front. In upper case, or tagged: a text's lines begin with
 //! such words too. And a field of HTTP's (RFC 9112 §5) by itself.
 
-use super::bytes::{between, find_byte, from, is_blank, listed};
+use super::bytes::{between, contains, find_byte, from, is_blank, listed, starts_with};
 
 const SIMPLE: [&str; 20] = [
     "apop", "auth", "data", "dele", "ehlo", "expn", "helo", "help", "list", "mail", "noop", "pass", "quit", "rcpt",
@@ -126,8 +126,13 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
     let token = |b: &u8| b.is_ascii_graphic() && *b != b':';
     let name_of = between(rest, 0, name);
     // `lang=en` and `X-Injected: by me`: a word, and a field as heads have them, whatever it holds.
-    let capital = |part: &[u8]| part.first().is_some_and(u8::is_ascii_uppercase);
-    let header = name_of.contains(&b'-') && name_of.split(|b| *b == b'-').all(capital);
+    let begins = |prefix: &[u8]| starts_with(name_of, prefix);
+    let header = begins(b"x-")
+        || begins(b"set-")
+        || begins(b"content-")
+        || begins(b"access-")
+        || begins(b"header-")
+        || contains(name_of, b"-header");
     if single
         && header
         && rest.get(name) == Some(&b':')

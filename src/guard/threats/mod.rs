@@ -322,13 +322,8 @@ impl Engine {
             judged = judged.saturating_add(u64::try_from(layer.len()).unwrap_or(u64::MAX));
             let bits = profile::bits(layer);
             let mut heard = self.judge_layer(layer, bits, kind, &mut left, effort, report);
-            // What is put in front of lines that say nothing, or behind them, is judged as it would be without them.
-            if kind == Kind::Parameter && bits & class::CONTROL != 0 && profile::is_document(layer) {
-                for line in profile::outer_lines(layer) {
-                    if !heard && line.len() <= LINE_BYTES_MAX {
-                        heard = self.judge_layer(line, profile::bits(line), kind, &mut left, effort, report);
-                    }
-                }
+            if kind == Kind::Parameter && !heard && bits & class::CONTROL != 0 && profile::is_document(layer) {
+                heard = self.judge_outer_lines(layer, &mut left, effort, report);
             }
             if effort.is_spent() && !heard {
                 return None;
@@ -345,6 +340,52 @@ impl Engine {
             }
         }
         Some(judged)
+    }
+
+    /// Judges the first and the last line of a document by themselves, for what goes on in a query, a command or a head that
+    /// stands around the value: lines that say nothing, before or behind, would hide it. What acts by itself, such as a program's
+    /// first line, documents have too.
+    fn judge_outer_lines(
+        &self,
+        layer: &[u8],
+        left: &mut Categories,
+        effort: &mut Effort,
+        report: &mut dyn FnMut(Finding) -> bool,
+    ) -> bool {
+        let goes_on = |line: &[u8], rule: &str| match rule {
+            "request_forgery.scheme" => line.starts_with(b"gopher:") || line.starts_with(b"dict:"),
+            "sql.union"
+            | "sql.boolean"
+            | "sql.comment"
+            | "sql.comparison"
+            | "sql.subquery"
+            | "sql.expression"
+            | "sql.catalogue"
+            | "sql.executable_comment" => true,
+            // A script of statements is a document.
+            "sql.stacked" | "sql.clause" | "sql.function" => !line.first().is_some_and(u8::is_ascii_alphabetic),
+            "command.chained" => matches!(line.first(), Some(b';' | b'&' | b'`')),
+            _ => rule.starts_with("nosql.") || rule.starts_with("header."),
+        };
+        for line in profile::outer_lines(layer) {
+            if line.len() > LINE_BYTES_MAX {
+                continue;
+            }
+            let mut stop = false;
+            let mut wanted = *left;
+            let bits = profile::bits(line);
+            self.judge_layer(line, bits, Kind::Parameter, &mut wanted, effort, &mut |finding| {
+                if left.has(finding.category) && goes_on(line, finding.rule) {
+                    *left = left.without(Categories::NONE.with(finding.category));
+                    stop |= report(finding);
+                }
+                stop
+            });
+            if stop {
+                return true;
+            }
+        }
+        false
     }
 
     fn judge_layer(
@@ -514,7 +555,9 @@ fn allows(group: &Group, kind: Kind) -> bool {
         ("sql.catalogue", Kind::Name) => group.around != Around::Lone,
         ("path.hidden", _) => matches!(kind, Kind::Path | Kind::Parameter | Kind::Header | Kind::FileName),
         ("header.split", Kind::Json) => group.around == Around::Split,
-        ("expression.node" | "expression.ruby" | "script.object", Kind::Json) => false,
+        ("expression.node" | "expression.ruby" | "script.object" | "template.settings", Kind::Json) => false,
+        // Frames of a stack have PHP's functions by name.
+        ("command.php", Kind::Json) => group.around != Around::Whole,
         // Addresses by themselves are data as a rule (a log's `client_ip`); URLs are judged wherever they stand.
         ("request_forgery.loopback" | "request_forgery.data", Kind::Json) => false,
         (

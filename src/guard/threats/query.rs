@@ -62,21 +62,27 @@ static METHODS: Words<17> = Words::new([
 ]);
 
 /// What directories know of those who log in (RFC 4519 and Microsoft's): filters of APIs have other names.
-const ATTRIBUTES: [&str; 14] = [
+const ATTRIBUTES: [&str; 20] = [
     "cn",
     "dc",
+    "displayname",
     "gidnumber",
+    "givenname",
+    "mail",
     "member",
     "memberof",
     "objectcategory",
     "objectclass",
+    "objectsid",
     "ou",
     "samaccountname",
     "sn",
+    "telephonenumber",
     "uid",
     "uidnumber",
     "useraccountcontrol",
     "userpassword",
+    "userprincipalname",
 ];
 
 /// Taken from the value's effort, in its steps, for what may be an operator.
@@ -86,6 +92,7 @@ pub fn judge(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
     operator(bytes, effort)
         .or_else(|| script(bytes))
         .or_else(|| filter(bytes))
+        .or_else(|| leaves_path(bytes))
 }
 
 /// `x','name':'y`, behind a quote that opens nothing in the value: a member more, where a query is put together as a text.
@@ -124,7 +131,8 @@ pub fn operator(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
         end += usize::from(matches!(low(bytes, end), b'"' | b'\''));
         let next = low(bytes, skip_blank_near(bytes, end));
         let quoted = matches!(before, Some(b'"' | b'\''));
-        let named = (matches!(before, Some(b'{' | b',')) || quoted && !comment) && next == b':';
+        let left = || front.iter().any(|b| matches!(b, b'"' | b'\''));
+        let named = (matches!(before, Some(b'{' | b',')) && (!comment || left()) || quoted && !comment) && next == b':';
         if named || before == Some(b'[') && next == b']' {
             return Some("nosql.operator");
         }
@@ -142,7 +150,7 @@ fn skip_blank_near(bytes: &[u8], at: usize) -> usize {
 /// `db.users.find(`, and what leaves a function's string: `';return true`.
 fn script(bytes: &[u8]) -> Option<&'static str> {
     /// What stands for a value in front of what leaves the function is not longer.
-    const VALUE_BYTES_MAX: usize = 32;
+    const VALUE_BYTES_MAX: usize = 256;
     let mut at = 0;
     for dot in positions(bytes, b'.') {
         let database = dot >= 2
@@ -186,7 +194,8 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
                 && !front.iter().any(|b| matches!(b, b'{' | b'(' | b' '))
         };
         // What closes a string, or a number at the beginning.
-        let number = end <= 3 && between(bytes, 0, end).iter().all(u8::is_ascii_digit);
+        let part = |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b' ' | b')' | b'}');
+        let number = end <= 8 && between(bytes, 0, end).iter().all(part);
         let closes = quoted || number || end <= 3 && starts_with(behind, b"return");
         if closes && (starts_with(behind, b"return") && !is_word(low(behind, 6)) || starts_with(behind, b"while("))
             || leaves()
@@ -195,6 +204,26 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
         }
     }
     None
+}
+
+/// What leaves a text and a condition in a path of XPath, and selects more: `x']|//*`. A path of its own begins otherwise.
+fn leaves_path(bytes: &[u8]) -> Option<&'static str> {
+    if matches!(bytes.first(), Some(b'/' | b'.')) {
+        return None;
+    }
+    positions(bytes, b'|')
+        .any(|bar| {
+            let next = low(bytes, bar + 1);
+            if next != b'/' && !is_blank(next) || !from(bytes, skip_blank_near(bytes, bar + 1)).starts_with(b"//") {
+                return false;
+            }
+            let near = between(bytes, bar.saturating_sub(8), bar).trim_ascii_end();
+            let closed = near
+                .strip_suffix(b"]")
+                .map(|front| front.strip_suffix(b")").unwrap_or(front));
+            closed.is_some_and(|front| matches!(front.last(), Some(b'\'' | b'"')))
+        })
+        .then_some("nosql.xpath")
 }
 
 /// Whether a list names what is to be embedded (`*,jobs(*,projects(*))`, as PostgREST has it): each parenthesis stands behind

@@ -112,9 +112,19 @@ fn what_people_and_programs_write_is_no_attack() {
         "BAD | CONF | HP | HV | DIR | PUB",
         "A|versao|Id|pk_nItem|",
         "https://dev.mysql.com/doc/refman/8.4/en/server-status-variables.html",
-        "os.getenv('API_KEY')",
         "${#list}",
         "<!DOCTYPE nvidia_smi_log SYSTEM \"nvsmi_device_v12.dtd\">",
+        "| ip address | name |",
+        "; PS I love you",
+        "John\nE-Mail: a@b.example",
+        "fix\n\nChange-Id: I7d1e3a",
+        "user|logname",
+        "md5sum;sha1sum",
+        "{{12/25/2024}}",
+        "{$comment: \"x\"}",
+        "lambda/InvokeFunction",
+        "how to enable global general_log",
+        "//div[@class='x'] | //span",
         "sep='-'",
         "verbs: ['*']",
         "str.split('-')",
@@ -224,6 +234,15 @@ fn what_people_and_programs_write_is_no_attack() {
         ("data:text/plain;base64,aGVsbG8=", Kind::Json, None),
         ("<!DOCTYPE html><p>Hello</p>", Kind::Json, None),
         ("/usr/local/bin/node", Kind::Json, None),
+        ("/usr/bin/env", Kind::Json, Some("command.shell")),
+        (
+            "/home/jenkins/.jenkins/secrets/master.key",
+            Kind::Json,
+            Some("path.file"),
+        ),
+        ("call_user_func_array", Kind::Json, None),
+        ("{{settings}}", Kind::Json, None),
+        ("0};while(1){}", Kind::Json, Some("nosql.script")),
         ("/dev/null", Kind::Json, None),
         ("<object>", Kind::Json, None),
         ("/home/travis/.rvm/gems/x.rb", Kind::Json, None),
@@ -253,6 +272,19 @@ fn what_looks_alike_and_acts_is_found() {
         ("foo|id", "command.chained"),
         ("x '=' y", "sql.comparison"),
         ("       x'-'y", "sql.expression"),
+        ("'-'#", "sql.expression"),
+        ("é'-'", "sql.expression"),
+        ("x'-'y'-'z", "sql.expression"),
+        ("1 or (select sql_no_cache 1)", "sql.boolean"),
+        ("x' is:x or role='admin", "sql.comparison"),
+        ("mycode '-'=' '", "sql.comparison"),
+        ("'.getenv('DB_PASSWORD').'", "command.php"),
+        ("1/*aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa*/;return true}", "nosql.script"),
+        ("0};while(1){}", "expression.node"),
+        ("|(mail=x)", "nosql.filter"),
+        ("FO|XX|DIR", "command.chained"),
+        ("java.net.InetAddress.getByName(\"evil.example\")", "expression.class"),
+        ("service:jmx:rmi:///jndi/corbaname::evil", "expression.jndi"),
         ("'-''-- 2", "sql.comment"),
         ("exp(~(select*from(select user())a))", "sql.subquery"),
         ("(select top 1 password from users)", "sql.subquery"),
@@ -262,7 +294,7 @@ fn what_looks_alike_and_acts_is_found() {
         ("))(cn=", "nosql.filter"),
         ("']|//*['", "nosql.xpath"),
         ("{{7/0}}", "template.expression"),
-        ("{{ config }}", "template.expression"),
+        ("{{ config }}", "template.settings"),
         ("${#request}", "expression.el"),
         ("${#strings.toString(1)}", "expression.el"),
         ("index/\\think\\app/invokefunction", "command.php"),
@@ -572,6 +604,19 @@ fn line_ends_buy_nothing() {
     }
     let gopher = format!("gopher://127.0.0.1:6379/_*1\r\n$8\r\nflushall\r\n{lines}");
     check(&gopher, Kind::Parameter, Some("request_forgery.scheme"));
+    // What acts by itself, documents have.
+    for line in [
+        "http://localhost:3000/",
+        "import java.util.List;",
+        "#!/bin/bash",
+        "SELECT u.name, o.total",
+        "Error: ENOENT: no such file or directory, open '/etc/hosts'",
+        "| ip address | Name |",
+        "module.exports = {",
+    ] {
+        check(&format!("{line}\n{lines}"), Kind::Parameter, None);
+        check(&format!("{lines}{line}"), Kind::Parameter, None);
+    }
     check(&lines, Kind::Parameter, None);
 }
 

@@ -242,7 +242,8 @@ fn is_list(bytes: &[u8]) -> bool {
         let name = name.trim_ascii();
         let spelt = |b: &u8| b.is_ascii_lowercase() || *b == b'_' || (upper || layout) && b.is_ascii_alphanumeric();
         plain &= name.len() > 1 && name.iter().all(spelt);
-        plain &= listed(&HARMLESS, name) || upper && name == b"DIR" || !COMMANDS.has(name) && !WORDS.has(name);
+        let shown = upper && name == b"DIR" && !laid.ends_with(b"DIR");
+        plain &= listed(&HARMLESS, name) || shown || !COMMANDS.has(name) && !WORDS.has(name);
         codes &= name.len() == 2;
     }
     plain && (names > 2 || codes)
@@ -443,16 +444,17 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
             next != b'=' && known && (strong || ends || spaced && !is_blank(low(bytes, at.saturating_sub(len + 1))))
         }
         Before::Separator => {
-            // A value that begins with a separator goes on with what is to run.
+            // `;rm q23 #`: behind a separator that the value begins with, and with what arguments have.
             let leads = || {
-                between(bytes, 0, begin)
-                    .iter()
-                    .all(|b| is_blank(*b) || matches!(b, b';' | b'|'))
+                let front = between(bytes, 0, begin);
+                let argued = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'/' | b'#' | b'(');
+                front.iter().all(|b| is_blank(*b) || matches!(b, b';' | b'|'))
+                    && argument.iter().any(argued)
+                    && !argument.contains(&b'|')
             };
             next != b'='
                 && next != b':'
-                && (known && spaced && leads()
-                    || known && (strong || ends || spaced && exe.len() != 2)
+                && (known && (strong || ends || spaced && (exe.len() != 2 || leads()))
                     || word && (strong || ends && argument.is_empty()))
         }
         Before::BackQuote => {

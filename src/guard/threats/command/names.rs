@@ -3,7 +3,7 @@
 use crate::guard::threats::bytes::{Marks, Words};
 
 /// Commands that attacks begin with and that are no common words.
-pub static COMMANDS: Words<461> = Words::new([
+pub static COMMANDS: Words<453> = Words::new([
     "addr2line",
     "adduser",
     "alias",
@@ -150,7 +150,6 @@ pub static COMMANDS: Words<461> = Words::new([
     "gzip",
     "head",
     "hexdump",
-    "hostid",
     "hostname",
     "hostnamectl",
     "hping",
@@ -199,7 +198,6 @@ pub static COMMANDS: Words<461> = Words::new([
     "ln",
     "localectl",
     "loginctl",
-    "logname",
     "logsave",
     "losetup",
     "lp",
@@ -227,7 +225,6 @@ pub static COMMANDS: Words<461> = Words::new([
     "lzless",
     "lzmore",
     "mawk",
-    "md5sum",
     "mkdir",
     "mkfifo",
     "mkfs",
@@ -351,12 +348,7 @@ pub static COMMANDS: Words<461> = Words::new([
     "setfacl",
     "setpriv",
     "setsid",
-    "sftp",
     "sh",
-    "sha1sum",
-    "sha256sum",
-    "sha512sum",
-    "shasum",
     "shuf",
     "shutdown",
     "slabtop",

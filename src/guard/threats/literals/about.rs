@@ -143,7 +143,14 @@ pub(super) fn closes_shortcode(rest: &[u8]) -> bool {
 
 /// Whether a value is an absolute path and nothing else.
 pub(super) fn is_bare_path(bytes: &[u8]) -> bool {
-    bytes.first() == Some(&b'/')
+    /// Longer ones are none that a document names; each hit asks.
+    const PATH_BYTES_MAX: usize = 256;
+    /// Programs that tell or do something without an argument.
+    const ACTING: [&str; 6] = ["env", "halt", "poweroff", "printenv", "reboot", "shutdown"];
+    let name = bytes.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    bytes.len() <= PATH_BYTES_MAX
+        && bytes.first() == Some(&b'/')
+        && !listed(&ACTING, name)
         && find_pair(bytes, 0, *b"..").is_none()
         && bytes
             .iter()
@@ -168,6 +175,7 @@ pub(super) fn declares(rest: &[u8]) -> bool {
             let mut parts = declared.splitn(3, |b| is_blank(*b));
             let (name, system, file) = (parts.next(), parts.next(), parts.next().unwrap_or_default());
             let file = file.strip_prefix(b"\"").and_then(|file| file.strip_suffix(b".dtd\""));
+            let file = file.filter(|file| !file.contains(&b':'));
             name.is_some_and(plain)
                 && system.is_some_and(|word| word.eq_ignore_ascii_case(b"system"))
                 && file.is_some_and(plain)

@@ -42,6 +42,7 @@ pub const GROUPS: &[Group] = &[
             "extract",
             "ini_set",
             "ini_get",
+            "getenv",
             "putenv",
             "set_time_limit",
             "symlink",
@@ -120,12 +121,7 @@ pub const GROUPS: &[Group] = &[
             "error_reporting",
         ],
     ),
-    group(
-        Command,
-        "command.php",
-        Bare,
-        &["exec", "readfile", "sprintf", "printf", "getenv"],
-    ),
+    group(Command, "command.php", Bare, &["exec", "readfile", "sprintf", "printf"]),
     group(
         Command,
         "command.php_tag",
@@ -222,7 +218,10 @@ pub const GROUPS: &[Group] = &[
         "command.php",
         Value,
         &[
-            "/invokefunction",
+            "\\app/invoke",
+            "\\container/invoke",
+            "x5capp/invoke",
+            "x5ccontainer/invoke",
             "\\think\\app",
             "\\think\\request",
             "\\think\\container",

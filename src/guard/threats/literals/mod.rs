@@ -328,7 +328,10 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let member = between(bytes, end, end + name);
             // `process.thread.name`: nothing but a field's name.
             let field = || {
+                /// Names of fields are no longer; each hit asks.
+                const FIELD_BYTES_MAX: usize = 128;
                 !console
+                    && bytes.len() <= FIELD_BYTES_MAX
                     && bytes
                         .split(|b| *b == b'.')
                         .all(|part| part.iter().all(|b| is_word(*b)) && !listed(&MODULES, part))

@@ -54,7 +54,7 @@ pub const GROUPS: &[Group] = &[
         Value,
         &["&& this.", "&&this.", "|| this.", "||this."],
     ),
-    group(Nosql, "nosql.xpath", Value, &["]|//", "] | //", "-length(name("]),
+    group(Nosql, "nosql.xpath", Value, &["-length(name("]),
     group(Xml, "xml.entity", Doctype, &["<!doctype"]),
     // What hides markup from whoever looks for it.
     group(Xml, "xml.entity", Section, &["<![cdata["]),

@@ -207,5 +207,15 @@ pub const GROUPS: &[Group] = &[
         Value,
         &["(select*from(", "(select * from(", "(select*from (", "(select * from ("],
     ),
-    group(Sql, "sql.stacked", Value, &["global general_log", "global slow_query"]),
+    group(
+        Sql,
+        "sql.stacked",
+        Value,
+        &[
+            "global general_log=",
+            "global general_log =",
+            "global general_log_file",
+            "global slow_query_log_file",
+        ],
+    ),
 ];

@@ -91,9 +91,14 @@ pub const GROUPS: &[Group] = &[
         Template,
         "template.expression",
         Value,
+        &["{{ config.items", "{{ config.from_", "{.exec|"],
+    ),
+    // What a template's framework has for itself; documents have placeholders of the same names.
+    group(
+        Template,
+        "template.settings",
+        Value,
         &[
-            "{{ config.items",
-            "{{ config.from_",
             "{{ config }}",
             "{{ config[",
             "{{settings}}",
@@ -101,7 +106,6 @@ pub const GROUPS: &[Group] = &[
             "{{settings.databases",
             "{{settings.debug",
             "{{ settings.secret",
-            "{.exec|",
         ],
     ),
     group(Template, "template.expression", Sum(b")"), &["@("]),

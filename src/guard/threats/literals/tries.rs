@@ -26,7 +26,7 @@ pub(super) fn sums(bytes: &[u8], at: usize, close: &[u8]) -> bool {
     let inside = between(near, 0, len).trim_ascii();
     let edge = |byte: Option<&u8>| byte.is_some_and(|b| !matches!(b, b'.' | b'*' | b'+' | b'/'));
     from(near, len).starts_with(close)
-        && inside.iter().any(|b| matches!(b, b'*' | b'+' | b'/'))
+        && (inside.iter().any(|b| matches!(b, b'*' | b'+')) || inside.ends_with(b"/0"))
         && inside.iter().any(u8::is_ascii_digit)
         && edge(inside.first())
         && edge(inside.last())

@@ -1,7 +1,7 @@
 //! What a value is by the name that it was given by: a path to be included, a password, an address that is only reported.
 
 use crate::guard::threats::bytes::{
-    Words, between, find_byte, find_pair, from, is_blank, is_word, listed, starts_with, word_len,
+    Words, between, contains, find_byte, find_pair, from, is_blank, is_word, listed, starts_with, word_len,
 };
 use crate::guard::threats::query::OPERATORS;
 
@@ -112,29 +112,14 @@ pub(super) fn is_class(name: &[u8], value: &[u8]) -> bool {
             b"org.apache.",
         ]
         .iter()
-        .any(|p| package(p))
+        .any(package)
         && value.iter().all(|b| is_word(*b) || matches!(b, b'.' | b'$'))
 }
 
 /// Names of what a server is to run, and what is sent by them to see whether it does, both sorted.
 static RUN: Words<6> = Words::new(["cmd", "command", "exec", "shell", "system", "utilcmdargs"]);
-static TRIED: Words<16> = Words::new([
-    "bash",
-    "cat",
-    "curl",
-    "dir",
-    "id",
-    "ifconfig",
-    "ipconfig",
-    "ls",
-    "nc",
-    "netstat",
-    "powershell",
-    "pwd",
-    "sh",
-    "uname",
-    "wget",
-    "whoami",
+static TRIED: Words<12> = Words::new([
+    "cat", "curl", "dir", "id", "ifconfig", "ipconfig", "ls", "netstat", "pwd", "uname", "wget", "whoami",
 ]);
 
 /// Whether a parameter names a command that is to run, and its value is one: `cmd=id`.
@@ -145,7 +130,10 @@ pub(super) fn is_command(name: &[u8], value: &[u8]) -> bool {
     let value = value.trim_ascii();
     let value = value.strip_prefix(b"-c ").unwrap_or(value);
     let end = value.iter().position(|b| is_blank(*b)).unwrap_or(value.len());
-    TRIED.has(between(value, 0, end))
+    let argument = from(value, end);
+    let argued = argument.is_empty() || argument.iter().any(|b| b.is_ascii_punctuation());
+    let program = between(value, 0, end);
+    TRIED.has(program) && (argued || matches!(program, b"curl" | b"wget"))
 }
 
 /// Names that clients are told by where they listen (RFC 6749 §3.1.2, OpenID Connect RP-Initiated Logout 1.0), sorted.
@@ -229,14 +217,15 @@ pub(super) fn is_asset(value: &[u8]) -> bool {
     ];
     /// Longer ones are none that people write.
     const PATH_BYTES_MAX: usize = 256;
+    if !value.starts_with(b"../") || value.len() > PATH_BYTES_MAX {
+        return false;
+    }
     let mut rest = value;
     while let Some(shorter) = rest.strip_prefix(b"../") {
         rest = shorter;
     }
     let ending = rest.rsplit(|b| *b == b'.').next().unwrap_or_default();
-    rest.len() < value.len()
-        && rest.len() <= PATH_BYTES_MAX
-        && rest.first().is_some_and(u8::is_ascii_alphanumeric)
+    rest.first().is_some_and(u8::is_ascii_alphanumeric)
         && rest
             .iter()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_' | b'@'))
@@ -247,13 +236,22 @@ pub(super) fn is_asset(value: &[u8]) -> bool {
 
 /// Whether an attribute holds an expression of a form's definition (XForms 1.1 §6, ODK XForms): it is XPath's, which has
 /// functions of SQL's names.
-pub(super) fn is_formula(name: &[u8]) -> bool {
+pub(super) fn is_formula(name: &[u8], value: &[u8]) -> bool {
+    /// What no form computes.
+    const QUERIES: [&[u8]; 6] = [b"select", b"union", b"--", b";", b"sleep", b"benchmark"];
+    is_computed(name) && value.len() <= FORMULA_BYTES_MAX && !QUERIES.iter().any(|query| contains(value, query))
+}
+
+/// Longer ones are judged as other values are.
+const FORMULA_BYTES_MAX: usize = 1024;
+
+fn is_computed(name: &[u8]) -> bool {
     listed(&["calculate", "constraint", "readonly", "relevant", "required"], name)
 }
 
 /// Whether such an attribute, or one that refers to a part of the form, is a step upwards in its document: `calculate="../age"`.
 pub(super) fn is_step(name: &[u8], value: &[u8]) -> bool {
-    (is_formula(name) || listed(&["nodeset", "ref"], name))
+    (is_computed(name) || listed(&["nodeset", "ref"], name))
         && value.starts_with(b"../")
         && value.iter().all(|b| is_word(*b) || matches!(b, b'/' | b'.' | b'-'))
         && value

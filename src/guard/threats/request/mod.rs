@@ -250,7 +250,8 @@ impl Walk<'_> {
                 wanted = wanted.without(Categories::NONE.with(Category::Sql));
             }
             // Programs are asked for what they can do in JSON: `{"command": "ls"}`.
-            if (kind == Kind::Parameter || &*name == b"utilCmdArgs") && is_command(&name, value) {
+            let sent = kind == Kind::Parameter && !matches!(place, Place::Body) || &*name == b"utilCmdArgs";
+            if sent && is_command(&name, value) {
                 self.note(Category::Command, "command.shell", place, steps);
                 wanted = wanted.without(Categories::NONE.with(Category::Command));
             }
@@ -268,7 +269,7 @@ impl Walk<'_> {
             if document && is_relative_reference(&name, value) || attribute && is_step(&name, value) {
                 wanted = wanted.without(Categories::NONE.with(Category::Path));
             }
-            if attribute && is_formula(&name) {
+            if attribute && is_formula(&name, value) {
                 wanted = wanted.without(Categories::NONE.with(Category::Sql));
             }
             if is_password(&name, value) && decode::step(value).is_none() {

@@ -10,7 +10,7 @@ mod quotes;
 mod statements;
 pub mod tokens;
 
-use super::bytes::{between, find_byte, find_pair, from, is_word, positions, starts_with};
+use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, starts_with};
 use super::effort::Effort;
 use names::FUNCTIONS;
 use quotes::{cites, elided, is_even, quoted_words};
@@ -284,7 +284,7 @@ impl<'v> Reader<'v> {
                     }
                 }
                 // `label:"a b" is:open`
-                Kind::Word(Word::Compare) if low_is(self.tokens.bytes, token.end, b':') => return None,
+                Kind::Word(Word::Compare) if self.is(token, "is") && self.is_search(token) => return None,
                 Kind::Word(Word::Compare | Word::Not) | Kind::Compare | Kind::Not if self.quoted => {
                     return self.compared(token);
                 }
@@ -327,28 +327,42 @@ impl<'v> Reader<'v> {
         }
     }
 
+    /// Whether a word is the name of another qualifier of a search, behind a text in double quotes that one has.
+    fn is_search(&self, word: Token) -> bool {
+        let bytes = self.tokens.bytes;
+        low_is(bytes, word.end, b':')
+            && find_byte(bytes, 0, b'\'').is_none()
+            && find_pair(between(bytes, 0, word.start), 0, *b":\"").is_some()
+    }
+
     /// Whether an operator makes a number of two texts, zero as a rule, which MySQL finds equal to any name: `x'-'y` for a name
-    /// is a login without a password. (Division by zero gives nothing.) That is a word, a sign in quotes and no more quotes, or
-    /// the sign alone, or the sign between two words: `sep='-'`, `near '*'` and `yyyy'-'MM'-'dd` have other fronts, or more behind.
+    /// is a login without a password. (Division by zero gives nothing.) That is a sign in quotes right behind a
+    /// word, or alone, or between two words: `sep='-'` and `near '*'` have other fronts.
     fn makes_zero(&self, operator: Token, text: Token) -> bool {
         let bytes = self.tokens.bytes.trim_ascii();
         let Some(open) = find_byte(bytes, 0, b'\'') else {
             return false;
         };
-        let two = positions(bytes, b'\'').take(3).count() == 2;
         let front = between(bytes, 0, open);
         let behind = from(self.tokens.bytes, text.start);
-        let word = |text: &[u8]| !text.is_empty() && text.iter().all(|b| is_word(*b));
-        let named = front.last().is_some_and(u8::is_ascii_alphanumeric)
+        let letter = |b: &u8| is_word(*b) || *b >= 0x80;
+        let word = |text: &[u8]| !text.is_empty() && text.iter().all(letter);
+        let named = front.last().is_some_and(letter)
             && front
                 .iter()
-                .all(|b| is_word(*b) || matches!(b, b'.' | b'@' | b'-' | b'+' | b' '));
+                .all(|b| letter(b) || matches!(b, b'.' | b'@' | b'-' | b'+' | b' '));
         let rest = from(behind, 1).trim_ascii();
         let between_words = || word(front.trim_ascii()) && word(rest);
-        let alone = || front.is_empty() && (rest.is_empty() || word(rest));
+        // A sign or two at either side change nothing.
+        let alone = || {
+            front.len() <= 2 && !front.iter().any(|b| is_blank(*b) || *b == b'\\') && (rest.len() <= 2 || word(rest))
+        };
+        // Formats of dates (`yyyy'-'MM'-'dd`) have the like.
+        let dated = || front.ends_with(b"yy") || front.ends_with(b"HH");
         matches!(self.tokens.text(operator), b"+" | b"-" | b"*" | b"^" | b"<<" | b">>")
             && behind.starts_with(b"'")
-            && two
+            && !behind.starts_with(b"''''")
+            && !dated()
             && (named || alone() || between_words())
     }
 

@@ -32,8 +32,28 @@ pub(super) fn quoted_words(bytes: &[u8], close: usize, quote: u8) -> bool {
         && !(inside.len() == 1 && (next == b')' || inside.iter().all(u8::is_ascii_digit)))
         && (!matches!(next, b'=' | b'<' | b'>' | b'!' | b'|' | b'&' | b'^' | b'+' | b'*' | b'%' | b'~')
             // `code 'L' = 'Low'`, as FHIR's narratives have it: to a query, an error.
-            || next == b'=' && between(front, 0, open).trim_ascii_end().ends_with(b"code")
+            || next == b'=' && is_coded(bytes, (between(front, 0, open), inside), close, quote)
             || next == b'|' && (is_alternative(bytes, close - front.len() + open, close, quote) || is_choice(bytes)))
+}
+
+/// Whether a text that a quote at a position closes is a code, and what it stands for is in the same quotes behind `=`.
+fn is_coded(bytes: &[u8], (front, code): (&[u8], &[u8]), close: usize, quote: u8) -> bool {
+    let before = front.trim_ascii_end();
+    let Some(apart) = before.strip_suffix(b"code") else {
+        return false;
+    };
+    let second = skip_blank(bytes, skip_blank(bytes, close + 1) + 1);
+    let near = between(bytes, second + 1, bytes.len().min(second + 257));
+    let end = find_byte(near, 0, quote);
+    let named = |first: u8| first.is_ascii_alphanumeric();
+    apart.last().is_none_or(|b| is_blank(*b))
+        && code.first().copied().is_some_and(named)
+        && code
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+        && low(bytes, second) == quote
+        && near.first().copied().is_some_and(named)
+        && end.is_some()
 }
 
 /// Whether another word in the same quotes stands behind a bar behind the quote at a position, which closes one:

@@ -106,7 +106,7 @@ impl Reader<'_> {
 
     /// A query of its own, after `select`, in parentheses or not. What lists or sources look like tells it from prose.
     pub(super) fn select(&mut self, grouped: bool) -> Option<&'static str> {
-        let (mut exact, mut top) = (false, false);
+        let mut exact = false;
         let mut names = 0_usize;
         for _ in 0..TOKENS_MAX {
             let token = self.next();
@@ -118,8 +118,8 @@ impl Reader<'_> {
                 // A column's other name may be a text.
                 Kind::Text { .. } if names == 1 && self.prose && grouped => {}
                 Kind::Text { .. } if names > 1 || names > 0 && self.prose => return None,
-                // `Select List 1`; `top 1` is T-SQL's.
-                Kind::Number if names > 0 && !top => return None,
+                // `Select List 1`
+                Kind::Number if names > 0 && !grouped && self.peek().kind == Kind::End => return None,
                 Kind::Number | Kind::Text { .. } | Kind::Variable | Kind::Open | Kind::Compare | Kind::Logic => {
                     exact = true;
                     names = 0;
@@ -155,7 +155,6 @@ impl Reader<'_> {
                         .flatten();
                 }
                 Kind::Word(Word::Name) => {
-                    top = self.is(token, "top");
                     names += 1;
                     if names > 2 {
                         return None;
