@@ -4,7 +4,7 @@ use portcullis::guard::threats::{Account, Categories, Category, Engine, Kind};
 use std::time::{Duration, Instant};
 
 /// What rules, tokenisers and the decoding chain look for or stop at; texts are made of one or two of them, repeated.
-const ATOMS: [&str; 58] = [
+const ATOMS: [&str; 61] = [
     "'",
     "\"",
     "`",
@@ -61,6 +61,9 @@ const ATOMS: [&str; 58] = [
     "(a",
     ";return true}x",
     "process.a.",
+    "'-",
+    "\" is:",
+    ",$comment:",
     "/usr/bin/",
     "-- ",
 ];

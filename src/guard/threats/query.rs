@@ -111,6 +111,8 @@ pub fn member(bytes: &[u8]) -> Option<&'static str> {
 
 /// `{"$ne": 1}`, `', $or: [`, `[$gt]`: an operator where an object has a name, or a parameter an index.
 pub fn operator(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
+    /// How far the quote is looked for that was left.
+    const LEFT_BYTES: usize = 128;
     let mut at = 0;
     for dollar in positions(bytes, b'$') {
         if dollar < at {
@@ -131,7 +133,8 @@ pub fn operator(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
         end += usize::from(matches!(low(bytes, end), b'"' | b'\''));
         let next = low(bytes, skip_blank_near(bytes, end));
         let quoted = matches!(before, Some(b'"' | b'\''));
-        let left = || front.iter().any(|b| matches!(b, b'"' | b'\''));
+        let near = between(front, front.len().saturating_sub(LEFT_BYTES), front.len());
+        let left = || near.iter().any(|b| matches!(b, b'"' | b'\''));
         let named = (matches!(before, Some(b'{' | b',')) && (!comment || left()) || quoted && !comment) && next == b':';
         if named || before == Some(b'[') && next == b']' {
             return Some("nosql.operator");

@@ -127,6 +127,7 @@ fn what_people_and_programs_write_is_no_attack() {
         "//div[@class='x'] | //span",
         "sep='-'",
         "verbs: ['*']",
+        "['*']",
         "str.split('-')",
         "Unexpected token '-'",
         "Click '+' to add",

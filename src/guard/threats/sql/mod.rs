@@ -81,6 +81,9 @@ pub fn judge(bytes: &[u8], quotes: bool, prose: bool, effort: &mut Effort) -> Op
     None
 }
 
+/// How far is looked at what stands around an operator.
+const NEAR_BYTES: usize = 128;
+
 struct Reader<'v> {
     tokens: Tokens<'v>,
     /// Where a token was read ahead, and what it is: what is seen is mostly taken then.
@@ -327,38 +330,47 @@ impl<'v> Reader<'v> {
         }
     }
 
-    /// Whether a word is the name of another qualifier of a search, behind a text in double quotes that one has.
+    /// Whether a word is the name of another qualifier of a search, behind a text in double quotes that one has: `label:"a b" is:`.
     fn is_search(&self, word: Token) -> bool {
         let bytes = self.tokens.bytes;
-        low_is(bytes, word.end, b':')
-            && find_byte(bytes, 0, b'\'').is_none()
-            && find_pair(between(bytes, 0, word.start), 0, *b":\"").is_some()
+        let near = between(bytes, word.start.saturating_sub(NEAR_BYTES), word.start);
+        let text = near.trim_ascii_end().strip_suffix(b"\"");
+        let open = text.and_then(|text| text.iter().rposition(|b| matches!(b, b'"' | b'\'')));
+        low_is(bytes, word.end, b':') && open.is_some_and(|open| between(near, 0, open + 1).ends_with(b":\""))
     }
 
     /// Whether an operator makes a number of two texts, zero as a rule, which MySQL finds equal to any name: `x'-'y` for a name
-    /// is a login without a password. (Division by zero gives nothing.) That is a sign in quotes right behind a
-    /// word, or alone, or between two words: `sep='-'` and `near '*'` have other fronts.
+    /// is a login without a password. (Division by zero gives nothing.) That is a sign in quotes right behind a word, or
+    /// alone, or between two words: `sep='-'` and `near '*'` have other fronts. What stands around is looked at nearby.
     fn makes_zero(&self, operator: Token, text: Token) -> bool {
-        let bytes = self.tokens.bytes.trim_ascii();
-        let Some(open) = find_byte(bytes, 0, b'\'') else {
+        let bytes = self.tokens.bytes;
+        let before = between(bytes, operator.start.saturating_sub(NEAR_BYTES), operator.start);
+        let Some(open) = before.iter().rposition(|b| *b == b'\'') else {
             return false;
         };
-        let front = between(bytes, 0, open);
-        let behind = from(self.tokens.bytes, text.start);
+        let front = between(before, 0, open);
+        let behind = from(bytes, text.start);
+        let whole = operator.start <= NEAR_BYTES;
+        let front = if whole { front.trim_ascii_start() } else { front };
         let letter = |b: &u8| is_word(*b) || *b >= 0x80;
         let word = |text: &[u8]| !text.is_empty() && text.iter().all(letter);
         let named = front.last().is_some_and(letter)
             && front
                 .iter()
-                .all(|b| letter(b) || matches!(b, b'.' | b'@' | b'-' | b'+' | b' '));
-        let rest = from(behind, 1).trim_ascii();
-        let between_words = || word(front.trim_ascii()) && word(rest);
+                .all(|b| letter(b) || matches!(b, b'.' | b'@' | b'-' | b'+' | b' ' | b'\''));
+        let short = behind.len() <= NEAR_BYTES;
+        let rest = from(behind, 1);
+        let rest = if short { rest.trim_ascii() } else { rest };
+        let between_words = || whole && short && word(front.trim_ascii()) && word(rest);
         // A sign or two at either side change nothing.
-        let alone = || {
-            front.len() <= 2 && !front.iter().any(|b| is_blank(*b) || *b == b'\\') && (rest.len() <= 2 || word(rest))
-        };
+        let bare = whole
+            && front.len() <= 2
+            && !front
+                .iter()
+                .any(|b| is_blank(*b) || matches!(b, b'\\' | b'[' | b'{' | b'='));
+        let alone = || bare && (rest.len() <= 2 || short && word(rest));
         // Formats of dates (`yyyy'-'MM'-'dd`) have the like.
-        let dated = || front.ends_with(b"yy") || front.ends_with(b"HH");
+        let dated = || matches!(front, [.., b'y', b'y'] | [.., b'H', b'H'] | [.., b'M', b'M']);
         matches!(self.tokens.text(operator), b"+" | b"-" | b"*" | b"^" | b"<<" | b">>")
             && behind.starts_with(b"'")
             && !behind.starts_with(b"''''")
