@@ -217,7 +217,7 @@ fn leaves_path(bytes: &[u8]) -> Option<&'static str> {
     positions(bytes, b'|')
         .any(|bar| {
             let next = low(bytes, bar + 1);
-            if next != b'/' && !is_blank(next) || !from(bytes, skip_blank_near(bytes, bar + 1)).starts_with(b"//") {
+            if !matches!(next, b'/' | b' ') || !from(bytes, skip_blank_near(bytes, bar + 1)).starts_with(b"//") {
                 return false;
             }
             let near = between(bytes, bar.saturating_sub(8), bar).trim_ascii_end();
