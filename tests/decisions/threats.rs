@@ -169,6 +169,7 @@ fn a_document_may_name_what_lies_beside_it() {
     scene.allowed(&form(r#"calculate="../age""#));
     scene.allowed(&form(r#"calculate="concat('uuid:', uuid())""#));
     scene.denied(&form(r#"calculate="../../etc/passwd""#), "threat_path");
+    scene.denied(&form(r#"required="x' or '1'='1""#), "threat_sql");
     scene.denied(&form(r#"note="concat('uuid:', uuid())""#), "threat_sql");
 }
 

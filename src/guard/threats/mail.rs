@@ -98,7 +98,7 @@ pub fn addressed(bytes: &[u8]) -> bool {
 }
 
 /// Whether a value is a line's end and a field of a head, and no more; in a path, whatever is in front, and else a place that
-/// somebody is sent to.
+/// somebody is sent to, or one word where the field's name is one of those that only heads have.
 pub fn splits(bytes: &[u8], path: bool) -> bool {
     /// Longer names and values are a text's.
     const FIELD_BYTES_MAX: usize = 96;

@@ -234,24 +234,31 @@ pub(super) fn is_asset(value: &[u8]) -> bool {
         && listed(&ASSETS, ending)
 }
 
-/// Whether an attribute holds an expression of a form's definition (XForms 1.1 §6, ODK XForms): it is XPath's, which has
-/// functions of SQL's names.
+/// Whether a value is what a form computes (XForms 1.1 §6, ODK XForms): it is XPath's, which has functions of SQL's names. Of the names of
+/// its expressions only the one that no other document has for a value.
 pub(super) fn is_formula(name: &[u8], value: &[u8]) -> bool {
     /// What no form computes.
     const QUERIES: [&[u8]; 6] = [b"select", b"union", b"--", b";", b"sleep", b"benchmark"];
-    is_computed(name) && value.len() <= FORMULA_BYTES_MAX && !QUERIES.iter().any(|query| contains(value, query))
+    name.eq_ignore_ascii_case(b"calculate")
+        && value.len() <= FORMULA_BYTES_MAX
+        && !QUERIES.iter().any(|query| contains(value, query))
 }
 
 /// Longer ones are judged as other values are.
 const FORMULA_BYTES_MAX: usize = 1024;
 
-fn is_computed(name: &[u8]) -> bool {
-    listed(&["calculate", "constraint", "readonly", "relevant", "required"], name)
-}
-
-/// Whether such an attribute, or one that refers to a part of the form, is a step upwards in its document: `calculate="../age"`.
+/// Whether an attribute of a form's expressions, or one that refers to a part of the form, is a step upwards in its document: `calculate="../age"`.
 pub(super) fn is_step(name: &[u8], value: &[u8]) -> bool {
-    (is_computed(name) || listed(&["nodeset", "ref"], name))
+    const NAMES: [&str; 7] = [
+        "calculate",
+        "constraint",
+        "nodeset",
+        "readonly",
+        "ref",
+        "relevant",
+        "required",
+    ];
+    listed(&NAMES, name)
         && value.starts_with(b"../")
         && value.iter().all(|b| is_word(*b) || matches!(b, b'/' | b'.' | b'-'))
         && value
