@@ -157,6 +157,8 @@ fn a_document_may_name_what_lies_beside_it() {
         "../../a/.git/x.md",
         "../x.png%00.php",
         "../key.pem",
+        "../../../../proc/self/cwd/app.js",
+        "../../../../home/node/app/secrets.js",
     ] {
         scene.denied(&json(path), "threat_path");
     }
@@ -171,6 +173,21 @@ fn a_document_may_name_what_lies_beside_it() {
     scene.denied(&form(r#"calculate="../../etc/passwd""#), "threat_path");
     scene.denied(&form(r#"required="x' or '1'='1""#), "threat_sql");
     scene.denied(&form(r#"note="concat('uuid:', uuid())""#), "threat_sql");
+    scene.denied(&form(r#"calculate="x' or '1'='1""#), "threat_sql");
+    scene.denied(&form(r#"calculate="1 or if(1=1,1,0)""#), "threat_sql");
+    scene.denied(&form(r#"ref="../../../../home/app/id_rsa""#), "threat_path");
+    // An attribute's name says nothing of an element, and an empty element's nothing of what stands behind it.
+    let text = |inner: &str| {
+        let body = format!("<a><name>{inner}</name></a>");
+        request("POST", "/forms")
+            .field("content-type", "application/xml")
+            .body(body)
+    };
+    scene.denied(&text("<calculate/>x' or '1'='1"), "threat_sql");
+    scene.denied(&text("<calculate>concat(x) or sleep(5)</calculate>"), "threat_sql");
+    scene.denied(&text("<ref/>../../../../srv/app/id_rsa"), "threat_path");
+    scene.denied(&text("<redirect_uri/>http://127.0.0.1/admin"), "threat_request_forgery");
+    scene.denied(&text("<password/>;id"), "threat_command");
 }
 
 #[test]

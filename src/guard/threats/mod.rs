@@ -13,6 +13,7 @@ pub mod decode;
 mod disguise;
 mod effort;
 mod file;
+mod lines;
 mod literals;
 mod mail;
 mod php;
@@ -105,9 +106,6 @@ impl Categories {
         self.0 == 0
     }
 }
-
-/// The first and last lines of a parameter that is a document are judged by themselves up to this length, in bytes.
-const LINE_BYTES_MAX: usize = 1024;
 
 /// What kind of place a value stands in: it decides which rules ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -321,7 +319,11 @@ impl Engine {
         for _ in 0..=decode::LAYERS_MAX {
             judged = judged.saturating_add(u64::try_from(layer.len()).unwrap_or(u64::MAX));
             let bits = profile::bits(layer);
-            let mut heard = self.judge_layer(layer, bits, kind, &mut left, effort, report);
+            let mut all = Listener {
+                counts: &|_| true,
+                report,
+            };
+            let mut heard = self.judge_layer(layer, bits, kind, &mut left, effort, &mut all);
             if kind == Kind::Parameter && !heard && bits & class::CONTROL != 0 && profile::is_document(layer) {
                 heard = self.judge_outer_lines(layer, &mut left, effort, report);
             }
@@ -342,52 +344,6 @@ impl Engine {
         Some(judged)
     }
 
-    /// Judges the first and the last line of a document by themselves, for what goes on in a query, a command or a head that
-    /// stands around the value: lines that say nothing, before or behind, would hide it. What acts by itself, such as a program's
-    /// first line, documents have too.
-    fn judge_outer_lines(
-        &self,
-        layer: &[u8],
-        left: &mut Categories,
-        effort: &mut Effort,
-        report: &mut dyn FnMut(Finding) -> bool,
-    ) -> bool {
-        let goes_on = |line: &[u8], rule: &str| match rule {
-            "request_forgery.scheme" => line.starts_with(b"gopher:") || line.starts_with(b"dict:"),
-            "sql.union"
-            | "sql.boolean"
-            | "sql.comment"
-            | "sql.comparison"
-            | "sql.subquery"
-            | "sql.expression"
-            | "sql.catalogue"
-            | "sql.executable_comment" => true,
-            // A script of statements is a document.
-            "sql.stacked" | "sql.clause" | "sql.function" => !line.first().is_some_and(u8::is_ascii_alphabetic),
-            "command.chained" => matches!(line.first(), Some(b';' | b'&' | b'`')),
-            _ => rule.starts_with("nosql.") || rule.starts_with("header."),
-        };
-        for line in profile::outer_lines(layer) {
-            if line.len() > LINE_BYTES_MAX {
-                continue;
-            }
-            let mut stop = false;
-            let mut wanted = *left;
-            let bits = profile::bits(line);
-            self.judge_layer(line, bits, Kind::Parameter, &mut wanted, effort, &mut |finding| {
-                if left.has(finding.category) && goes_on(line, finding.rule) {
-                    *left = left.without(Categories::NONE.with(finding.category));
-                    stop |= report(finding);
-                }
-                stop
-            });
-            if stop {
-                return true;
-            }
-        }
-        false
-    }
-
     fn judge_layer(
         &self,
         layer: &[u8],
@@ -395,7 +351,7 @@ impl Engine {
         kind: Kind,
         left: &mut Categories,
         effort: &mut Effort,
-        report: &mut dyn FnMut(Finding) -> bool,
+        listener: &mut Listener<'_>,
     ) -> bool {
         // Letters, digits, `-`, `,`: nothing in it acts, but for what is serialised or a command by itself.
         let plain = bits & !(class::DIGIT) == 0;
@@ -417,7 +373,7 @@ impl Engine {
         );
         let mut verdict = Verdict {
             left,
-            report,
+            listener,
             effort,
             stop: false,
         };
@@ -571,17 +527,26 @@ fn allows(group: &Group, kind: Kind) -> bool {
     }
 }
 
+/// Who hears of findings, and which rules' count where they are made.
+struct Listener<'r> {
+    counts: &'r dyn Fn(&str) -> bool,
+    report: &'r mut dyn FnMut(Finding) -> bool,
+}
+
 struct Verdict<'l, 'r> {
     left: &'l mut Categories,
-    report: &'r mut dyn FnMut(Finding) -> bool,
+    listener: &'l mut Listener<'r>,
     effort: &'l mut Effort,
     stop: bool,
 }
 
 impl Verdict<'_, '_> {
     fn found(&mut self, category: Category, rule: &'static str) {
-        *self.left = self.left.without(Categories::NONE.with(category));
-        self.stop |= (self.report)(Finding { category, rule });
+        // What does not count hides nothing of its category that does.
+        if (self.listener.counts)(rule) {
+            *self.left = self.left.without(Categories::NONE.with(category));
+            self.stop |= (self.listener.report)(Finding { category, rule });
+        }
     }
 
     fn ask(&mut self, category: Category, sensible: bool, judge: impl FnOnce(&mut Effort) -> Option<&'static str>) {

