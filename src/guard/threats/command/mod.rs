@@ -209,8 +209,8 @@ fn is_list(bytes: &[u8]) -> bool {
     /// Longer ones are looked at as others are.
     const BYTES_MAX: usize = 64;
     /// Commands that do nothing by themselves, and are ordinary names.
-    const HARMLESS: [&str; 10] = [
-        "cut", "date", "head", "id", "route", "sort", "time", "type", "uniq", "unset",
+    const HARMLESS: [&str; 11] = [
+        "cut", "date", "head", "hostid", "id", "route", "sort", "time", "type", "uniq", "unset",
     ];
     if is_choice(bytes) {
         let mut words = bytes.split(|b| matches!(b, b'|' | b'\'' | b'"'));

@@ -459,9 +459,9 @@ pub static COMMANDS: Words<453> = Words::new([
     "zypper",
 ]);
 /// Further ones, that are common words too: they count with something like an argument only.
-pub static WORDS: Words<20> = Words::new([
-    "at", "date", "find", "host", "kill", "last", "make", "man", "more", "nice", "run", "set", "split", "test", "time",
-    "top", "type", "w", "wall", "who",
+pub static WORDS: Words<22> = Words::new([
+    "at", "date", "find", "host", "hostid", "kill", "last", "make", "man", "more", "nice", "run", "set", "sftp",
+    "split", "test", "time", "top", "type", "w", "wall", "who",
 ]);
 
 /// Of both.

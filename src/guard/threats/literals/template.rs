@@ -93,21 +93,20 @@ pub const GROUPS: &[Group] = &[
         Value,
         &["{{ config.items", "{{ config.from_", "{.exec|"],
     ),
-    // What a template's framework has for itself; documents have placeholders of the same names.
     group(
         Template,
-        "template.settings",
+        "template.expression",
         Value,
         &[
-            "{{ config }}",
             "{{ config[",
-            "{{settings}}",
             "{{settings.secret",
             "{{settings.databases",
             "{{settings.debug",
             "{{ settings.secret",
         ],
     ),
+    // What a template's framework has for itself; documents have placeholders of the same names.
+    group(Template, "template.settings", Value, &["{{ config }}", "{{settings}}"]),
     group(Template, "template.expression", Sum(b")"), &["@("]),
     group(Template, "template.expression", Sum(b"}}"), &["{{"]),
     group(

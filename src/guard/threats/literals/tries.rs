@@ -26,10 +26,16 @@ pub(super) fn sums(bytes: &[u8], at: usize, close: &[u8]) -> bool {
     let inside = between(near, 0, len).trim_ascii();
     let edge = |byte: Option<&u8>| byte.is_some_and(|b| !matches!(b, b'.' | b'*' | b'+' | b'/'));
     from(near, len).starts_with(close)
-        && (inside.iter().any(|b| matches!(b, b'*' | b'+')) || inside.ends_with(b"/0"))
+        && (inside.iter().any(|b| matches!(b, b'*' | b'+')) || by_zero(inside))
         && inside.iter().any(u8::is_ascii_digit)
         && edge(inside.first())
         && edge(inside.last())
+}
+
+/// Whether a sum ends with a division by zero: `7/0`, `(7 / 0)`.
+fn by_zero(sum: &[u8]) -> bool {
+    let mut parts = sum.iter().rev().filter(|b| !matches!(b, b' ' | b')'));
+    parts.next() == Some(&b'0') && parts.next() == Some(&b'/')
 }
 
 /// Whether what stands behind `${#` is an object of Thymeleaf's or one that it reads from: `${#strings.a()}`, `${#request}`.

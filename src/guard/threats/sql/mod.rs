@@ -30,6 +30,10 @@ const TOKENS_MAX: usize = 256;
 /// How a value goes on as SQL, or `None`. In `prose`, only what is an injection to the value's end counts.
 /// `quotes`: whether there is any.
 pub fn judge(bytes: &[u8], quotes: bool, prose: bool, effort: &mut Effort) -> Option<&'static str> {
+    // Of blanks around it one says as much as many, which would push what stands between them out of sight.
+    let begin = bytes.len() - bytes.trim_ascii_start().len();
+    let end = bytes.trim_ascii_end().len();
+    let bytes = between(bytes, begin.saturating_sub(1), (end + 1).min(bytes.len()));
     if !prose {
         let mut stands = |at: usize| {
             let mut reader = Reader::new(bytes, at, prose, false);
@@ -369,8 +373,23 @@ impl<'v> Reader<'v> {
                 .iter()
                 .any(|b| is_blank(*b) || matches!(b, b'\\' | b'[' | b'{' | b'='));
         let alone = || bare && (rest.len() <= 2 || short && word(rest));
-        // Formats of dates (`yyyy'-'MM'-'dd`) have the like.
-        let dated = || matches!(front, [.., b'y', b'y'] | [.., b'H', b'H'] | [.., b'M', b'M']);
+        // Formats of dates (`yyyy'-'MM'-'dd`) have the like, and nothing else in them.
+        let format = |b: &u8| {
+            matches!(
+                b,
+                b'y' | b'M' | b'd' | b'H' | b'h' | b'm' | b's' | b'\'' | b'-' | b'.' | b':' | b' '
+            )
+        };
+        let dated = || {
+            let (Some(last), Some(next)) = (front.last(), rest.first()) else {
+                return false;
+            };
+            last != next
+                && [last, next].iter().all(|b| b.is_ascii_alphabetic())
+                && whole
+                && short
+                && front.iter().chain(rest).all(format)
+        };
         matches!(self.tokens.text(operator), b"+" | b"-" | b"*" | b"^" | b"<<" | b">>")
             && behind.starts_with(b"'")
             && !behind.starts_with(b"''''")
