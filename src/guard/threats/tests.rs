@@ -65,6 +65,8 @@ fn what_a_review_found_to_pass_is_found() {
         ("x$(hostid).evil.example", Kind::Parameter, Some("command.chained")),
         ("{{ config['SECRET_KEY'] }}", Kind::Json, Some("template.expression")),
         ("{{settings}}", Kind::Json, None),
+        ("os.getenv('API_KEY') returns None", Kind::Parameter, None),
+        ("x'.getenv('API_KEY').'", Kind::Parameter, Some("command.php")),
         ("{{ 7 / 0 }}", Kind::Parameter, Some("template.expression")),
         ("{{(7/0)}}", Kind::Parameter, Some("template.expression")),
     ]);
@@ -265,6 +267,8 @@ fn what_people_and_programs_write_is_no_attack() {
         ),
         ("call_user_func_array", Kind::Json, None),
         ("{{settings}}", Kind::Json, None),
+        ("os.getenv('API_KEY') returns None", Kind::Parameter, None),
+        ("x'.getenv('API_KEY').'", Kind::Parameter, Some("command.php")),
         ("0};while(1){}", Kind::Json, Some("nosql.script")),
         ("/dev/null", Kind::Json, None),
         ("<object>", Kind::Json, None),

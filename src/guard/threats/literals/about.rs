@@ -216,7 +216,7 @@ pub(super) fn mentioned(bytes: &[u8], start: usize, open: usize) -> bool {
 }
 
 /// Functions whose names are ordinary words, which a remark may follow: `mail (urgent)`.
-pub(super) const SPOKEN: [&str; 15] = [
+pub(super) const SPOKEN: [&str; 16] = [
     "assert",
     "benchmark",
     "convert",
@@ -224,6 +224,7 @@ pub(super) const SPOKEN: [&str; 15] = [
     "explode",
     "extract",
     "file",
+    "getenv",
     "glob",
     "implode",
     "mail",
