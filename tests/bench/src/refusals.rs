@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::cases::{Case, When};
 use crate::envoy::Shape;
 use crate::load::{Ask, Token};
+use crate::revoked;
 use crate::tokens::{Algorithm, DISTINCT, Tokens, base64url};
 
 /// Reasons that no load of these drivers can bring about in Envoy, and why.
@@ -51,6 +52,8 @@ const MULTIPART: &str = "all guards and threats, multipart, proxied";
 const TEXT: &str = "all guards and threats, 16 KiB of text, proxied";
 const LOGIN: &str = "all guards, login, proxied";
 const INTROSPECTED: &str = "all guards, introspection, proxied";
+const FIRST_SIGHT: &str = "RS256, first sight, proxied";
+const LISTED: &str = "1000 revoked entries, status list, miss, proxied";
 
 pub fn setups(keys: &Value, ours: impl Fn(Value) -> Shape) -> Vec<(&'static str, Shape)> {
     let proxied = |policy| Shape {
@@ -80,6 +83,11 @@ pub fn setups(keys: &Value, ours: impl Fn(Value) -> Shape) -> Vec<(&'static str,
         ("introspection", with("revocation", introspection)),
         ("revocation-down", with("revocation", broken)),
         ("keys-down", with("tokens", without_keys)),
+        ("tokens-new-proxied", proxied(json!({ "tokens": tokens(keys) }))),
+        (
+            "list-proxied",
+            proxied(revoked::policy("list", revoked::COUNTS[0], false, &tokens(keys))),
+        ),
     ]
 }
 
@@ -326,6 +334,7 @@ pub fn cases(tokens: &Tokens) -> Vec<Case> {
         text(tokens.sign(Algorithm::Rs256, kind, &claims))
     };
     let forged = Token::Each(Algorithm::Rs256, forged_path(tokens), DISTINCT);
+    let each = |set, count| Ask::get("/orders/4711").token(Token::Each(Algorithm::Rs256, set, count));
     let second = text(format!("{whole}, Bearer {whole}"));
     let beyond =
         json!({ "status": { "status_list": { "idx": 900_000, "uri": "https://status.example/statuses/1000" } } });
@@ -346,12 +355,17 @@ pub fn cases(tokens: &Tokens) -> Vec<Case> {
         bad(401, "token_key_unknown", header(json!({ "kid": "nobody" }))),
         refused("keys-down", READ, 503, "token_keys_unavailable", read()),
         bad(401, "token_signature", text(forge(&whole))),
+        admitted(
+            FIRST_SIGHT,
+            "tokens-new-proxied",
+            each(tokens.set_path(Algorithm::Rs256), DISTINCT),
+        ),
         // A forger makes a new one each time; each is verified, as a good one is at first sight.
         Case {
             name: "refused: token_signature, first sight",
             ..refused(
-                "tokens-new",
-                "RS256, first sight",
+                "tokens-new-proxied",
+                FIRST_SIGHT,
                 401,
                 "token_signature",
                 Ask::get("/orders/4711").token(forged),
@@ -369,9 +383,17 @@ pub fn cases(tokens: &Tokens) -> Vec<Case> {
         claims(401, "token_claim", json!({ "sub": 1 })),
         all(READ, 403, "token_scope", get("/admin/1")),
         claims(401, "token_without_id", json!({ "jti": null })),
+        admitted(
+            LISTED,
+            "list-proxied",
+            each(
+                revoked::list_tokens(tokens, revoked::COUNTS[0], false),
+                revoked::ASKING as usize,
+            ),
+        ),
         refused(
-            "list-1000",
-            "1000 revoked entries, status list, miss",
+            "list-proxied",
+            LISTED,
             401,
             "token_status",
             Ask::get("/orders/4711").token(mint(beyond)),

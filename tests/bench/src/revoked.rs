@@ -17,7 +17,7 @@ use crate::tokens::{Algorithm, Tokens, base64url};
 pub const COUNTS: [u32; 2] = [1_000, 1_000_000];
 
 /// Tokens that ask, in turn.
-const ASKING: u32 = 1_000;
+pub const ASKING: u32 = 1_000;
 
 /// Entries in one page of the feed: below the 1 MiB that the module takes.
 const PAGE: u32 = 8_000;
@@ -102,7 +102,7 @@ pub fn pairs() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// The policy of a set-up.
-fn policy(source: &str, count: u32, hits: bool, tokens: &Value) -> Value {
+pub fn policy(source: &str, count: u32, hits: bool, tokens: &Value) -> Value {
     let revocation = if source == "feed" {
         let word = if hits { "id" } else { "other" };
         json!({ "feed": { "cluster": "stand_in", "authority": "revocations", "path": format!("/feed/{word}/{count}"), "every": "1s" } })
@@ -192,7 +192,7 @@ pub fn lists(tokens: &Tokens) -> Vec<(String, String)> {
 }
 
 /// Where the tokens are kept that ask a list of so many.
-fn list_tokens(tokens: &Tokens, count: u32, hits: bool) -> PathBuf {
+pub fn list_tokens(tokens: &Tokens, count: u32, hits: bool) -> PathBuf {
     let name = format!("status-{count}-{}.tokens", if hits { "hit" } else { "miss" });
     tokens.set_path(Algorithm::Rs256).with_file_name(name)
 }
