@@ -201,7 +201,13 @@ fn attributes_and_inclusions_are_known_however_they_are_spelt() {
     for equals in ["=", " =", "= ", " \n=\t"] {
         scene.denied(&xml(&format!(r#"<a b{equals}"' or 1=1-- "/>"#)), "threat_sql");
     }
+    // A value may hold what ends a tag; one without an end holds nothing.
+    scene.denied(&xml(r#"<a b=">" name="1 or 1=1"/>"#), "threat_sql");
+    scene.denied(&xml(r#"<a b='>' c=">" name=";id"/>"#), "threat_command");
+    scene.denied(&xml(r#"<a b=">x' or 1=1-- </a><a b="c"/>"#), "threat_sql");
     let namespace = "http://www.w3.org/2001/XInclude";
+    let hidden = format!(r#"<x:include a=">" xmlns:x="{namespace}" href="f"/>"#);
+    scene.denied(&xml(&hidden), "threat_xml");
     for (attribute, value) in [
         ("xmlns:xi=", namespace.to_owned()),
         ("xmlns:xi = ", namespace.to_owned()),

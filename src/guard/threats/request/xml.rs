@@ -21,6 +21,32 @@ fn find_end(bytes: &[u8], mut at: usize, pair: [u8; 2]) -> Option<usize> {
     }
 }
 
+/// Where a tag ends: at the first `>` that no attribute's value holds, which has no `<` (XML 1.0 §3.1).
+fn tag_end(bytes: &[u8], open: usize) -> Option<usize> {
+    let next = find_byte(bytes, open + 1, b'<').unwrap_or(bytes.len());
+    let bytes = between(bytes, 0, next);
+    let mut at = open;
+    let mut end = find_byte(bytes, at, b'>');
+    while let Some(close) = end
+        && let Some(equals) = find_byte(between(bytes, 0, close), at, b'=')
+    {
+        let begin = skip_blank(bytes, equals + 1);
+        let Some(quote) = bytes.get(begin).copied().filter(|b| matches!(b, b'"' | b'\'')) else {
+            at = equals + 1;
+            continue;
+        };
+        // A value without an end holds nothing.
+        let Some(closing) = find_byte(bytes, begin + 1, quote) else {
+            return end;
+        };
+        at = closing + 1;
+        if close < at {
+            end = find_byte(bytes, at, b'>');
+        }
+    }
+    end
+}
+
 /// The namespace of inclusions.
 const INCLUSIONS: &[u8] = b"http://www.w3.org/2001/XInclude";
 
@@ -40,7 +66,8 @@ impl Walk<'_> {
             let (close, behind) = match () {
                 () if section => (find_end(bytes, open + SECTION.len(), *b"]]"), 3),
                 () if comment => (find_end(bytes, open + COMMENT.len(), *b"--"), 3),
-                () => (find_byte(bytes, open, b'>'), 1),
+                () if declares => (find_byte(bytes, open, b'>'), 1),
+                () => (tag_end(bytes, open), 1),
             };
             let end = close.unwrap_or(bytes.len());
             let tag = between(bytes, open, end);
