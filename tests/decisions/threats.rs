@@ -205,6 +205,13 @@ fn attributes_and_inclusions_are_known_however_they_are_spelt() {
     scene.denied(&xml(r#"<a b=">" name="1 or 1=1"/>"#), "threat_sql");
     scene.denied(&xml(r#"<a b='>' c=">" name=";id"/>"#), "threat_command");
     scene.denied(&xml(r#"<a b=">x' or 1=1-- </a><a b="c"/>"#), "threat_sql");
+    // What cuts a text in pieces is nothing to its reader.
+    scene.denied(&xml("<a>x' o<!-- -->r 1=1#</a>"), "threat_sql");
+    scene.denied(&xml("<a>x' o<?p?>r 1=1#"), "threat_sql");
+    scene.denied(
+        &xml("<a>..<!-- -->/..<![CDATA[/..]]>/et<!-- -->c/passwd</a>"),
+        "threat_path",
+    );
     let namespace = "http://www.w3.org/2001/XInclude";
     let hidden = format!(r#"<x:include a=">" xmlns:x="{namespace}" href="f"/>"#);
     scene.denied(&xml(&hidden), "threat_xml");

@@ -56,10 +56,13 @@ impl Walk<'_> {
         let mut at = 0;
         // The element that was opened just now: what stands behind another's end is of an element further out.
         let mut element: &[u8] = &[];
+        // What comments, instructions and sections cut in pieces, and readers have as one text (XPath 1.0 §5.7).
+        let mut pieces = Vec::new();
         // An inclusion is told by its name and its namespace, whatever prefix stands for that (XInclude 1.0 §3).
         let (mut names_inclusions, mut includes) = (false, false);
         while let Some(open) = find_byte(bytes, at, b'<') {
-            self.element_text(element, between(bytes, at, open));
+            let text = between(bytes, at, open);
+            self.element_text(element, text);
             let declares = starts_with(from(bytes, open), b"<!");
             let section = starts_with(from(bytes, open), SECTION);
             let comment = starts_with(from(bytes, open), COMMENT);
@@ -71,6 +74,16 @@ impl Walk<'_> {
             };
             let end = close.unwrap_or(bytes.len());
             let tag = between(bytes, open, end);
+            let instruction = starts_with(tag, b"<?");
+            if section || comment || instruction || !pieces.is_empty() {
+                pieces.extend(text);
+            }
+            if section {
+                pieces.extend(from(tag, SECTION.len()));
+            } else if !comment && !instruction {
+                self.element_text(element, &pieces);
+                pieces.clear();
+            }
             if section {
                 // Characters as they are, such as a feed's markup.
                 self.value(from(tag, SECTION.len()), Kind::Parameter, Place::Body, &[]);
@@ -79,7 +92,7 @@ impl Walk<'_> {
             } else if declares {
                 let whole = between(bytes, open, (end + 1).min(bytes.len()));
                 self.value(whole, Kind::Text, Place::Body, &[]);
-            } else if starts_with(tag, b"<?") && !starts_with(tag, b"<?xml") {
+            } else if instruction && !starts_with(tag, b"<?xml") {
                 // An instruction is read by whom it names (XML 1.0 §2.6): PHP's are programs.
                 self.value(tag, Kind::Text, Place::Body, &[]);
             } else {
@@ -111,6 +124,10 @@ impl Walk<'_> {
             at = end + behind;
         }
         self.element_text(element, from(bytes, at));
+        if !pieces.is_empty() {
+            pieces.extend(from(bytes, at));
+            self.element_text(element, &pieces);
+        }
     }
 
     /// What an element holds. What only an attribute's name can say, its name does not.
