@@ -82,6 +82,28 @@ fn late(open: &str, unit: &str, bytes: usize) -> Vec<u8> {
     text
 }
 
+/// What hits are asked about what stands in front of them: at the value's beginning, as the whole of it, in markup, behind
+/// nothing but separators.
+const FRONTED: [&str; 14] = [
+    ";rm x",
+    "|rm x",
+    "; cp a",
+    "sftp:",
+    "data:text/p",
+    "[::1]",
+    "localhost",
+    "phpinfo",
+    " web.config",
+    " .ds_store",
+    "xinclude",
+    "xmlns:xsl",
+    "<object>",
+    "\nset-cookie:",
+];
+
+/// Bytes that what is at a value's beginning may stand behind.
+const FILLERS: [&str; 7] = [" ", "'", "\"", "/", ";", "|", "="];
+
 /// The least time of a few: what else runs on the machine only adds.
 fn cost(engine: &Engine, value: &[u8], kind: Kind, rounds: u32) -> Duration {
     let every = Category::ALL.iter().fold(Categories::NONE, |set, (_, c)| set.with(*c));
@@ -113,6 +135,37 @@ fn no_text_costs_more_than_in_proportion_to_its_length() {
         // What a busy machine made slow is measured again, longer.
         if !within(measured(2)) && !within(measured(30)) {
             grown.push(format!("{unit:?}: {:?} for 1 KiB and for 8 KiB", measured(2)));
+        }
+    }
+    assert!(grown.is_empty(), "{} of them:\n{}", grown.len(), grown.join("\n"));
+}
+
+/// What is asked of the value's beginning for each hit is quadratic only where the beginning is long, and hits stand apart
+/// from it. Bounds as above.
+#[test]
+fn no_filler_in_front_makes_a_text_cost_more_than_in_proportion_to_its_length() {
+    let engine = Engine::new();
+    let mut grown = Vec::new();
+    let filled = |filler: &str, unit: &str, bytes: usize| {
+        let front = filler.bytes().cycle().take(bytes / 2);
+        let text = front.chain(b"z".iter().copied()).chain(unit.bytes().cycle());
+        text.take(bytes).collect::<Vec<u8>>()
+    };
+    let kinds = [Kind::Parameter, Kind::Json, Kind::Cookie];
+    let texts = FILLERS.iter().flat_map(|filler| FRONTED.map(|unit| (*filler, unit)));
+    for (filler, unit) in texts {
+        for kind in kinds {
+            let measured = |rounds| {
+                let of = |bytes| cost(&engine, &filled(filler, unit, bytes), kind, rounds);
+                (of(2 << 10).max(Duration::from_micros(20)), of(16 << 10))
+            };
+            let within = |(small, large): (Duration, Duration)| large <= small * 30;
+            if !within(measured(2)) && !within(measured(5)) {
+                let measured = measured(2);
+                grown.push(format!(
+                    "{filler:?} and {unit:?} as {kind:?}: {measured:?} for 2 KiB and for 16 KiB"
+                ));
+            }
         }
     }
     assert!(grown.is_empty(), "{} of them:\n{}", grown.len(), grown.join("\n"));

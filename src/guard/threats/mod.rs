@@ -383,6 +383,7 @@ impl Engine {
             blank: bits & class::BLANK != 0,
             json: kind == Kind::Json,
             section: OnceCell::new(),
+            opening: OnceCell::new(),
         };
         let walks = self.finder.scan(whole, |id, end| {
             let Some((len, groups)) = self.literals.get(id) else {

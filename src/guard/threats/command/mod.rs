@@ -62,6 +62,9 @@ fn judge_all(bytes: &[u8], prose: bool, left: &mut usize, separators: &mut usize
     if !prose && function(bytes) {
         return Some("command.function");
     }
+    // Blanks and separators that the value begins with. Counted once: they may be half of it, and commands the other half.
+    let leads = |b: &&u8| is_blank(**b) || matches!(b, b';' | b'|');
+    let opening = bytes.iter().take_while(leads).count();
     let mut at = 0;
     let mut first_letter = None;
     // Where a span of Markdown's that was passed over closes.
@@ -158,6 +161,11 @@ fn judge_all(bytes: &[u8], prose: bool, left: &mut usize, separators: &mut usize
             *left = left.saturating_sub(begin - at + NAMELESS);
             continue;
         }
+        let kind = if kind == Before::Separator && begin <= opening {
+            Before::Opening
+        } else {
+            kind
+        };
         if let Some(rule) = line_at(bytes, at, begin, kind, left) {
             return Some(rule);
         }
@@ -307,6 +315,8 @@ fn function(bytes: &[u8]) -> bool {
 enum Before {
     Start,
     Separator,
+    /// A separator that nothing stands in front of but blanks and others.
+    Opening,
     Ampersand,
     Line,
     BackQuote,
@@ -355,7 +365,7 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
     let wraps = WRAPPERS.has(exe) && matches!(low(bytes, at), b' ' | b'\t');
     let begins = matches!(
         before,
-        Before::Start | Before::Separator | Before::Ampersand | Before::Line
+        Before::Start | Before::Separator | Before::Opening | Before::Ampersand | Before::Line
     );
     if wraps
         && begins
@@ -375,7 +385,8 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
     // Words between bars are a list.
     let listed = low(argument, 0) == b'|' && is_blank(low(argument, 1));
     let strong = strong && !(titled && listed);
-    let spoken = titled && !strong && matches!(before, Before::Separator | Before::Ampersand | Before::Line);
+    let separated = matches!(before, Before::Separator | Before::Opening);
+    let spoken = titled && !strong && (separated || matches!(before, Before::Ampersand | Before::Line));
     if spoken && !obscured {
         return None;
     }
@@ -388,7 +399,7 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
         return None;
     }
     // The last of a list of a head's fields that are signed; by itself it does nothing.
-    if name == b"host" && before == Before::Separator && rest.is_empty() {
+    if name == b"host" && separated && rest.is_empty() {
         return None;
     }
     let known = COMMANDS.has(exe);
@@ -398,7 +409,7 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
         && name.first() != Some(&b'*')
         && next != b'='
         && before != Before::Start;
-    if wild && matches!(before, Before::Separator | Before::BackQuote | Before::Substitution) {
+    if wild && (separated || matches!(before, Before::BackQuote | Before::Substitution)) {
         return Some("command.chained");
     }
     if !known && !word {
@@ -443,14 +454,11 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
         Before::Ampersand => {
             next != b'=' && known && (strong || ends || spaced && !is_blank(low(bytes, at.saturating_sub(len + 1))))
         }
-        Before::Separator => {
+        Before::Separator | Before::Opening => {
             // `;rm q23 #`: behind a separator that the value begins with, and with what arguments have.
             let leads = || {
-                let front = between(bytes, 0, begin);
                 let argued = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'/' | b'#' | b'(');
-                front.iter().all(|b| is_blank(*b) || matches!(b, b';' | b'|'))
-                    && argument.iter().any(argued)
-                    && !argument.contains(&b'|')
+                before == Before::Opening && argument.iter().any(argued) && !argument.contains(&b'|')
             };
             next != b'='
                 && next != b':'

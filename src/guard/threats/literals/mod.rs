@@ -173,11 +173,43 @@ pub struct Text<'v> {
     pub json: bool,
     /// Where the first section of characters begins, once an end of one was seen.
     pub section: OnceCell<usize>,
+    /// What the value begins with, once that matters.
+    pub opening: OnceCell<Opening>,
+}
+
+/// How long the runs are that a value begins with. Counted once for all hits: a run may be half of the value, and hits stand
+/// side by side in the other half.
+pub struct Opening {
+    blanks: usize,
+    /// White space of ASCII's, without the vertical tab.
+    white: usize,
+    /// In front of what has to stand at the beginning.
+    start: usize,
+    /// In front of what has to be the whole.
+    whole: usize,
+}
+
+impl Opening {
+    fn of(bytes: &[u8]) -> Self {
+        let run = |is: fn(u8) -> bool| bytes.iter().take_while(|b| is(**b)).count();
+        Self {
+            blanks: run(is_blank),
+            white: run(|b| b.is_ascii_whitespace()),
+            start: run(|b| is_blank(b) || matches!(b, b'"' | b'\'' | b'=')),
+            whole: run(is_edge),
+        }
+    }
+}
+
+/// Whether a byte may stand around what is the whole value.
+const fn is_edge(byte: u8) -> bool {
+    is_blank(byte) || matches!(byte, b'"' | b'\'' | b'/')
 }
 
 /// Whether a hit that ends at `end` has around it what its group needs.
 pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> bool {
     let bytes = text.bytes;
+    let opening = || text.opening.get_or_init(|| Opening::of(bytes));
     if text.prose && !matches!(around, Anywhere | Doctype | Lookup | Markup | Strong) {
         return false;
     }
@@ -293,7 +325,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         Split => {
             /// Longer ones are none that anybody is sent to; each hit looks again.
             const ADDRESS_BYTES_MAX: usize = 1024;
-            let front = bytes.get(..start).unwrap_or_default().trim_ascii();
+            let front = between(bytes, opening().white, start).trim_ascii_end();
             front.len() <= ADDRESS_BYTES_MAX
                 && matches!(front.first(), Some(b'/' | b'h' | b'H'))
                 && front.contains(&b'/')
@@ -308,7 +340,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             !(compared || text.json && is_bare_path(bytes))
         }
         Below => matches!(previous, Some(b'/' | b'\\')),
-        Named => !previous.is_some_and(is_blank) || bytes.iter().take(start).all(|b| is_blank(*b)),
+        Named => !previous.is_some_and(is_blank) || start <= opening().blanks,
         Lone => {
             let joins = |byte: u8| is_word(byte) || byte == b'-' || byte >= 0x80;
             !previous.is_some_and(joins) && !next.is_some_and(joins)
@@ -378,18 +410,9 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             near.contains(&b'(') && near.contains(&b'}')
         }
         Owner => apart(previous) && next.is_some_and(is_word),
-        Markup => bytes.trim_ascii_start().first() == Some(&b'<'),
-        Start => {
-            bytes
-                .iter()
-                .take(start)
-                .all(|b| is_blank(*b) || matches!(b, b'"' | b'\'' | b'='))
-                && !next.is_none_or(is_blank)
-        }
-        Whole => {
-            let edge = |b: &u8| is_blank(*b) || matches!(b, b'"' | b'\'' | b'/');
-            bytes.iter().take(start).all(edge) && from(bytes, end).iter().all(edge)
-        }
+        Markup => bytes.get(opening().white) == Some(&b'<'),
+        Start => start <= opening().start && !next.is_none_or(is_blank),
+        Whole => start <= opening().whole && from(bytes, end).iter().all(|b| is_edge(*b)),
         Part => {
             // `domain=.claude.ai`
             let host = next == Some(b'.') && listed(&DOMAINS, between(bytes, start, end));

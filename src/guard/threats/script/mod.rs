@@ -43,6 +43,7 @@ fn judge_from(bytes: &[u8], prose: bool, effort: &mut Effort, telling: Option<us
         names: 0,
         styled: 0,
         ends_script: None,
+        trimmed: None,
         styles: Parts::default(),
         sections: Parts::default(),
     };
@@ -94,6 +95,8 @@ struct Reading {
     styled: usize,
     /// Whether a script's end stands anywhere.
     ends_script: Option<bool>,
+    /// The value's length without the blanks around it; counted once, since there may be many, and tags beside them.
+    trimmed: Option<usize>,
     styles: Parts,
     sections: Parts,
 }
@@ -261,7 +264,12 @@ fn tag(bytes: &[u8], open: usize, prose: bool, read: &mut Reading) -> Option<&'s
             !prose && (named && !closed_soon || read.styles.have(bytes, end, STYLE_BYTES_MAX, executable_style))
         }
         // A placeholder that documents of APIs have for a value.
-        () if element("object") && !named && bytes.trim_ascii().len() == b"<object>".len() => false,
+        () if element("object")
+            && !named
+            && *read.trimmed.get_or_insert_with(|| bytes.trim_ascii().len()) == b"<object>".len() =>
+        {
+            false
+        }
         () if element("link") || element("base") || element("xml") || element("import") => loads,
         () if element("frameset") || element("applet") || element("isindex") => !prose,
         () => loads || !prose && (named || after == b'/' || after == 0 || bytes.len() < 32),
