@@ -31,7 +31,7 @@ pub use effort::Account;
 use effort::Effort;
 use literals::{Around, Group};
 use profile::class;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use words::Literals;
 
 /// A kind of attack, by its name in the configuration.
@@ -384,6 +384,7 @@ impl Engine {
             json: kind == Kind::Json,
             section: OnceCell::new(),
             opening: OnceCell::new(),
+            read: Cell::new(0),
         };
         let walks = self.finder.scan(whole, |id, end| {
             let Some((len, groups)) = self.literals.get(id) else {
@@ -400,7 +401,9 @@ impl Engine {
                     continue;
                 }
                 verdict.effort.spend(group.around.steps());
-                if literals::confirmed(&around, group.around, start, end) {
+                let confirmed = literals::confirmed(&around, group.around, start, end);
+                verdict.effort.spend(around.read.take());
+                if confirmed {
                     verdict.found(group.category, group.rule);
                 }
             }

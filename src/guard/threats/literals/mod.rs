@@ -18,7 +18,7 @@ use about::{
     BEFORE_FILES, COUNTED, DOMAINS, MEMBERS, MODULES, NEAR_BYTES, PAGES, SPOKEN, begins_topic, closes_shortcode,
     declares, first_section, has_argument, is_bare_path, is_handed, is_reported, is_three_dots, is_title, mentioned,
 };
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 /// What must stand around a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,6 +175,8 @@ pub struct Text<'v> {
     pub section: OnceCell<usize>,
     /// What the value begins with, once that matters.
     pub opening: OnceCell<Opening>,
+    /// Bytes that were read over behind hits, for whoever accounts for them: hits in comments side by side read the same.
+    pub read: Cell<usize>,
 }
 
 /// How long the runs are that a value begins with. Counted once for all hits: a run may be half of the value, and hits stand
@@ -239,8 +241,12 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             if around == Bare && method() {
                 return false;
             }
+            if !apart(previous) {
+                return false;
+            }
             let open = skip_gap(bytes, end);
-            if !apart(previous) || low(bytes, open) != b'(' {
+            text.read.set(text.read.get() + (open - end));
+            if low(bytes, open) != b'(' {
                 return false;
             }
             let word = || listed(&SPOKEN, between(bytes, start, end));
