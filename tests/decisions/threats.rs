@@ -583,6 +583,8 @@ fn a_password_is_told_by_its_name_and_by_having_no_blanks() {
             post_json("/login", r#"{"password":"<script>alert(1)</script>"}"#),
             "threat_script",
         ),
+        (form("password", "x%27]|//*[%271"), "threat_nosql"),
+        (get("/x").field("x-user", "x']|//*['1"), "threat_nosql"),
     ] {
         assert_eq!(scene.send(&request).verdict(), Verdict::Denied(code));
     }

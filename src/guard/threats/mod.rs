@@ -13,6 +13,7 @@ pub mod decode;
 mod disguise;
 mod effort;
 mod file;
+mod left;
 mod lines;
 mod literals;
 mod mail;
@@ -484,6 +485,9 @@ impl Engine {
             kind == Kind::Secret && bits & class::BRACE != 0,
             |effort| query::operator(layer, effort),
         );
+        // Whoever looks a user up in a document puts names, passwords and fields of the head into a path.
+        let path = bits & class::GLOB != 0 && bits & class::SHELL != 0 && bits & class::SLASH != 0;
+        verdict.ask(Category::Nosql, path, |effort| left::path(layer, effort));
         verdict.ask(
             Category::Header,
             bits & class::CONTROL != 0 && kind != Kind::Json,

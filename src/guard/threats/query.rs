@@ -92,7 +92,6 @@ pub fn judge(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
     operator(bytes, effort)
         .or_else(|| script(bytes))
         .or_else(|| filter(bytes))
-        .or_else(|| leaves_path(bytes))
 }
 
 /// `x','name':'y`, behind a quote that opens nothing in the value: a member more, where a query is put together as a text.
@@ -207,26 +206,6 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
         }
     }
     None
-}
-
-/// What leaves a text and a condition in a path of XPath, and selects more: `x']|//*`. A path of its own begins otherwise.
-fn leaves_path(bytes: &[u8]) -> Option<&'static str> {
-    if matches!(bytes.first(), Some(b'/' | b'.')) {
-        return None;
-    }
-    positions(bytes, b'|')
-        .any(|bar| {
-            let next = low(bytes, bar + 1);
-            if !matches!(next, b'/' | b' ') || !from(bytes, skip_blank_near(bytes, bar + 1)).starts_with(b"//") {
-                return false;
-            }
-            let near = between(bytes, bar.saturating_sub(8), bar).trim_ascii_end();
-            let closed = near
-                .strip_suffix(b"]")
-                .map(|front| front.strip_suffix(b")").unwrap_or(front));
-            closed.is_some_and(|front| matches!(front.last(), Some(b'\'' | b'"')))
-        })
-        .then_some("nosql.xpath")
 }
 
 /// Whether a list names what is to be embedded (`*,jobs(*,projects(*))`, as PostgREST has it): each parenthesis stands behind

@@ -670,6 +670,68 @@ fn a_password_is_judged_by_more_than_its_signs() {
     check_all(attacks.map(|(text, rule)| (text, Kind::Secret, Some(rule))));
 }
 
+/// Told from paths and patterns of a value's own by reading it: whoever looks a user up puts names, passwords and fields of
+/// the head into a path.
+#[test]
+fn a_path_is_left_by_a_bracket_that_the_value_did_not_open() {
+    let kinds = [
+        Kind::Parameter,
+        Kind::Json,
+        Kind::Cookie,
+        Kind::Name,
+        Kind::Secret,
+        Kind::Header,
+        Kind::Agent,
+        Kind::Referer,
+        Kind::Path,
+        Kind::Text,
+    ];
+    let attacks = [
+        "']|//*['",
+        "x']|//*['1",
+        "x\"]|//*[\"1",
+        "1]|//*[1",
+        "1]|//*['1",
+        "true()]|//*[1",
+        "0 or true()]|//*[1",
+        "x' and 1]|//pw['1",
+        "x'=1]|//*['",
+        "' or 1]|//*['",
+        "x' ]|//*['1",
+        "admin' ] | //user/*['",
+        "x'))]|//*[(('1",
+        ".']|//*['1",
+        "/']|//*['1",
+        "./x']|//pw['1",
+        "/?lookup=%27%5D%7C%2F%2F%2A%5B%27",
+        "x']|/*['1",
+        "x']|\n//*['1",
+        "x']|\t (//*)['1",
+        "x'][1<2]|//*['1",
+        "x']/..|//*['1",
+        "x' or .]|//*['1",
+        "x' or a[1]]|//*['1",
+        // What the value quotes opens nothing.
+        "[']|//*['1",
+        "[x'='x']|//*['1]",
+        "\"[',\"']\"]|//*['1",
+    ];
+    let own = [
+        "//div[@class='x'] | //span",
+        "a[@id='1'] | //b",
+        "/a[1]|//b",
+        "//a[contains(text(), \"it's\")] | //b",
+        "./x[y]|/*",
+        "don't use a['b'] | // that",
+        "type A = B[] | // one\n  C",
+        "x['a']|/* b */",
+        "] a, b | // c",
+    ];
+    let in_all = |text, rule| kinds.map(|kind| (text, kind, rule));
+    check_all(attacks.into_iter().flat_map(|text| in_all(text, Some("nosql.xpath"))));
+    check_all(own.into_iter().flat_map(|text| in_all(text, None)));
+}
+
 #[test]
 fn what_a_tag_loads_is_known_wherever_it_ends_and_whatever_tag_was_read_before() {
     for text in [
