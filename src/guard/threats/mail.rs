@@ -2,7 +2,7 @@
 //! (RFC 1939) and IMAP (RFC 9051), whose commands have a tag in front. In upper case, or tagged: a text's lines begin with
 //! such words too. And a field of HTTP's (RFC 9112 §5) by itself.
 
-use super::bytes::{between, contains, find_byte, from, is_blank, listed, starts_with};
+use super::bytes::{Words, between, find_byte, from, is_blank, listed, starts_with};
 
 const SIMPLE: [&str; 20] = [
     "apop", "auth", "data", "dele", "ehlo", "expn", "helo", "help", "list", "mail", "noop", "pass", "quit", "rcpt",
@@ -34,6 +34,127 @@ const TAGGED: [&str; 24] = [
     "subscribe",
     "uid",
 ];
+/// Fields of answers and mails (some of IANA's registry, and what servers and mailers add), and those that are mostly tried.
+/// Names of one word are not among them: texts have lines that begin so (`Location: Berlin`).
+static FIELDS: Words<117> = Words::new([
+    "accept-ch",
+    "accept-patch",
+    "accept-post",
+    "accept-ranges",
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-allow-private-network",
+    "access-control-expose-headers",
+    "access-control-max-age",
+    "alt-svc",
+    "authentication-info",
+    "auto-submitted",
+    "cache-control",
+    "cdn-cache-control",
+    "clear-site-data",
+    "content-disposition",
+    "content-encoding",
+    "content-id",
+    "content-language",
+    "content-length",
+    "content-location",
+    "content-md5",
+    "content-range",
+    "content-security-policy",
+    "content-security-policy-report-only",
+    "content-transfer-encoding",
+    "content-type",
+    "critical-ch",
+    "cross-origin-embedder-policy",
+    "cross-origin-embedder-policy-report-only",
+    "cross-origin-opener-policy",
+    "cross-origin-opener-policy-report-only",
+    "cross-origin-resource-policy",
+    "delivered-to",
+    "disposition-notification-to",
+    "dkim-signature",
+    "document-policy",
+    "errors-to",
+    "expect-ct",
+    "feature-policy",
+    "in-reply-to",
+    "integrity-policy",
+    "last-modified",
+    "list-unsubscribe",
+    "list-unsubscribe-post",
+    "message-id",
+    "mime-version",
+    "no-vary-search",
+    "origin-agent-cluster",
+    "permissions-policy",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "proxy-status",
+    "public-key-pins",
+    "public-key-pins-report-only",
+    "referrer-policy",
+    "reply-to",
+    "report-to",
+    "reporting-endpoints",
+    "resent-bcc",
+    "resent-cc",
+    "resent-from",
+    "resent-to",
+    "retry-after",
+    "return-path",
+    "return-receipt-to",
+    "sec-websocket-accept",
+    "sec-websocket-extensions",
+    "sec-websocket-protocol",
+    "server-timing",
+    "service-worker-allowed",
+    "set-cookie",
+    "set-cookie2",
+    "set-login",
+    "speculation-rules",
+    "strict-transport-security",
+    "surrogate-control",
+    "timing-allow-origin",
+    "transfer-encoding",
+    "www-authenticate",
+    "x-accel-buffering",
+    "x-accel-expires",
+    "x-accel-limit-rate",
+    "x-accel-redirect",
+    "x-content-type-options",
+    "x-crlf",
+    "x-custom",
+    "x-dns-prefetch-control",
+    "x-evil",
+    "x-foo",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-frame-options",
+    "x-hacked",
+    "x-http-method-override",
+    "x-injected",
+    "x-lighttpd-send-file",
+    "x-mailer",
+    "x-original-url",
+    "x-permitted-cross-domain-policies",
+    "x-powered-by",
+    "x-priority",
+    "x-pwned",
+    "x-real-ip",
+    "x-redirect-by",
+    "x-rewrite-url",
+    "x-robots-tag",
+    "x-sendfile",
+    "x-test",
+    "x-ua-compatible",
+    "x-webkit-csp",
+    "x-xss-protection",
+]);
 /// Lines that are looked at: an injection follows soon.
 const LINES_MAX: usize = 8;
 
@@ -125,16 +246,16 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
     let value = value.strip_prefix(b" ").unwrap_or(value);
     let token = |b: &u8| b.is_ascii_graphic() && *b != b':';
     let name_of = between(rest, 0, name);
-    // `lang=en` and `X-Injected: by me`: a word, and a field as heads have them, whatever it holds.
-    let begins = |prefix: &[u8]| starts_with(name_of, prefix);
-    let header = begins(b"x-")
-        || begins(b"set-")
-        || begins(b"content-")
-        || begins(b"access-")
-        || begins(b"header-")
-        || contains(name_of, b"-header");
-    if single
-        && header
+    // `lang=en` and `X-Injected: by me`: a word, and a field that heads have or that tells what it is for, whatever it holds.
+    let tells = |part: &[u8]| {
+        ["crlf", "header", "injected"]
+            .iter()
+            .any(|word| part.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let header = FIELDS.has(name_of)
+        || name_of.contains(&b'-') && name_of.split(|b| *b == b'-').any(tells)
+        || (path || place) && starts_with(name_of, b"x-");
+    if header
         && rest.get(name) == Some(&b':')
         && !value.is_empty()
         && value.len() <= FIELD_BYTES_MAX
@@ -160,6 +281,60 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_of_a_head_is_known_by_its_whole_name() {
+        for field in [
+            "Reply-To: a@b.example",
+            "Return-Path: a@b.example",
+            "Disposition-Notification-To: a@b.example",
+            "Alt-Svc: h2=evil.example:443",
+            "Clear-Site-Data: *",
+            "WWW-Authenticate: Basic realm=x",
+            "Service-Worker-Allowed: /",
+            "Cache-Control: public",
+            "Strict-Transport-Security: max-age=0",
+            "Referrer-Policy: unsafe-url",
+            "Proxy-Authorization: Basic x",
+            "Public-Key-Pins: x",
+            "Cross-Origin-Resource-Policy: cross-origin",
+            "Timing-Allow-Origin: *",
+            "last-modified: x",
+            "TRANSFER-ENCODING: chunked",
+            "Set-Cookie: a=b",
+            "Evil-Header: by me",
+            "CRLF-Test: by me",
+            "X-Evil: 1",
+        ] {
+            for front in ["lang=en\r\n", "en\n", "/x\r\n", "\r\n", "en\r"] {
+                assert!(splits(format!("{front}{field}").as_bytes(), false), "{front:?} {field}");
+            }
+        }
+        for text in [
+            "/x\r\nX-Any: by me",
+            "\nx-any: by me",
+            "https://a.example/\nX-Any: by me",
+        ] {
+            assert!(splits(text.as_bytes(), false), "{text:?}");
+        }
+        assert!(splits(b"/a b\r\nAlt-Svc: h2=\"evil.example:443\"; ma=1", true));
+        for text in [
+            "Room\nX-large: yes",
+            "Sizes\r\nX-Large: 2",
+            "Ann\nX-mas: yes",
+            "Note\nSet-up: done",
+            "Hi\nAccess-point: ok",
+            "foo\nContent-warning: none",
+            "John\nE-Mail: a@b.example",
+            "fix\n\nChange-Id: I7d1e3a",
+            "fix\nCo-Authored-By: Ann",
+            "two words\nReply-To: a@b.example",
+            "x\nReply-To",
+            "x\nReply-Tomorrow: a",
+        ] {
+            assert!(!splits(text.as_bytes(), false), "{text:?}");
+        }
+    }
 
     #[test]
     fn mail_commands_are_told_from_lines() {
