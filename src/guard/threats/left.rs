@@ -1,14 +1,15 @@
-//! What closes the text or the condition that stands around a value, and goes on there: paths of XPath. Whether a sign closes something of the query's or of the value's own is told by reading the
+//! What closes the text or the condition that stands around a value, and goes on there: paths of XPath, and conditions of a
+//! document database's scripts. Whether a sign closes something of the query's or of the value's own is told by reading the
 //! value from its beginning on. Each look is one walk over the value, asked for once, when what would go on was seen.
 
-use super::bytes::{between, from, is_blank, is_word, positions};
+use super::bytes::{between, from, is_blank, is_word, low, positions, starts_with, word_len};
 use super::effort::Effort;
 
 /// Taken from the value's effort, in its steps: for a bar, and for each byte where the value is read.
 const BAR_STEPS: usize = 2;
 const READ_STEPS: usize = 2;
 
-/// How far is looked for the step behind a bar.
+/// How far is looked for the step behind a bar, and for the word behind a quote.
 const NEAR_BYTES: usize = 16;
 
 /// What leaves a condition in a path of XPath, and selects more: `x']|//*['`, `1]|//*[1`.
@@ -79,6 +80,94 @@ fn is_step(byte: u8) -> bool {
         )
 }
 
+/// What joins another condition to a script's, behind a text that was left or a number: `' && this.x`, `1 || this.x`. Programs'
+/// own lines have the like (`if (user && this.ready)`), and `code` is where those are sent.
+pub fn condition(bytes: &[u8], code: bool) -> bool {
+    let mut own = Own::default();
+    let mut joined = false;
+    for (at, byte) in bytes.iter().copied().enumerate() {
+        let joins = matches!(byte, b'&' | b'|') && low(bytes, at + 1) == byte && {
+            let behind = from(bytes, at + 2);
+            starts_with(behind.strip_prefix(b" ").unwrap_or(behind), b"this.")
+        };
+        if joins {
+            if !own.goes_on(bytes, at, code) {
+                return true;
+            }
+            joined |= own.text.is_none();
+        }
+        own.read(bytes, at, byte);
+    }
+    // A text that the query is to close: `this.a && this.b == '`. In words there are apostrophes.
+    joined
+        && own.text.is_some()
+        && own
+            .opened
+            .checked_sub(1)
+            .is_some_and(|before| !is_word(low(bytes, before)))
+}
+
+/// What was read of a value as a program of its own.
+#[derive(Default)]
+struct Own {
+    text: Option<u8>,
+    /// Where it was opened, and where the last quote stands, whichever it is.
+    opened: usize,
+    last: usize,
+    /// Comments, regular expressions, templates and escapes may hide a quote: then nothing is known.
+    hidden: bool,
+    digits: bool,
+    words: bool,
+    /// Only blanks stand behind a word.
+    spaced: bool,
+    /// Words side by side, or an arrow, as conditions don't have them.
+    phrase: bool,
+}
+
+impl Own {
+    fn read(&mut self, bytes: &[u8], at: usize, byte: u8) {
+        let next = low(bytes, at + 1);
+        self.hidden |=
+            matches!(byte, b'`' | b'\\') || byte == b'/' && (self.text.is_none() || matches!(next, b'/' | b'*'));
+        if matches!(byte, b'\'' | b'"') {
+            self.last = at;
+            match self.text {
+                Some(quote) if quote == byte => self.text = None,
+                Some(_) => {}
+                None => (self.text, self.opened) = (Some(byte), at),
+            }
+        }
+        if self.text.is_some() {
+            return;
+        }
+        self.digits |= byte.is_ascii_digit();
+        let letter = byte.is_ascii_alphabetic();
+        self.phrase |= self.spaced && (letter || byte == b'(') || byte == b'=' && next == b'>';
+        self.words |= letter;
+        self.spaced =
+            is_blank(byte) && (self.spaced || at.checked_sub(1).is_some_and(|before| is_word(low(bytes, before))));
+    }
+
+    /// Whether what joins at a position goes on in what the value itself began, or in a sentence of its own.
+    fn goes_on(&self, bytes: &[u8], at: usize, code: bool) -> bool {
+        if self.hidden {
+            return false;
+        }
+        match self.text {
+            // No name follows a text that is closed: `v-if="open && this.items"`, `it's there && this.x`.
+            Some(_) => {
+                let behind = between(bytes, self.last + 1, at.min(self.last + 1 + NEAR_BYTES));
+                let name = behind.strip_prefix(b"!").unwrap_or(behind);
+                let word = between(name, 0, word_len(name, 0));
+                self.last == self.opened && !word.is_empty() && !matches!(word, b"in" | b"instanceof")
+            }
+            None if code => self.words || !self.digits,
+            // A word by itself may be what a value is compared with.
+            None => self.phrase,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +185,67 @@ mod tests {
         ] {
             let mut effort = Effort::new(&Account::default(), text.len());
             assert_eq!(path(text.as_bytes(), &mut effort), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_condition_goes_on_behind_what_was_left() {
+        for text in [
+            "' && this.password.match(/.*/)//",
+            "'||this.x",
+            "x' == '' && this.x",
+            "x' in y && this.x",
+            "x'in y && this.x",
+            "x' && \"open\" && this.x",
+            "\"open' && this.x",
+            "x') && this.x",
+            "1 || this.x",
+            "1==1&&this.x",
+            "this.hidden == false && this.category == '",
+            "0) || this.x",
+            // What hides a quote from whoever looks for it.
+            "x' /*'*/ && this.x",
+            "x' //'\n && this.x",
+            "x' && /'/ && this.x",
+            "x' && `'` && this.x",
+            "x' + '\\'' && this.x",
+            "x'/*\"*/&&\"if\" && this.x",
+        ] {
+            assert!(
+                condition(text.as_bytes(), true) && condition(text.as_bytes(), false),
+                "{text}"
+            );
+        }
+        for text in [
+            "x || this.y",
+            "true && this.x",
+            " && this.x",
+            "a==b || this.x",
+            "x) && this.y",
+        ] {
+            assert!(
+                !condition(text.as_bytes(), true) && condition(text.as_bytes(), false),
+                "{text}"
+            );
+        }
+        for text in [
+            "const total = this.price && this.quantity;",
+            "if (user && this.ready) { go() }",
+            "if (path === '/' && this.root)",
+            "return this.a || this.b",
+            "v-if=\"open && this.items\"",
+            ":show='!open && this.items'",
+            "value => value && this.validate(value)",
+            "the default is name || this.name",
+            "it's there && this.ready",
+            "the default is name || this.name, isn't it",
+            "x && that.y",
+            "x & this.y",
+        ] {
+            assert!(
+                !condition(text.as_bytes(), true) && !condition(text.as_bytes(), false),
+                "{text}"
+            );
         }
     }
 }

@@ -383,9 +383,11 @@ impl Engine {
             prose,
             blank: bits & class::BLANK != 0,
             json: kind == Kind::Json,
+            code: matches!(kind, Kind::Json | Kind::Text),
             section: OnceCell::new(),
             opening: OnceCell::new(),
             read: Cell::new(0),
+            joined: OnceCell::new(),
         };
         let walks = self.finder.scan(whole, |id, end| {
             let Some((len, groups)) = self.literals.get(id) else {

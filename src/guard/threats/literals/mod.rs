@@ -13,6 +13,7 @@ mod tries;
 
 use super::Category;
 use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, listed, low, starts_with};
+use super::left::condition;
 pub use about::numbers_change;
 use about::{
     BEFORE_FILES, COUNTED, DOMAINS, MEMBERS, MODULES, NEAR_BYTES, PAGES, SPOKEN, begins_topic, closes_shortcode,
@@ -113,11 +114,13 @@ pub enum Around {
     Utility,
     /// A view of a database's: no part of a path or of a file's name, as a shell's variable is.
     View,
+    /// What joins a condition of a script's to one that stands around the value.
+    Joined,
 }
 use Around::{
     Anywhere, Attribute, Bare, Begin, Below, Block, Braces, Call, Climb, Command, Device, Doctype, Ending, Ends,
-    Handed, Here, Lone, Lookup, Markup, Member, Method, Named, Numbers, Object, Owner, Package, Part, Program, Section,
-    SectionEnd, Short, Split, Start, Strong, Sum, Then, Type, Unlinked, Utility, Value, View, Whole,
+    Handed, Here, Joined, Lone, Lookup, Markup, Member, Method, Named, Numbers, Object, Owner, Package, Part, Program,
+    Section, SectionEnd, Short, Split, Start, Strong, Sum, Then, Type, Unlinked, Utility, Value, View, Whole,
 };
 
 impl Around {
@@ -171,8 +174,12 @@ pub struct Text<'v> {
     pub blank: bool,
     /// Whether the value is a string of a JSON document, which has paths of programs for data.
     pub json: bool,
+    /// Whether the value may be a program's line: a string of a JSON document, or a text.
+    pub code: bool,
     /// Where the first section of characters begins, once an end of one was seen.
     pub section: OnceCell<usize>,
+    /// Whether a condition is joined behind what was left, once one was seen.
+    pub joined: OnceCell<bool>,
     /// What the value begins with, once that matters.
     pub opening: OnceCell<Opening>,
     /// Bytes that were read over behind hits, for whoever accounts for them: hits in comments side by side read the same.
@@ -385,6 +392,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             !edge(previous) && begins && !super::bytes::contains(near, b">>>")
         }
         SectionEnd => start < *text.section.get_or_init(|| first_section(bytes)),
+        Joined => *text.joined.get_or_init(|| condition(bytes, text.code)),
         Package => apart(previous) && !is_reported(from(bytes, end)),
         Attribute => {
             let front = between(bytes, start.saturating_sub(NEAR_BYTES), start);

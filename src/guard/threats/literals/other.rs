@@ -1,6 +1,6 @@
 //! Entities of XML, paths of XPath, targets of request forgery, and lines that split headers.
 
-use super::Around::{Doctype, Markup, Section, Split, Start, Strong, Value, Whole};
+use super::Around::{Doctype, Joined, Markup, Section, Split, Start, Strong, Value, Whole};
 use super::{Group, group};
 use crate::guard::threats::Category::{Header, Nosql, RequestForgery, Xml};
 
@@ -47,11 +47,11 @@ pub const GROUPS: &[Group] = &[
             "xop/include\" href=\"file",
         ],
     ),
-    // What goes on in a path of XPath that was left.
+    // What goes on in a script's condition, and in a path of XPath, that was left.
     group(
         Nosql,
         "nosql.script",
-        Value,
+        Joined,
         &["&& this.", "&&this.", "|| this.", "||this."],
     ),
     group(Nosql, "nosql.xpath", Value, &["-length(name("]),
