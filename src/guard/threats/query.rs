@@ -197,15 +197,48 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
         };
         // What closes a string, or a number at the beginning.
         let part = |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b' ' | b')' | b'}');
-        let number = end <= 8 && between(bytes, 0, end).iter().all(part);
-        let closes = quoted || number || end <= 3 && starts_with(behind, b"return");
-        if closes && (starts_with(behind, b"return") && !is_word(low(behind, 6)) || starts_with(behind, b"while("))
-            || leaves()
-        {
+        let number = || end <= 8 && between(bytes, 0, end).iter().all(part);
+        let returned = || {
+            let rest = from(behind, b"return".len());
+            starts_with(behind, b"return")
+                && !is_word(low(rest, 0))
+                && (quoted || (end <= 3 || number()) && returns(rest))
+        };
+        if returned() || starts_with(behind, b"while(") && (quoted || number()) || leaves() {
             return Some("nosql.script");
         }
     }
     None
+}
+
+/// Whether what stands behind `return` is a value, as a script has it: `12.50; return policy applies` is a sentence.
+fn returns(rest: &[u8]) -> bool {
+    /// Words in front of a value, and values by themselves, sorted.
+    const BEFORE: [&str; 4] = ["delete", "new", "typeof", "void"];
+    const VALUES: [&str; 4] = ["false", "null", "this", "true"];
+    let mut at = skip_blank_near(rest, 0);
+    for _ in 0..2 {
+        let word = between(rest, at, at + word_len(rest, at));
+        let first = low(word, 0);
+        let end = at + word.len();
+        let next = low(rest, end);
+        at = skip_blank_near(rest, end);
+        let behind = low(rest, at);
+        if word.is_empty() {
+            let stop =
+                matches!(next, b',' | b':' | b'?' | b')') || next == b'.' && !low(rest, end + 1).is_ascii_digit();
+            return next < 0x80 && !stop;
+        }
+        if first.is_ascii_digit() || listed(&VALUES, word) {
+            return !(at > end && (behind.is_ascii_alphabetic() || behind >= 0x80));
+        }
+        if !listed(&BEFORE, word) {
+            let member = next == b'.' && low(rest, end + 1).is_ascii_alphabetic();
+            let compared = matches!(between(rest, at, at + 2), b"==" | b"!=" | b"&&" | b"||");
+            return member || compared || matches!(next, b'(' | b'[') || matches!(behind, b'<' | b'>' | b'}');
+        }
+    }
+    false
 }
 
 /// Whether a list names what is to be embedded (`*,jobs(*,projects(*))`, as PostgREST has it): each parenthesis stands behind
@@ -319,6 +352,29 @@ mod tests {
             ("f(a)(b=1)", None),
             ("x;return true;}//", Some("nosql.script")),
             ("'; while(true){}; var foo='", Some("nosql.script")),
+            ("0; return true", Some("nosql.script")),
+            ("12.50; return 1", Some("nosql.script")),
+            ("1;return this.x", Some("nosql.script")),
+            ("1; return !x", Some("nosql.script")),
+            ("1; return/**/x", Some("nosql.script")),
+            ("1; return x.y", Some("nosql.script")),
+            ("1; return a == b", Some("nosql.script")),
+            ("1; return f(x)", Some("nosql.script")),
+            ("1; return new Date()", Some("nosql.script")),
+            ("1; return .5", Some("nosql.script")),
+            ("x; return", Some("nosql.script")),
+            ("a'; return a; var b='", Some("nosql.script")),
+            ("0;while(1){}", Some("nosql.script")),
+            ("12.50; return policy applies", None),
+            ("1-2; return it", None),
+            ("2) ; return the item", None),
+            ("Ok; return it", None),
+            ("3; return 2 items", None),
+            ("3; return this one, please", None),
+            ("3; return new shoes", None),
+            ("3; return: yes", None),
+            ("3; return policy (14 days)", None),
+            ("3; return é", None),
             ("function f() { g(); return true; }", None),
             ("function f() {g();return true;}", None),
             ("{\"$comment\": \"x\"}", None),
