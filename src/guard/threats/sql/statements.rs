@@ -2,6 +2,7 @@
 
 use super::tokens::{Kind, Token, Word};
 use super::{Operand, Reader, TOKENS_MAX};
+use crate::guard::threats::bytes::{is_word, listed, starts_with};
 
 /// Words that a definition goes on with, behind its name.
 const GOES_ON: [&str; 25] = [
@@ -30,6 +31,19 @@ const GOES_ON: [&str; 25] = [
     "returns",
     "superuser",
     "using",
+];
+
+/// Words behind `select` that a number may follow in some database, sorted; and what begins with `sql_` or `_`.
+const BEFORE_NUMBERS: [&str; 9] = [
+    "connect_by_root",
+    "first",
+    "high_priority",
+    "prior",
+    "skip",
+    "straight_join",
+    "stream",
+    "top",
+    "unique",
 ];
 
 impl Reader<'_> {
@@ -108,7 +122,8 @@ impl Reader<'_> {
     pub(super) fn select(&mut self, grouped: bool) -> Option<&'static str> {
         let mut exact = false;
         let mut names = 0_usize;
-        for _ in 0..TOKENS_MAX {
+        let named = self.is_column(self.peek());
+        for index in 0..TOKENS_MAX {
             let token = self.next();
             match token.kind {
                 // `"Select a model"`: what is cited.
@@ -120,6 +135,12 @@ impl Reader<'_> {
                 Kind::Text { .. } if names > 1 || names > 0 && self.prose => return None,
                 // `Select List 1`
                 Kind::Number if names > 0 && !grouped && self.peek().kind == Kind::End => return None,
+                // `(select option 2)`: no column has a number for its other name.
+                Kind::Number
+                    if grouped && named && index == 1 && matches!(self.peek().kind, Kind::Close | Kind::End) =>
+                {
+                    return None;
+                }
                 Kind::Number | Kind::Text { .. } | Kind::Variable | Kind::Open | Kind::Compare | Kind::Logic => {
                     exact = true;
                     names = 0;
@@ -165,6 +186,16 @@ impl Reader<'_> {
             }
         }
         None
+    }
+
+    /// Whether a word behind `select` is a column's name, as it is mostly written, and nothing that changes how is selected.
+    fn is_column(&self, word: Token) -> bool {
+        let text = self.tokens.text(word);
+        word.kind == Kind::Word(Word::Name)
+            && text.iter().all(|b| is_word(*b))
+            && !text.starts_with(b"_")
+            && !starts_with(text, b"sql_")
+            && !listed(&BEFORE_NUMBERS, text)
     }
 
     /// Whether a column is set, behind `set`: `update profile set avatar` is a phrase.
