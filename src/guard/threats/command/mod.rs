@@ -9,7 +9,9 @@ mod spelling;
 mod table;
 mod windows;
 
-use super::bytes::{Words, between, find_bits, find_byte, from, is_blank, listed, low, starts_with, word_len};
+use super::bytes::{
+    Words, between, find_bits, find_byte, find_pair, from, is_blank, listed, low, starts_with, word_len,
+};
 use super::effort::Effort;
 use super::profile::is_choice;
 use names::{COMMANDS, TITLES, WORDS, WRAPPERS};
@@ -455,10 +457,14 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
             next != b'=' && known && (strong || ends || spaced && !is_blank(low(bytes, at.saturating_sub(len + 1))))
         }
         Before::Separator | Before::Opening => {
-            // `;rm q23 #`: behind a separator that the value begins with, and with what arguments have.
+            // `;rm q23 #`: behind a separator that the value begins with, and with what arguments have, or by a name that
+            // nobody writes for another thing. Tables have blanks around their bars.
             let leads = || {
                 let argued = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'/' | b'#' | b'(');
-                before == Before::Opening && argument.iter().any(argued) && !argument.contains(&b'|')
+                let plain = || matches!(name, b"cp" | b"dd" | b"ls" | b"mv" | b"nc" | b"rm" | b"sh" | b"wc");
+                before == Before::Opening
+                    && (plain() || argument.iter().any(argued))
+                    && find_pair(argument, 0, *b" |").is_none()
             };
             next != b'='
                 && next != b':'
