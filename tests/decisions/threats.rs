@@ -212,6 +212,31 @@ fn attributes_and_inclusions_are_known_however_they_are_spelt() {
         &xml("<a>..<!-- -->/..<![CDATA[/..]]>/et<!-- -->c/passwd</a>"),
         "threat_path",
     );
+    // An instruction may hold what begins a tag, and ends where it says so.
+    for instruction in [
+        "<?xml-x <?>",
+        "<?x <?>",
+        "<?xml version=\"1.0\"?><?x href=\"a<b\"?>",
+        "<a b=\"<\">",
+        "<a b=\">\" ",
+        "<?x ",
+    ] {
+        scene.denied(
+            &xml(&format!("{instruction}<a><name>x' or 1=1#</name></a>")),
+            "threat_sql",
+        );
+        scene.denied(
+            &xml(&format!("{instruction}<a><b><![CDATA[;id]]></b></a>")),
+            "threat_command",
+        );
+    }
+    scene.denied(
+        &xml("<?xml-x <?><!DOCTYPE a [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><a>&x;</a>"),
+        "threat_xml",
+    );
+    scene.denied(&xml("<a><name><?xml-password ?>;id</name></a>"), "threat_command");
+    // How exporters write what would end a section.
+    scene.allowed(&xml("<c><![CDATA[if (a[b[0]]]]><![CDATA[>1)]]></c>"));
     let namespace = "http://www.w3.org/2001/XInclude";
     let hidden = format!(r#"<x:include a=">" xmlns:x="{namespace}" href="f"/>"#);
     scene.denied(&xml(&hidden), "threat_xml");

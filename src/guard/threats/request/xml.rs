@@ -21,12 +21,17 @@ fn find_end(bytes: &[u8], mut at: usize, pair: [u8; 2]) -> Option<usize> {
     }
 }
 
-/// Where a tag ends: at the first `>` that no attribute's value holds, which has no `<` (XML 1.0 §3.1).
+/// Where a tag ends: at the first `>` that no attribute's value holds, which has no `<` (XML 1.0 §3.1). With a `<` in it, it is
+/// none to a parser, and ends at the first there is.
 fn tag_end(bytes: &[u8], open: usize) -> Option<usize> {
+    let first = find_byte(bytes, open, b'>')?;
     let next = find_byte(bytes, open + 1, b'<').unwrap_or(bytes.len());
+    if next < first {
+        return Some(first);
+    }
     let bytes = between(bytes, 0, next);
     let mut at = open;
-    let mut end = find_byte(bytes, at, b'>');
+    let mut end = Some(first);
     while let Some(close) = end
         && let Some(equals) = find_byte(between(bytes, 0, close), at, b'=')
     {
@@ -37,14 +42,33 @@ fn tag_end(bytes: &[u8], open: usize) -> Option<usize> {
         };
         // A value without an end holds nothing.
         let Some(closing) = find_byte(bytes, begin + 1, quote) else {
-            return end;
+            break;
         };
         at = closing + 1;
         if close < at {
             end = find_byte(bytes, at, b'>');
         }
     }
-    end
+    Some(end.unwrap_or(first))
+}
+
+/// A text that comments, instructions and sections cut in pieces, and that readers have as one (XPath 1.0 §5.7).
+#[derive(Default)]
+struct Pieces {
+    joined: Vec<u8>,
+    /// How many have more than blanks: one was judged by itself.
+    count: usize,
+}
+
+impl Pieces {
+    fn add(&mut self, piece: &[u8]) {
+        // How exporters write what would end a section.
+        if self.joined.ends_with(b"]]") && piece.starts_with(b">") {
+            self.joined.push(b' ');
+        }
+        self.count += usize::from(!piece.trim_ascii().is_empty());
+        self.joined.extend(piece);
+    }
 }
 
 /// The namespace of inclusions.
@@ -56,8 +80,7 @@ impl Walk<'_> {
         let mut at = 0;
         // The element that was opened just now: what stands behind another's end is of an element further out.
         let mut element: &[u8] = &[];
-        // What comments, instructions and sections cut in pieces, and readers have as one text (XPath 1.0 §5.7).
-        let mut pieces = Vec::new();
+        let mut pieces = Pieces::default();
         // An inclusion is told by its name and its namespace, whatever prefix stands for that (XInclude 1.0 §3).
         let (mut names_inclusions, mut includes) = (false, false);
         while let Some(open) = find_byte(bytes, at, b'<') {
@@ -66,23 +89,27 @@ impl Walk<'_> {
             let declares = starts_with(from(bytes, open), b"<!");
             let section = starts_with(from(bytes, open), SECTION);
             let comment = starts_with(from(bytes, open), COMMENT);
+            let instruction = starts_with(from(bytes, open), b"<?");
             let (close, behind) = match () {
                 () if section => (find_end(bytes, open + SECTION.len(), *b"]]"), 3),
                 () if comment => (find_end(bytes, open + COMMENT.len(), *b"--"), 3),
+                () if instruction => match find_pair(bytes, open + 2, *b"?>") {
+                    Some(end) => (Some(end), 2),
+                    None => (find_byte(bytes, open, b'>'), 1),
+                },
                 () if declares => (find_byte(bytes, open, b'>'), 1),
                 () => (tag_end(bytes, open), 1),
             };
             let end = close.unwrap_or(bytes.len());
             let tag = between(bytes, open, end);
-            let instruction = starts_with(tag, b"<?");
-            if section || comment || instruction || !pieces.is_empty() {
-                pieces.extend(text);
+            let cuts = section || comment || instruction;
+            if cuts || pieces.count > 0 {
+                pieces.add(text);
             }
             if section {
-                pieces.extend(from(tag, SECTION.len()));
-            } else if !comment && !instruction {
-                self.element_text(element, &pieces);
-                pieces.clear();
+                pieces.add(from(tag, SECTION.len()));
+            } else if !cuts {
+                self.pieces(element, &std::mem::take(&mut pieces));
             }
             if section {
                 // Characters as they are, such as a feed's markup.
@@ -92,12 +119,12 @@ impl Walk<'_> {
             } else if declares {
                 let whole = between(bytes, open, (end + 1).min(bytes.len()));
                 self.value(whole, Kind::Text, Place::Body, &[]);
-            } else if instruction && !starts_with(tag, b"<?xml") {
+            } else if instruction && !has_attributes(tag) {
                 // An instruction is read by whom it names (XML 1.0 §2.6): PHP's are programs.
                 self.value(tag, Kind::Text, Place::Body, &[]);
             } else {
                 let name = local_name(from(tag, 1));
-                element = if tag.ends_with(b"/") { &[] } else { name };
+                element = if tag.ends_with(b"/") || instruction { &[] } else { name };
                 includes |= name == b"include";
                 let mut at = 0;
                 while let Some(equals) = find_byte(tag, at, b'=') {
@@ -124,9 +151,15 @@ impl Walk<'_> {
             at = end + behind;
         }
         self.element_text(element, from(bytes, at));
-        if !pieces.is_empty() {
-            pieces.extend(from(bytes, at));
-            self.element_text(element, &pieces);
+        if pieces.count > 0 {
+            pieces.add(from(bytes, at));
+            self.pieces(element, &pieces);
+        }
+    }
+
+    fn pieces(&mut self, element: &[u8], pieces: &Pieces) {
+        if pieces.count > 1 {
+            self.element_text(element, &pieces.joined);
         }
     }
 
@@ -144,6 +177,14 @@ impl Walk<'_> {
         let text = decoded.as_deref().unwrap_or(text);
         self.named_value(Some(name), text, Kind::Parameter, Place::Body, &[]);
     }
+}
+
+/// Whether an instruction has attributes: what a document begins with (XML 1.0 §2.8), or names its styles.
+fn has_attributes(tag: &[u8]) -> bool {
+    [&b"<?xml"[..], b"<?xml-stylesheet"].iter().any(|name| {
+        let rest = tag.strip_prefix(*name);
+        rest.is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
+    })
 }
 
 /// A name without its prefix (Namespaces in XML 1.0 §4), from what begins with one.
