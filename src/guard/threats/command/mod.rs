@@ -458,13 +458,20 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
         }
         Before::Separator | Before::Opening => {
             // `;rm q23 #`: behind a separator that the value begins with, and with what arguments have, or by a name that
-            // nobody writes for another thing. Tables have blanks around their bars.
+            // nobody writes for another thing. Tables have bars and blanks at both ends.
             let leads = || {
                 let argued = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'/' | b'#' | b'(');
-                let plain = || matches!(name, b"cp" | b"dd" | b"ls" | b"mv" | b"nc" | b"rm" | b"sh" | b"wc");
+                let plain = || {
+                    let small = path.iter().all(u8::is_ascii_lowercase);
+                    small
+                        && matches!(
+                            name,
+                            b"cp" | b"dd" | b"ln" | b"ls" | b"mv" | b"nc" | b"od" | b"rm" | b"sh" | b"wc"
+                        )
+                };
                 before == Before::Opening
-                    && (plain() || argument.iter().any(argued))
-                    && find_pair(argument, 0, *b" |").is_none()
+                    && (plain() && low(argument, 0) != b'=' || argument.iter().any(argued))
+                    && !(bytes.starts_with(b"| ") && find_pair(argument, 0, *b" |").is_some())
             };
             next != b'='
                 && next != b':'
