@@ -174,6 +174,8 @@ fn a_document_may_name_what_lies_beside_it() {
     scene.denied(&form(r#"required="x' or '1'='1""#), "threat_sql");
     scene.denied(&form(r#"note="concat('uuid:', uuid())""#), "threat_sql");
     scene.denied(&form(r#"calculate="x' or '1'='1""#), "threat_sql");
+    scene.denied(&form(r#"calculate="/x' or '1'='1""#), "threat_sql");
+    scene.allowed(&form(r#"calculate="if(../a = 'x', concat('a', ../b), 'c')""#));
     scene.denied(&form(r#"calculate="1 or if(1=1,1,0)""#), "threat_sql");
     scene.denied(&form(r#"ref="../../../../home/app/id_rsa""#), "threat_path");
     // An attribute's name says nothing of an element, and an empty element's nothing of what stands behind it.

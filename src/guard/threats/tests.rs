@@ -51,12 +51,21 @@ fn what_acts_whoever_reads_it_is_not_bought_off_by_prose() {
 #[test]
 fn what_a_review_found_to_pass_is_found() {
     let blanks = " ".repeat(130);
-    let padded = [format!("'-'{blanks}"), format!("{blanks}'-'")];
-    for text in padded
-        .iter()
-        .map(String::as_str)
-        .chain(["tommyy'-'", "kayy'-'", "HH'-'", "x HH'-'", "MM'-'x"])
-    {
+    let padded = [
+        format!("'-'{blanks}"),
+        format!("{blanks}'-'"),
+        format!("'-'{}", "a".repeat(200)),
+    ];
+    for text in padded.iter().map(String::as_str).chain([
+        "tommyy'-'",
+        "y'-'M",
+        "ss'-'m",
+        "yyyy'*'MM",
+        "kayy'-'",
+        "HH'-'",
+        "x HH'-'",
+        "MM'-'x",
+    ]) {
         check(text, Kind::Parameter, Some("sql.expression"));
     }
     check_all([

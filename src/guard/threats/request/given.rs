@@ -256,7 +256,10 @@ pub(super) fn is_formula(name: &[u8], value: &[u8]) -> bool {
     /// Longer ones are judged as other values are.
     const FORMULA_BYTES_MAX: usize = 1024;
     /// What no form computes.
-    const QUERIES: [&[u8]; 15] = [
+    const QUERIES: [&[u8]; 18] = [
+        b"user(",
+        b"version(",
+        b"database(",
         b"select",
         b"union",
         b"--",
@@ -273,15 +276,34 @@ pub(super) fn is_formula(name: &[u8], value: &[u8]) -> bool {
         b"updatexml",
         b"schema",
     ];
+    // A text stands behind an operator, a bracket or a comma, never right behind a name (XPath 1.0 §3.7).
+    let stands = |at: usize| {
+        let front = between(value, 0, at).trim_ascii_end();
+        matches!(
+            front.last(),
+            Some(b'(' | b',' | b'[' | b'=' | b'<' | b'>' | b'+' | b'-' | b'*' | b'|')
+        )
+    };
+    let mut open: Option<u8> = None;
+    let placed = value.iter().enumerate().all(|(at, byte)| match open {
+        None if matches!(byte, b'\'' | b'"') => {
+            open = Some(*byte);
+            stands(at)
+        }
+        Some(quote) if quote == *byte => {
+            open = None;
+            true
+        }
+        _ => true,
+    });
     // A path, or a function of what follows: not a value's end.
     let word = value.iter().take_while(|b| is_word(**b) || **b == b'-').count();
     let begins = matches!(value.first(), Some(b'/' | b'.' | b'$')) || word > 0 && value.get(word) == Some(&b'(');
     name.eq_ignore_ascii_case(b"calculate")
         && value.len() <= FORMULA_BYTES_MAX
         && begins
-        && [b'\'', b'"']
-            .iter()
-            .all(|quote| value.iter().filter(|b| *b == quote).count().is_multiple_of(2))
+        && placed
+        && open.is_none()
         && !QUERIES.iter().any(|query| contains(value, query))
 }
 

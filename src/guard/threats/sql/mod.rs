@@ -31,8 +31,8 @@ const TOKENS_MAX: usize = 256;
 /// `quotes`: whether there is any.
 pub fn judge(bytes: &[u8], quotes: bool, prose: bool, effort: &mut Effort) -> Option<&'static str> {
     // Of blanks around it one says as much as many, which would push what stands between them out of sight.
-    let begin = bytes.len() - bytes.trim_ascii_start().len();
-    let end = bytes.trim_ascii_end().len();
+    let begin = bytes.iter().take_while(|b| is_blank(**b)).count();
+    let end = bytes.iter().rposition(|b| !is_blank(*b)).map_or(0, |at| at + 1);
     let bytes = between(bytes, begin.saturating_sub(1), (end + 1).min(bytes.len()));
     if !prose {
         let mut stands = |at: usize| {
@@ -362,32 +362,31 @@ impl<'v> Reader<'v> {
             && front
                 .iter()
                 .all(|b| letter(b) || matches!(b, b'.' | b'@' | b'-' | b'+' | b' ' | b'\''));
-        let short = behind.len() <= NEAR_BYTES;
-        let rest = from(behind, 1);
-        let rest = if short { rest.trim_ascii() } else { rest };
-        let between_words = || whole && short && word(front.trim_ascii()) && word(rest);
+        // Read to where it ends, which the next quote does: `judge` has left one blank at the most.
+        let rest = from(behind, 1).trim_ascii();
+        let between_words = || whole && word(front.trim_ascii()) && word(rest);
         // A sign or two at either side change nothing.
         let bare = whole
             && front.len() <= 2
             && !front
                 .iter()
                 .any(|b| is_blank(*b) || matches!(b, b'\\' | b'[' | b'{' | b'='));
-        let alone = || bare && (rest.len() <= 2 || short && word(rest));
-        // Formats of dates (`yyyy'-'MM'-'dd`) have the like, and nothing else in them.
+        let alone = || bare && (rest.len() <= 2 || word(rest));
+        // Formats of dates (`yyyy'-'MM'-'dd`) have several, and nothing else in them.
         let format = |b: &u8| {
             matches!(
                 b,
-                b'y' | b'M' | b'd' | b'H' | b'h' | b'm' | b's' | b'\'' | b'-' | b'.' | b':' | b' '
+                b'y' | b'M' | b'd' | b'H' | b'h' | b'm' | b's' | b'T' | b'\'' | b'-' | b'.' | b':' | b' '
             )
         };
         let dated = || {
-            let (Some(last), Some(next)) = (front.last(), rest.first()) else {
-                return false;
-            };
-            last != next
-                && [last, next].iter().all(|b| b.is_ascii_alphabetic())
+            let alike = |pair: Option<&[u8; 2]>| pair.is_some_and(|[a, b]| a == b && a.is_ascii_alphabetic());
+            self.tokens.text(operator) == b"-"
                 && whole
-                && short
+                && rest.len() <= NEAR_BYTES
+                && alike(front.last_chunk())
+                && alike(rest.first_chunk())
+                && (front.contains(&b'\'') || rest.contains(&b'\''))
                 && front.iter().chain(rest).all(format)
         };
         matches!(self.tokens.text(operator), b"+" | b"-" | b"*" | b"^" | b"<<" | b">>")
