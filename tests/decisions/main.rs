@@ -30,6 +30,7 @@ mod signatures;
 mod status_list;
 mod threats;
 mod threats_cost;
+mod threats_documents;
 mod tokens;
 #[path = "../vectors/mod.rs"]
 mod vectors;
