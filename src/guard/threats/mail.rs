@@ -34,10 +34,14 @@ const TAGGED: [&str; 24] = [
     "subscribe",
     "uid",
 ];
-/// Fields of answers and mails (some of IANA's registry, and what servers and mailers add), and those that are mostly tried.
+/// Fields of requests, answers and mails (some of IANA's registry, and what proxies, servers and mailers add), and those that
+/// are mostly tried.
 /// Names of one word are not among them: texts have lines that begin so (`Location: Berlin`).
-static FIELDS: Words<117> = Words::new([
+static FIELDS: Words<164> = Words::new([
     "accept-ch",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
     "accept-patch",
     "accept-post",
     "accept-ranges",
@@ -48,12 +52,19 @@ static FIELDS: Words<117> = Words::new([
     "access-control-allow-private-network",
     "access-control-expose-headers",
     "access-control-max-age",
+    "access-control-request-headers",
+    "access-control-request-method",
     "alt-svc",
     "authentication-info",
     "auto-submitted",
     "cache-control",
     "cdn-cache-control",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "cf-ipcountry",
     "clear-site-data",
+    "client-ip",
+    "content-base",
     "content-disposition",
     "content-encoding",
     "content-id",
@@ -62,8 +73,10 @@ static FIELDS: Words<117> = Words::new([
     "content-location",
     "content-md5",
     "content-range",
+    "content-script-type",
     "content-security-policy",
     "content-security-policy-report-only",
+    "content-style-type",
     "content-transfer-encoding",
     "content-type",
     "critical-ch",
@@ -78,13 +91,22 @@ static FIELDS: Words<117> = Words::new([
     "document-policy",
     "errors-to",
     "expect-ct",
+    "fastly-client-ip",
     "feature-policy",
+    "front-end-https",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
     "in-reply-to",
     "integrity-policy",
     "last-modified",
     "list-unsubscribe",
     "list-unsubscribe-post",
+    "max-forwards",
     "message-id",
+    "metadata-flavor",
     "mime-version",
     "no-vary-search",
     "origin-agent-cluster",
@@ -92,6 +114,7 @@ static FIELDS: Words<117> = Words::new([
     "proxy-authenticate",
     "proxy-authentication-info",
     "proxy-authorization",
+    "proxy-client-ip",
     "proxy-connection",
     "proxy-status",
     "public-key-pins",
@@ -107,9 +130,15 @@ static FIELDS: Words<117> = Words::new([
     "retry-after",
     "return-path",
     "return-receipt-to",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-user",
     "sec-websocket-accept",
     "sec-websocket-extensions",
+    "sec-websocket-key",
     "sec-websocket-protocol",
+    "sec-websocket-version",
     "server-timing",
     "service-worker-allowed",
     "set-cookie",
@@ -120,39 +149,58 @@ static FIELDS: Words<117> = Words::new([
     "surrogate-control",
     "timing-allow-origin",
     "transfer-encoding",
+    "true-client-ip",
+    "upgrade-insecure-requests",
+    "user-agent",
+    "wl-proxy-client-ip",
     "www-authenticate",
     "x-accel-buffering",
     "x-accel-expires",
     "x-accel-limit-rate",
     "x-accel-redirect",
+    "x-admin",
     "x-content-type-options",
     "x-crlf",
     "x-custom",
+    "x-debug",
     "x-dns-prefetch-control",
     "x-evil",
     "x-foo",
+    "x-forwarded",
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-proto",
     "x-frame-options",
+    "x-hack",
     "x-hacked",
+    "x-header",
+    "x-host",
     "x-http-method-override",
+    "x-inject",
     "x-injected",
+    "x-injection",
     "x-lighttpd-send-file",
     "x-mailer",
+    "x-my",
     "x-original-url",
     "x-permitted-cross-domain-policies",
     "x-powered-by",
     "x-priority",
+    "x-proxy",
     "x-pwned",
     "x-real-ip",
     "x-redirect-by",
     "x-rewrite-url",
     "x-robots-tag",
+    "x-role",
     "x-sendfile",
     "x-test",
+    "x-token",
     "x-ua-compatible",
+    "x-user",
+    "x-username",
     "x-webkit-csp",
+    "x-xss",
     "x-xss-protection",
 ]);
 /// Lines that are looked at: an injection follows soon.
@@ -254,7 +302,7 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
     };
     let header = FIELDS.has(name_of)
         || name_of.contains(&b'-') && name_of.split(|b| *b == b'-').any(tells)
-        || (path || place) && starts_with(name_of, b"x-");
+        || starts_with(name_of, b"x-") && (path || place || is_private(name_of, value));
     if header
         && rest.get(name) == Some(&b':')
         && !value.is_empty()
@@ -276,6 +324,23 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
             || front.windows(4).any(|w| w == b"//..")
             || rest.first().is_some_and(u8::is_ascii_uppercase) && between(rest, 0, name).contains(&b'-'))
         && value.iter().all(token)
+}
+
+/// Whether a name that begins with `x-` is a field's whatever stands in front: `X-Client-IP`, and what has an address, a place
+/// or a switch for its value. `X-large: yes` is a line of a text.
+fn is_private(name: &[u8], value: &[u8]) -> bool {
+    /// What words begin so, sorted.
+    const WORDS: [&str; 8] = ["axis", "large", "mas", "rated", "ray", "section", "small", "xmas"];
+    let mut parts = name.split(|b| *b == b'-').skip(1);
+    let first = parts.next().unwrap_or_default();
+    let more = parts.next().is_some_and(|part| !part.is_empty());
+    let value = value.trim_ascii();
+    let place = [&b"http://"[..], b"https://", b"//", b"/"]
+        .iter()
+        .any(|scheme| starts_with(value, scheme));
+    let address = || std::str::from_utf8(value).is_ok_and(|text| text.parse::<std::net::IpAddr>().is_ok());
+    let switch = value.eq_ignore_ascii_case(b"true") || value.eq_ignore_ascii_case(b"localhost");
+    more && !listed(&WORDS, first) || !first.is_empty() && (place || switch || address())
 }
 
 #[cfg(test)]
@@ -305,6 +370,36 @@ mod tests {
             "Evil-Header: by me",
             "CRLF-Test: by me",
             "X-Evil: 1",
+            "X-Client-IP: 127.0.0.1",
+            "X-Cluster-Client-IP: 127.0.0.1",
+            "X-Original-Forwarded-For: 127.0.0.1",
+            "X-Original-Host: a.example",
+            "X-Remote-User: admin",
+            "X-Auth-Token: x",
+            "X-Api-Key: x",
+            "X-Method-Override: PUT",
+            "X-HTTP-Method: PUT",
+            "X-Google-Metadata-Request: True",
+            "X-aws-ec2-metadata-token: x",
+            "X-Reproxy-URL: http://a.example/",
+            "X-Sendfile-Type: X-Accel-Redirect",
+            "X-Content-Security-Policy: x",
+            "X-Wap-Profile: x",
+            "X-Request-Id: 1",
+            "X-My: x",
+            "X-Any: true",
+            "X-Any: 127.0.0.1",
+            "X-Any: ::1",
+            "X-Any: https://a.example",
+            "Content-Base: x",
+            "Content-Script-Type: x",
+            "Content-Style-Type: x",
+            "Metadata-Flavor: Google",
+            "User-Agent: x",
+            "True-Client-IP: 127.0.0.1",
+            "CF-Connecting-IP: 127.0.0.1",
+            "Upgrade-Insecure-Requests: 1",
+            "Sec-Fetch-Site: none",
         ] {
             for front in ["lang=en\r\n", "en\n", "/x\r\n", "\r\n", "en\r"] {
                 assert!(splits(format!("{front}{field}").as_bytes(), false), "{front:?} {field}");
@@ -322,6 +417,11 @@ mod tests {
             "Room\nX-large: yes",
             "Sizes\r\nX-Large: 2",
             "Ann\nX-mas: yes",
+            "Sizes\nX-large-long: 2",
+            "Ann\nX-ray-result: none",
+            "Ann\nX-: yes",
+            "Ann\nX--: yes",
+            "Team\nX-men: 12",
             "Note\nSet-up: done",
             "Hi\nAccess-point: ok",
             "foo\nContent-warning: none",
