@@ -2,14 +2,14 @@
 //! document database's scripts. Whether a sign closes something of the query's or of the value's own is told by reading the
 //! value from its beginning on. Each look is one walk over the value, asked for once, when what would go on was seen.
 
-use super::bytes::{between, from, is_blank, is_word, low, positions, starts_with, word_len};
+use super::bytes::{between, from, is_blank, is_word, listed, low, positions, starts_with, word_len};
 use super::effort::Effort;
 
 /// Taken from the value's effort, in its steps: for a bar, and for each byte where the value is read.
 const BAR_STEPS: usize = 2;
-const READ_STEPS: usize = 2;
+const READ_STEPS: usize = 3;
 
-/// How far is looked for the step behind a bar, and for the word behind a quote.
+/// How far is looked for the word behind a quote.
 const NEAR_BYTES: usize = 16;
 
 /// What leaves a condition in a path of XPath, and selects more: `x']|//*['`, `1]|//*[1`.
@@ -17,7 +17,10 @@ pub fn path(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
     let mut bars = 0_usize;
     let more = positions(bytes, b'|').any(|bar| {
         bars += 1;
-        selects(bytes, bar)
+        // No two bars have the same blanks behind them. A comment may stand in front of the step.
+        let gap = |b: &&u8| is_blank(**b) || **b == b'(';
+        let step = bar + 1 + from(bytes, bar + 1).iter().take_while(gap).count();
+        low(bytes, step - 1) == b'(' && low(bytes, step) == b':' || Step::at(bytes, step).is_some()
     });
     effort.spend(bars.saturating_mul(BAR_STEPS));
     if !more {
@@ -32,34 +35,144 @@ pub fn path(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
         .then_some("nosql.xpath")
 }
 
-/// Whether a step into everything follows a bar: `|//`, `| /*`, `|(//`.
-fn selects(bytes: &[u8], bar: usize) -> bool {
-    let near = between(bytes, bar + 1, bytes.len().min(bar + 1 + NEAR_BYTES));
-    let gap = near.iter().take_while(|b| is_blank(**b) || **b == b'(').count();
-    matches!(from(near, gap), [b'/', b'/' | b'*', ..])
+/// A step that may follow a bar.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Into everything: `//`, `/*`.
+    Everywhere,
+    /// Somewhere else: `/root`, `..`, `@id`, `descendant::x`, `doc(`. Texts and programs have these as well.
+    Elsewhere,
 }
 
-/// Whether a bracket that the value did not open is closed and a bar follows, where the value is put within a text that the
-/// quote in `text` closes, or outside of one.
-fn closes_condition(bytes: &[u8], mut text: Option<u8>) -> bool {
-    let mut open = 0_usize;
-    let mut last = 0;
-    let mut left = false;
-    for (at, byte) in bytes.iter().copied().enumerate() {
-        match (text, byte) {
-            (Some(quote), _) => {
-                if byte == quote {
-                    text = None;
-                    last = byte;
-                }
-                continue;
+impl Step {
+    fn at(bytes: &[u8], at: usize) -> Option<Self> {
+        match (low(bytes, at), low(bytes, at + 1)) {
+            (b'/', b'/' | b'*') => Some(Self::Everywhere),
+            (b'/' | b'*' | b'@', _) | (b'.', b'.' | b'/') => Some(Self::Elsewhere),
+            (first, _) if first.is_ascii_alphabetic() => {
+                let part = |b: &&u8| is_word(**b) || **b == b'-';
+                let behind = at + from(bytes, at).iter().take_while(part).count();
+                let calls = matches!((low(bytes, behind), low(bytes, behind + 1)), (b'(', _) | (b':', b':'));
+                calls.then_some(Self::Elsewhere)
             }
-            (None, b'\'' | b'"') => text = Some(byte),
-            (None, b'[') => open += 1,
-            (None, b']') if open > 0 => open -= 1,
+            _ => None,
+        }
+    }
+}
+
+/// Names that stand right behind a text in XPath or XQuery, or right in front of one, sorted: other names can't, so that a
+/// quote there is an apostrophe (`what's`), or closes nothing.
+const BESIDE_TEXTS: [&str; 39] = [
+    "and",
+    "as",
+    "ascending",
+    "at",
+    "by",
+    "cast",
+    "castable",
+    "collation",
+    "descending",
+    "div",
+    "else",
+    "empty",
+    "eq",
+    "except",
+    "for",
+    "ge",
+    "group",
+    "gt",
+    "idiv",
+    "in",
+    "instance",
+    "intersect",
+    "is",
+    "le",
+    "let",
+    "lt",
+    "mod",
+    "ne",
+    "or",
+    "order",
+    "return",
+    "satisfies",
+    "stable",
+    "then",
+    "to",
+    "treat",
+    "union",
+    "version",
+    "where",
+];
+
+/// Whether a bracket that the value did not open is closed and a bar follows, where the value is put within a text that the
+/// quote in `text` closes, or outside of one. One walk.
+fn closes_condition(bytes: &[u8], mut text: Option<u8>) -> bool {
+    let quoted = text.is_some();
+    let mut open = 0_usize;
+    // What stands in front, the last that is no blank, and where the last name begins.
+    let (mut before, mut last, mut name) = (0, 0, 0);
+    // A condition was left, and behind a text, a number or a call; a bar stands behind it.
+    let (mut left, mut firm, mut barred) = (false, false, false);
+    // Comments that are open, and where the last sign of two bytes ends.
+    let (mut comments, mut behind) = (0_usize, 0);
+    // More is selected, if what is left open is closed by the query.
+    let mut more = false;
+    for (at, byte) in bytes.iter().copied().enumerate() {
+        if at < behind {
+            continue;
+        }
+        let previous = std::mem::replace(&mut before, byte);
+        let next = low(bytes, at + 1);
+        if let Some(quote) = text {
+            if byte == quote {
+                if next.is_ascii_alphabetic() && !listed(&BESIDE_TEXTS, word_at(bytes, at + 1)) {
+                    return false;
+                }
+                text = None;
+                last = byte;
+            }
+            continue;
+        }
+        // Comments of XPath 2, one within another; nothing else in a path is written so.
+        let opens = (byte, next) == (b'(', b':');
+        let closes = comments > 0 && (byte, next) == (b':', b')');
+        if opens || closes {
+            comments = if opens { comments + 1 } else { comments - 1 };
+            behind = at + 2;
+        }
+        if comments > 0 || at < behind {
+            before = b' ';
+            continue;
+        }
+        if barred && !(is_blank(byte) || byte == b'(') {
+            barred = false;
+            match Step::at(bytes, at) {
+                Some(Step::Everywhere) if quoted => return true,
+                Some(Step::Everywhere) => more = true,
+                Some(Step::Elsewhere) => more |= firm,
+                None => {}
+            }
+        }
+        if is_word(byte) && !is_word(previous) {
+            name = at;
+        }
+        match byte {
+            b'\'' | b'"' => {
+                let word = between(bytes, name, at);
+                let named = is_word(previous) && word.first().is_some_and(u8::is_ascii_alphabetic);
+                if named && !listed(&BESIDE_TEXTS, word) {
+                    return false;
+                }
+                text = Some(byte);
+            }
+            b'[' => open += 1,
+            b']' if open > 0 => open -= 1,
             // A condition ends with a text, a number, a name or a call; `[^'"\\]` is a regular expression's.
-            (None, b']') => left = is_step(last) && !matches!(last, b'/' | b'|' | b':' | b'@' | b'('),
-            (None, b'|') if left && open == 0 && selects(bytes, at) => return true,
+            b']' => {
+                left = ends_step(last);
+                firm = left && (last.is_ascii_digit() || matches!(last, b'\'' | b'"' | b')'));
+            }
+            b'|' if left && open == 0 => barred = true,
             // Between it and the bar the path may go on, and have conditions again.
             _ => left &= open > 0 || is_blank(byte) || is_step(byte),
         }
@@ -67,7 +180,15 @@ fn closes_condition(bytes: &[u8], mut text: Option<u8>) -> bool {
             last = byte;
         }
     }
-    false
+    // The query goes on with the bracket that was to close the condition, unless something hides it.
+    let closed = text.is_none() && open == 0 && comments == 0 && ends_step(last);
+    more && (!closed || bytes.contains(&0))
+}
+
+/// The name at a position, as far as names are read here.
+fn word_at(bytes: &[u8], at: usize) -> &[u8] {
+    let near = between(bytes, 0, bytes.len().min(at + NEAR_BYTES));
+    between(bytes, at, at + word_len(near, at))
 }
 
 /// What a path is made of, but for texts, blanks and brackets that open.
@@ -78,6 +199,11 @@ fn is_step(byte: u8) -> bool {
             byte,
             b'/' | b'.' | b'*' | b':' | b'@' | b'-' | b'(' | b')' | b']' | b'|' | b'\'' | b'"'
         )
+}
+
+/// What a step, or a condition, ends with.
+fn ends_step(byte: u8) -> bool {
+    is_step(byte) && !matches!(byte, b'/' | b'|' | b':' | b'@' | b'(')
 }
 
 /// What joins another condition to a script's, behind a text that was left or a number: `' && this.x`, `1 || this.x`. Programs'
@@ -122,13 +248,22 @@ struct Own {
     spaced: bool,
     /// Words side by side, or an arrow, as conditions don't have them.
     phrase: bool,
+    /// The last word is an operator.
+    operator: bool,
 }
 
 impl Own {
     fn read(&mut self, bytes: &[u8], at: usize, byte: u8) {
+        /// Operators that are spelt as words, between values and in front of one, sorted.
+        const BETWEEN: [&str; 2] = ["in", "instanceof"];
+        const BEFORE: [&str; 4] = ["delete", "new", "typeof", "void"];
         let next = low(bytes, at + 1);
-        self.hidden |=
-            matches!(byte, b'`' | b'\\') || byte == b'/' && (self.text.is_none() || matches!(next, b'/' | b'*'));
+        let more = from(bytes, at);
+        self.hidden |= matches!(byte, b'`' | b'\\')
+            || byte == b'/' && (self.text.is_none() || matches!(next, b'/' | b'*'))
+            // Scripts of pages have these for comments of a line.
+            || byte == b'<' && more.starts_with(b"<!--")
+            || byte == b'-' && more.starts_with(b"-->");
         if matches!(byte, b'\'' | b'"') {
             self.last = at;
             match self.text {
@@ -141,9 +276,16 @@ impl Own {
             return;
         }
         self.digits |= byte.is_ascii_digit();
-        let letter = byte.is_ascii_alphabetic();
-        self.phrase |= self.spaced && (letter || byte == b'(') || byte == b'=' && next == b'>';
-        self.words |= letter;
+        let begins = is_word(byte) && !at.checked_sub(1).is_some_and(|before| is_word(low(bytes, before)));
+        let word = if begins { word_at(bytes, at) } else { &[] };
+        let between_values = begins && listed(&BETWEEN, word);
+        let letter = begins && byte.is_ascii_alphabetic();
+        let beside = self.spaced && !self.operator;
+        self.phrase |= beside && (letter && !between_values || byte == b'(') || byte == b'=' && next == b'>';
+        if begins {
+            self.operator = between_values || listed(&BEFORE, word);
+            self.words |= !byte.is_ascii_digit() && !self.operator;
+        }
         self.spaced =
             is_blank(byte) && (self.spaced || at.checked_sub(1).is_some_and(|before| is_word(low(bytes, before))));
     }
@@ -179,7 +321,35 @@ mod tests {
             ("[^'\"\\]|//.*", None),
             ("[\"'].*?|//.*", None),
             ("x'] | a | //b", Some("nosql.xpath")),
-            ("x']|\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n//b", None),
+            ("x']|\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n//b", Some("nosql.xpath")),
+            ("x']|                    //*['1", Some("nosql.xpath")),
+            ("1]|\n                    //*[1", Some("nosql.xpath")),
+            ("1] | | a[2]]|(  ( //*[1", Some("nosql.xpath")),
+            ("x']|/root/users['1", Some("nosql.xpath")),
+            ("x']|/node()|x['1", Some("nosql.xpath")),
+            ("x']|descendant::*['1", Some("nosql.xpath")),
+            ("x']|..//*['1", Some("nosql.xpath")),
+            ("1]|@*[1", Some("nosql.xpath")),
+            ("x']|doc('http://a.example/')['1", Some("nosql.xpath")),
+            ("x'](:':)|//*['1", Some("nosql.xpath")),
+            ("x'](:'[:)|//*['1", Some("nosql.xpath")),
+            ("x'](:)'(:[:):)|//*['1", Some("nosql.xpath")),
+            ("x']|(:]:)//*['1", Some("nosql.xpath")),
+            ("x']|( (: a :) //*)['1", Some("nosql.xpath")),
+            ("x'or 1]|//*['1", Some("nosql.xpath")),
+            ("x'or'1']|//*['1", Some("nosql.xpath")),
+            ("1 or a]|//*[1", Some("nosql.xpath")),
+            ("1]|//a\0", Some("nosql.xpath")),
+            ("1]|//*|id(", Some("nosql.xpath")),
+            ("[what's new] | //cdn.example/x", None),
+            ("[don't] | /* x */", None),
+            ("items[i's] | // comment", None),
+            ("a] | //b", None),
+            ("see [1] it's 5] | //x", None),
+            ("string[] | /* it's */ null", None),
+            ("x[1] | /path", None),
+            ("f(\"a\"] | *bold*)", None),
+            ("x['a'] | default('b')", None),
             ("|//", None),
             ("]|//", None),
         ] {
@@ -210,6 +380,16 @@ mod tests {
             "x' && `'` && this.x",
             "x' + '\\'' && this.x",
             "x'/*\"*/&&\"if\" && this.x",
+            "a b'<!--'\n&& this.x",
+            "x'<!--'\n&& this.x",
+            "x'\n-->'\n&& this.x",
+            "0 in [1] || this.x",
+            "1 in {1:1} || this.x",
+            "typeof 1 && this.x",
+            "void 0 || this.x",
+            "!delete 1 || this.x",
+            "typeof typeof (1) && this.x",
+            "1e5 && this.x",
         ] {
             assert!(
                 condition(text.as_bytes(), true) && condition(text.as_bytes(), false),
@@ -222,6 +402,9 @@ mod tests {
             " && this.x",
             "a==b || this.x",
             "x) && this.y",
+            "new Date || this.x",
+            "1 instanceof Object || this.x",
+            "0 in x || this.x",
         ] {
             assert!(
                 !condition(text.as_bytes(), true) && condition(text.as_bytes(), false),
@@ -240,6 +423,8 @@ mod tests {
             "it's there && this.ready",
             "the default is name || this.name, isn't it",
             "x && that.y",
+            "return typeof x && this.y",
+            "only 2 in the box && this.y",
             "x & this.y",
         ] {
             assert!(
