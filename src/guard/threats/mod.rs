@@ -488,7 +488,7 @@ impl Engine {
             |effort| query::operator(layer, effort),
         );
         // Whoever looks a user up in a document puts names, passwords and fields of the head into a path.
-        let path = bits & class::GLOB != 0 && bits & class::SHELL != 0 && bits & class::SLASH != 0;
+        let path = bits & class::GLOB != 0 && bits & class::SHELL != 0 && bits & (class::SLASH | class::COLON) != 0;
         verdict.ask(Category::Nosql, path, |effort| left::path(layer, effort));
         verdict.ask(
             Category::Header,
