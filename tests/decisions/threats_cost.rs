@@ -1,5 +1,6 @@
 //! What the worst texts cost the threats guard beside prose of the same length, and that the cost is linear.
 
+use crate::scene::{Scene, request};
 use portcullis::guard::threats::{Account, Categories, Category, Engine, Kind};
 use std::time::{Duration, Instant};
 
@@ -166,6 +167,53 @@ fn no_filler_in_front_makes_a_text_cost_more_than_in_proportion_to_its_length() 
                     "{filler:?} and {unit:?} as {kind:?}: {measured:?} for 2 KiB and for 16 KiB"
                 ));
             }
+        }
+    }
+    assert!(grown.is_empty(), "{} of them:\n{}", grown.len(), grown.join("\n"));
+}
+
+/// Whole bodies, since a reader of XML looks for the ends of what begins: of what has none, each beginning must not look to the
+/// body's end. Bounds as above.
+#[test]
+fn no_body_of_xml_costs_more_than_in_proportion_to_its_length() {
+    let scene = Scene::new(r#"{ "threats": { "mode": "shadow" } }"#);
+    let once = |unit: &str, bytes: usize| {
+        let body = text(unit, bytes);
+        let request = request("POST", "/x")
+            .field("content-type", "application/xml")
+            .body(body);
+        let start = Instant::now();
+        let _ = scene.send(&request);
+        start.elapsed()
+    };
+    let mut grown = Vec::new();
+    for unit in [
+        "<?a>",
+        "<?a <b>",
+        "<?a",
+        "<?>",
+        "<!--a>",
+        "<![CDATA[a>",
+        "<!a",
+        "<a b=\">",
+        "<a b='\">",
+        "<a b=",
+        "<a",
+        "<",
+        "<a><!---->",
+        "<![CDATA[a]]>",
+        "<![CDATA[]]]]>",
+        "<a/><?a?>",
+        "</a>",
+        "&lt;<a>",
+    ] {
+        let measured = |rounds: u32| {
+            let of = |bytes| (0..rounds).map(|_| once(unit, bytes)).min().unwrap();
+            (of(16 << 10).max(Duration::from_micros(50)), of(128 << 10))
+        };
+        let within = |(small, large): (Duration, Duration)| large <= small * 30;
+        if !within(measured(2)) && !within(measured(6)) {
+            grown.push(format!("{unit:?}: {:?} for 16 KiB and for 128 KiB", measured(2)));
         }
     }
     assert!(grown.is_empty(), "{} of them:\n{}", grown.len(), grown.join("\n"));

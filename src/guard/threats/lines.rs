@@ -74,7 +74,7 @@ fn is_chained(line: &[u8]) -> bool {
     let word = between(line, 0, end);
     // `| test | x |`: a row of a table.
     let row = word == b"|" && line.ends_with(b"|");
-    let separates = word.iter().any(|b| matches!(b, b';' | b'&' | b'|')) && word.is_ascii();
+    let separates = word.iter().any(|b| matches!(b, b';' | b'&' | b'|'));
     // `Use:`cat``: a span of code, behind a letter of another script as well.
     let quotes = positions(word, b'`').count();
     let quoted = word.first() == Some(&b'`') || quotes % 2 == 1;
@@ -136,6 +136,7 @@ mod tests {
             "x'; drop table users#'",
             "x' order by 5#'",
             "127.0.0.1 ;id",
+            "é;whoami",
             "127.0.0.1 && whoami",
             &long,
         ] {

@@ -91,13 +91,10 @@ pub const GROUPS: &[Group] = &[
         Template,
         "template.expression",
         Value,
-        &["{{ config.items", "{{ config.from_", "{.exec|"],
-    ),
-    group(
-        Template,
-        "template.expression",
-        Value,
         &[
+            "{{ config.items",
+            "{{ config.from_",
+            "{.exec|",
             "{{ config[",
             "{{settings.secret",
             "{{settings.databases",

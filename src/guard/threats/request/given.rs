@@ -276,6 +276,9 @@ pub(super) fn is_formula(name: &[u8], value: &[u8]) -> bool {
         b"updatexml",
         b"schema",
     ];
+    if !name.eq_ignore_ascii_case(b"calculate") || value.len() > FORMULA_BYTES_MAX {
+        return false;
+    }
     // A text stands behind an operator, a bracket or a comma, never right behind a name (XPath 1.0 §3.7).
     let stands = |at: usize| {
         let front = between(value, 0, at).trim_ascii_end();
@@ -299,12 +302,7 @@ pub(super) fn is_formula(name: &[u8], value: &[u8]) -> bool {
     // A path, or a function of what follows: not a value's end.
     let word = value.iter().take_while(|b| is_word(**b) || **b == b'-').count();
     let begins = matches!(value.first(), Some(b'/' | b'.' | b'$')) || word > 0 && value.get(word) == Some(&b'(');
-    name.eq_ignore_ascii_case(b"calculate")
-        && value.len() <= FORMULA_BYTES_MAX
-        && begins
-        && placed
-        && open.is_none()
-        && !QUERIES.iter().any(|query| contains(value, query))
+    begins && placed && open.is_none() && !QUERIES.iter().any(|query| contains(value, query))
 }
 
 /// Whether a path that climbs goes down again where machines keep what is theirs: few documents lie three folders deep beside

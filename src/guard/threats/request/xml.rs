@@ -81,6 +81,8 @@ impl Walk<'_> {
         // The element that was opened just now: what stands behind another's end is of an element further out.
         let mut element: &[u8] = &[];
         let mut pieces = Pieces::default();
+        // Whether an instruction's end may lie ahead: of those without one, each would look for it to the body's end.
+        let mut instructions_end = true;
         // An inclusion is told by its name and its namespace, whatever prefix stands for that (XInclude 1.0 §3).
         let (mut names_inclusions, mut includes) = (false, false);
         while let Some(open) = find_byte(bytes, at, b'<') {
@@ -93,10 +95,11 @@ impl Walk<'_> {
             let (close, behind) = match () {
                 () if section => (find_end(bytes, open + SECTION.len(), *b"]]"), 3),
                 () if comment => (find_end(bytes, open + COMMENT.len(), *b"--"), 3),
-                () if instruction => match find_pair(bytes, open + 2, *b"?>") {
-                    Some(end) => (Some(end), 2),
-                    None => (find_byte(bytes, open, b'>'), 1),
-                },
+                () if instruction => {
+                    let end = instructions_end.then(|| find_pair(bytes, open + 2, *b"?>")).flatten();
+                    instructions_end = end.is_some();
+                    end.map_or_else(|| (find_byte(bytes, open, b'>'), 1), |end| (Some(end), 2))
+                }
                 () if declares => (find_byte(bytes, open, b'>'), 1),
                 () => (tag_end(bytes, open), 1),
             };
