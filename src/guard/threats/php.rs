@@ -150,7 +150,11 @@ fn by_value(bytes: &[u8]) -> bool {
                 }
             }
             words |= inside.iter().filter(|b| b.is_ascii_alphabetic()).count() >= 4
-                && !inside.iter().any(|b| is_blank(*b) && *b != b' ');
+                && !inside.iter().any(|b| is_blank(*b) && *b != b' ')
+                || open == b'('
+                    && inside
+                        .strip_prefix(b"$")
+                        .is_some_and(|name| !name.is_empty() && name.iter().all(|b| is_word(*b)));
             groups += 1;
             at = gap(bytes, end);
             // `"sys"."tem"(x)`.
@@ -200,6 +204,7 @@ mod tests {
             "( string ) \"sys\".\"t\".\"em\" ('uname');",
             "return\"system\"(xyz).s",
             "$a[$b[0][1] (3)",
+            "$y = 'sys'.'tem';($y)('uname');",
         ] {
             assert!(
                 judge(text.as_bytes(), profile::bits(text.as_bytes())).is_some(),
@@ -216,6 +221,7 @@ mod tests {
             "${name}",
             "\"quoted\" (sic) words",
             "price: $10",
+            "($)('a')",
         ] {
             assert!(
                 judge(text.as_bytes(), profile::bits(text.as_bytes())).is_none(),

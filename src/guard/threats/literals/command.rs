@@ -338,6 +338,10 @@ pub const GROUPS: &[Group] = &[
             "where /r",
             "sc query",
             "type c:",
+            "find / -",
+            "find /etc -",
+            "find /home -",
+            "find /var -",
         ],
     ),
 ];

@@ -248,6 +248,10 @@ pub const GROUPS: &[Group] = &[
             "[constructor]",
             "[prototype]",
             "prototype[",
+            // What React's server functions are sent, and no client sends.
+            "\"resolved_model\"",
+            ":constructor:constructor",
+            ":prototype:_compile",
             "\"prototype\"",
             "__definegetter__",
             "__definesetter__",

@@ -3,7 +3,7 @@
 use super::names::FUNCTIONS;
 use super::tokens::{Kind, Token, Word};
 use super::{Operand, Reader, low_is};
-use crate::guard::threats::bytes::{between, from, is_word};
+use crate::guard::threats::bytes::{between, find_byte, from, is_blank, is_word, low};
 
 impl Reader<'_> {
     /// After `or`, `and`, `||`, `&&`.
@@ -68,6 +68,9 @@ impl Reader<'_> {
                     _ if self.quoted || after.kind == Kind::Cut => true,
                     Some((Operand::Number, left, _)) => {
                         let same = self.tokens.text(left) == self.tokens.text(first);
+                        // No row has a number below zero.
+                        let none = self.is(left, "-") && left.end < self.tokens.bytes.len();
+                        let same = same || none;
                         left.start == 0 && (operand == Operand::Literal || same && first.kind == Kind::Number)
                     }
                     Some((Operand::Text { .. }, ..)) => {
@@ -102,7 +105,8 @@ impl Reader<'_> {
             // A name is what it is.
             let same = self.tokens.text(first).eq_ignore_ascii_case(self.tokens.text(next))
                 && matches!(self.peek().kind, Kind::End | Kind::Cut);
-            if same && before.is_none() && !self.prose {
+            let number = before.is_none_or(|(left, ..)| left == Operand::Number);
+            if same && number && !self.prose {
                 return Some("sql.boolean");
             }
             return (literal
@@ -135,6 +139,17 @@ impl Reader<'_> {
 
     /// After the query's string and a comparison.
     pub(super) fn compared(&mut self, operator: Token) -> Option<&'static str> {
+        // SQLite and PostgreSQL write `isnull` and `notnull` behind what they ask about.
+        if self.is(operator, "isnull") || self.is(operator, "notnull") {
+            let token = self.next();
+            return match token.kind {
+                Kind::Cut if !self.prose => Some("sql.comment"),
+                Kind::Word(Word::Logic) | Kind::Logic => {
+                    self.logic(Some((Operand::Text { closed: true }, operator, token)))
+                }
+                _ => None,
+            };
+        }
         let mut token = self.next();
         while matches!(
             token.kind,
@@ -177,6 +192,92 @@ impl Reader<'_> {
             Kind::Word(Word::Name) => (self.peek().kind == Kind::Cut && !self.prose).then_some("sql.comparison"),
             _ => None,
         }
+    }
+
+    /// From behind the query's string: whether an operator and what it is asked with follow, whatever they come to, and then a
+    /// comment that cuts the rest off, or behind `or` the query's next quote: `'=0%2--` is true of most names, and no password is
+    /// asked for.
+    pub(super) fn cut_expression(&mut self) -> Option<&'static str> {
+        const EXPRESSION_TOKENS_MAX: usize = 24;
+        if self.owned || self.prose {
+            return None;
+        }
+        // Whether the next is to be an operand; the query's string is one.
+        let (mut operand, mut logic, mut asks) = (false, false, false);
+        for index in 0..EXPRESSION_TOKENS_MAX {
+            let token = self.next();
+            // Signs of paths and of names in more than one word: `"/search/*`, `DRESSES' -SHOES --KIDS`.
+            let joins = token.kind == Kind::Arithmetic && matches!(self.tokens.text(token), b"/" | b"-" | b"+" | b".");
+            operand = match token.kind {
+                // To MySQL it is a comment only in front of a blank, and two signs else.
+                Kind::Cut if (operand || !asks) && self.is_signs(token) => {
+                    self.tokens.at = token.start + 2;
+                    true
+                }
+                // MySQL and others go on in the next line.
+                Kind::Cut if operand && asks && !low_is(self.tokens.bytes, token.start, b'/') => {
+                    self.tokens.at = find_byte(self.tokens.bytes, token.start, b'\n')?;
+                    true
+                }
+                Kind::Cut => return (!operand && (asks || self.ends_bare(token))).then_some("sql.comparison"),
+                Kind::Text { closed: false } => return (index > 2 && operand && logic).then_some("sql.boolean"),
+                Kind::Word(Word::Compare) if self.is(token, "isnull") || self.is(token, "notnull") => {
+                    asks = true;
+                    operand
+                }
+                Kind::Logic | Kind::Bits | Kind::Word(Word::Logic) if operand => return None,
+                Kind::Logic
+                | Kind::Compare
+                | Kind::Arithmetic
+                | Kind::Bits
+                | Kind::Not
+                | Kind::Word(Word::Logic | Word::Compare | Word::Not) => {
+                    // `'rlike@a:='` is true, too.
+                    logic |= matches!(token.kind, Kind::Logic | Kind::Word(Word::Logic))
+                        || index == 0 && token.kind == Kind::Word(Word::Compare)
+                        || self.is(token, ":=");
+                    asks |= !joins;
+                    true
+                }
+                // `is distinct from 1`
+                Kind::Word(Word::Part | Word::From) if operand && asks => {
+                    let known = self.is(token, "distinct") || self.is(token, "from");
+                    if !known {
+                        return None;
+                    }
+                    true
+                }
+                Kind::Number
+                | Kind::Text { closed: true }
+                | Kind::Variable
+                | Kind::Word(Word::Name | Word::Literal)
+                    if operand =>
+                {
+                    false
+                }
+                Kind::Open if index > 0 => operand,
+                Kind::Close => {
+                    asks = true;
+                    operand
+                }
+                _ => return None,
+            };
+        }
+        None
+    }
+
+    /// Whether two hyphens have something right behind them.
+    fn is_signs(&self, token: Token) -> bool {
+        let bytes = self.tokens.bytes;
+        let next = low(bytes, token.start + 2);
+        low_is(bytes, token.start, b'-') && next != 0 && next != b'-' && !is_blank(next)
+    }
+
+    /// Whether hardly anything is behind a comment's beginning, and no quote, which would end what is cited.
+    fn ends_bare(&self, token: Token) -> bool {
+        let rest = from(self.tokens.bytes, token.start + 1).trim_ascii();
+        let says = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'\'' | b'"' | b'`');
+        rest.len() <= 3 && !rest.iter().any(says) && !low_is(self.tokens.bytes, token.start, b'/')
     }
 
     /// Whether a parenthesis closes in front of an operator.

@@ -101,7 +101,7 @@ impl Piece<'_> {
         if self.call() {
             return Some("sql.function");
         }
-        if self.tautology() || self.led_by_logic() {
+        if self.tautology() || self.led_by_logic() || self.condition() {
             return Some("sql.boolean");
         }
         if self.led_by_clause() {
@@ -182,6 +182,70 @@ impl Piece<'_> {
             Kind::Word(Word::Name | Word::Literal) | Kind::Number | Kind::Variable
         );
         operand && self.kind(at + 1) == Kind::Compare && (symbol || open || !self.is(at + 1, "=") || self.ends(at + 3))
+    }
+
+    /// A whole condition in place of a number that either a comment ends (`1!=0--`, `2 or x/*`) or nobody writes so: what is asked
+    /// behind `or` has a sign (`0 or~1`), or no blank or another than a space separates it (`0%09or%091`).
+    fn condition(&self) -> bool {
+        let (mut operand, mut logic, mut compares, mut exact, mut odd) = (true, false, false, false, false);
+        let (mut variable, mut literal) = (false, false);
+        for (at, token) in self.list.iter().enumerate() {
+            operand = match token.kind {
+                // The query goes on in the next line.
+                Kind::Cut if at + 1 < self.list.len() => operand,
+                Kind::Cut => {
+                    let hash = low(self.text, token.start) == b'#';
+                    // Two signs, to MySQL.
+                    let signs = operand && logic && exact && !is_blank(low(self.text, token.start + 2));
+                    return at > 1 && !hash && (signs || !operand && (logic || compares && exact));
+                }
+                Kind::Arithmetic if self.is(at, "::") => {
+                    odd |= logic;
+                    true
+                }
+                Kind::Arithmetic | Kind::Not => {
+                    let sign = operand && (self.is(at, "-") || self.is(at, "!"));
+                    odd |= logic && (sign || self.is(at, "~"));
+                    true
+                }
+                Kind::Bits => true,
+                // `1 or x notnull`, `1 or 1::bool`
+                Kind::Word(Word::Compare) if self.is(at, "notnull") || self.is(at, "isnull") => {
+                    odd |= logic;
+                    operand
+                }
+                Kind::Word(Word::Logic) if !operand => {
+                    let around = [
+                        token.start.checked_sub(1).map_or(0, |at| low(self.text, at)),
+                        low(self.text, token.end),
+                    ];
+                    odd |= around.iter().any(|b| !matches!(b, b' ' | b'+' | 0));
+                    logic = true;
+                    true
+                }
+                Kind::Logic if !operand => {
+                    logic = true;
+                    true
+                }
+                Kind::Compare => {
+                    exact |= !self.is(at, "=");
+                    compares = true;
+                    true
+                }
+                Kind::Number | Kind::Word(Word::Literal) | Kind::Text { closed: true } if operand => {
+                    (exact, literal) = (true, true);
+                    false
+                }
+                // One that was never set is null, and what is asked behind it decides.
+                Kind::Variable if at == 0 => {
+                    variable = true;
+                    false
+                }
+                Kind::Word(Word::Name) | Kind::Variable if operand => false,
+                _ => return false,
+            };
+        }
+        self.complete && !operand && logic && (odd || variable) && literal
     }
 
     fn ends(&self, at: usize) -> bool {
@@ -403,6 +467,10 @@ mod tests {
             ("1=1", "sql.boolean"),
             ("7 is not 8", "sql.boolean"),
             ("b,2<>3", "sql.boolean"),
+            ("0 or~1", "sql.boolean"),
+            ("2 or x notnull", "sql.boolean"),
+            ("1!=0--", "sql.boolean"),
+            ("@x or 1", "sql.boolean"),
             ("&&(l=!0)", "sql.boolean"),
             ("|| mode ==", "sql.boolean"),
             (") as total FROM", "sql.fragment"),
@@ -450,6 +518,10 @@ mod tests {
             "from Paris to Rome",
             "and more",
             "or else",
+            "true or false",
+            "debug or --verbose",
+            "image/*",
+            "card--wide",
             "(a) as b",
             "in stock (5)",
             "5' 11\" tall",

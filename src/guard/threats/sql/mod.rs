@@ -10,7 +10,7 @@ mod quotes;
 mod statements;
 pub mod tokens;
 
-use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, starts_with};
+use super::bytes::{between, find_byte, find_pair, from, is_blank, starts_with};
 use super::effort::Effort;
 use names::FUNCTIONS;
 use quotes::{cites, elided, is_even, quoted_words};
@@ -236,11 +236,22 @@ impl<'v> Reader<'v> {
             Kind::Cut => {
                 let rest = from(self.tokens.bytes, token.start + 1).trim_ascii();
                 let short = rest.len() <= 3 && !self.prose && !rest.iter().any(u8::is_ascii_alphanumeric);
-                (short || closes && !self.prose).then_some("sql.comment")
+                if short || closes && !self.prose {
+                    return Some("sql.comment");
+                }
+                self.cut_expression()
             }
             Kind::End => (closes && !self.prose && start > 3 && quote != b'`' && self.opens_nothing(start))
                 .then_some("sql.close"),
-            _ => self.continued(Operand::Text { closed: true }, token),
+            _ => {
+                let begin = self.tokens.at;
+                let found = self.continued(Operand::Text { closed: true }, token);
+                if found.is_some() {
+                    return found;
+                }
+                self.tokens.at = begin;
+                self.cut_expression()
+            }
         }
     }
 
@@ -282,7 +293,7 @@ impl<'v> Reader<'v> {
                 Kind::Word(Word::Logic) | Kind::Logic => return self.logic(Some((operand, first, token))),
                 Kind::Bits if self.quoted => return self.logic(Some((operand, first, token))),
                 Kind::Semicolon => return self.statement(),
-                Kind::Word(Word::Clause) => return self.clause(token),
+                Kind::Word(Word::Clause) => return self.clause(token).or_else(|| self.cut_tail(token)),
                 Kind::Word(Word::Where) => return self.condition(),
                 // An alias, between what is selected from and its condition.
                 Kind::Word(Word::Part) if self.quoted && self.is(token, "as") => {
@@ -329,7 +340,7 @@ impl<'v> Reader<'v> {
                     }
                     operand = joined;
                 }
-                _ => return None,
+                _ => return self.cut_tail(token),
             }
         }
     }
@@ -341,59 +352,6 @@ impl<'v> Reader<'v> {
         let text = near.trim_ascii_end().strip_suffix(b"\"");
         let open = text.and_then(|text| text.iter().rposition(|b| matches!(b, b'"' | b'\'')));
         low_is(bytes, word.end, b':') && open.is_some_and(|open| between(near, 0, open + 1).ends_with(b":\""))
-    }
-
-    /// Whether an operator makes a number of two texts, zero as a rule, which MySQL finds equal to any name: `x'-'y` for a name
-    /// is a login without a password. (Division by zero gives nothing.) That is a sign in quotes right behind a word, or
-    /// alone, or between two words: `sep='-'` and `near '*'` have other fronts. What stands around is looked at nearby.
-    fn makes_zero(&self, operator: Token, text: Token) -> bool {
-        let bytes = self.tokens.bytes;
-        let before = between(bytes, operator.start.saturating_sub(NEAR_BYTES), operator.start);
-        let Some(open) = before.iter().rposition(|b| *b == b'\'') else {
-            return false;
-        };
-        let front = between(before, 0, open);
-        let behind = from(bytes, text.start);
-        let whole = operator.start <= NEAR_BYTES;
-        let front = if whole { front.trim_ascii_start() } else { front };
-        let letter = |b: &u8| is_word(*b) || *b >= 0x80;
-        let word = |text: &[u8]| !text.is_empty() && text.iter().all(letter);
-        let named = front.last().is_some_and(letter)
-            && front
-                .iter()
-                .all(|b| letter(b) || matches!(b, b'.' | b'@' | b'-' | b'+' | b' ' | b'\''));
-        // Read to where it ends, which the next quote does: `judge` has left one blank at the most.
-        let rest = from(behind, 1).trim_ascii();
-        let between_words = || whole && word(front.trim_ascii()) && word(rest);
-        // A sign or two at either side change nothing.
-        let bare = whole
-            && front.len() <= 2
-            && !front
-                .iter()
-                .any(|b| is_blank(*b) || matches!(b, b'\\' | b'[' | b'{' | b'='));
-        let alone = || bare && (rest.len() <= 2 || word(rest));
-        // Formats of dates (`yyyy'-'MM'-'dd`) have several, and nothing else in them.
-        let format = |b: &u8| {
-            matches!(
-                b,
-                b'y' | b'M' | b'd' | b'H' | b'h' | b'm' | b's' | b'T' | b'\'' | b'-' | b'.' | b':' | b' '
-            )
-        };
-        let dated = || {
-            let alike = |pair: Option<&[u8; 2]>| pair.is_some_and(|[a, b]| a == b && a.is_ascii_alphabetic());
-            self.tokens.text(operator) == b"-"
-                && whole
-                && rest.len() <= NEAR_BYTES
-                && alike(front.last_chunk())
-                && alike(rest.first_chunk())
-                && (front.contains(&b'\'') || rest.contains(&b'\''))
-                && front.iter().chain(rest).all(format)
-        };
-        matches!(self.tokens.text(operator), b"+" | b"-" | b"*" | b"^" | b"<<" | b">>")
-            && behind.starts_with(b"'")
-            && !behind.starts_with(b"''''")
-            && !dated()
-            && (named || alone() || between_words())
     }
 
     /// An operand from its first token; `None` if there is none.
@@ -430,7 +388,9 @@ impl<'v> Reader<'v> {
                         // `conditions (PDF)`: a remark, outside quotes, where a function would be known.
                         let remark = ahead.start > token.end && !self.quoted && !FUNCTIONS.has(self.tokens.text(token));
                         call = !remark;
-                        self.arguments();
+                        if self.arguments() && call {
+                            return Some(Operand::Select);
+                        }
                         break;
                     } else {
                         break;
@@ -474,22 +434,29 @@ impl<'v> Reader<'v> {
         })
     }
 
-    /// Skips a call's arguments.
-    fn arguments(&mut self) {
+    /// Skips a call's arguments; whether a query in parentheses is among them.
+    fn arguments(&mut self) -> bool {
         let mut open = 0_usize;
+        let (mut selects, mut queries) = (false, false);
+        let mut before = Kind::End;
         while self.left > 0 {
-            match self.next().kind {
+            let kind = self.next().kind;
+            match kind {
                 Kind::Open => open += 1,
                 Kind::Close => {
                     open = open.saturating_sub(1);
                     if open == 0 {
-                        return;
+                        break;
                     }
                 }
-                Kind::End | Kind::Cut => return,
+                Kind::Word(Word::Select) => selects |= before == Kind::Open && open > 1,
+                Kind::Word(Word::From) => queries |= selects,
+                Kind::End | Kind::Cut => break,
                 _ => {}
             }
+            before = kind;
         }
+        queries
     }
 
     fn union(&mut self) -> Option<&'static str> {

@@ -1,6 +1,7 @@
 //! Quotes that open or close what people write, not a query's string.
 
-use super::tokens::{self, Word};
+use super::tokens::{self, Token, Word};
+use super::{NEAR_BYTES, Reader};
 use crate::guard::threats::bytes::{between, find_byte, find_pair, from, is_blank, is_word, low, skip_blank, word_len};
 use crate::guard::threats::profile::is_choice;
 
@@ -157,4 +158,59 @@ fn compares_nothing(bytes: &[u8], open: usize, rest: &[u8]) -> bool {
     let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
     let letters = |b: &u8| b.is_ascii_alphabetic() || matches!(b, b' ' | b'.' | b',' | b'!' | b'?' | b'-');
     is("in") || is("is") || is("like") && rest.iter().all(letters)
+}
+
+impl Reader<'_> {
+    /// Whether an operator makes a number of two texts, zero as a rule, which MySQL finds equal to any name: `x'-'y` for a name
+    /// is a login without a password. (Division by zero gives nothing.) That is a sign in quotes right behind a word, or
+    /// alone, or between two words: `sep='-'` and `near '*'` have other fronts. What stands around is looked at nearby.
+    pub(super) fn makes_zero(&self, operator: Token, text: Token) -> bool {
+        let bytes = self.tokens.bytes;
+        let before = between(bytes, operator.start.saturating_sub(NEAR_BYTES), operator.start);
+        let Some(open) = before.iter().rposition(|b| *b == b'\'') else {
+            return false;
+        };
+        let front = between(before, 0, open);
+        let behind = from(bytes, text.start);
+        let whole = operator.start <= NEAR_BYTES;
+        let front = if whole { front.trim_ascii_start() } else { front };
+        let letter = |b: &u8| is_word(*b) || *b >= 0x80;
+        let word = |text: &[u8]| !text.is_empty() && text.iter().all(letter);
+        let named = front.last().is_some_and(letter)
+            && front
+                .iter()
+                .all(|b| letter(b) || matches!(b, b'.' | b'@' | b'-' | b'+' | b' ' | b'\''));
+        // Read to where it ends, which the next quote does: `judge` has left one blank at the most.
+        let rest = from(behind, 1).trim_ascii();
+        let between_words = || whole && word(front.trim_ascii()) && word(rest);
+        // A sign or two at either side change nothing.
+        let bare = whole
+            && front.len() <= 2
+            && !front
+                .iter()
+                .any(|b| is_blank(*b) || matches!(b, b'\\' | b'[' | b'{' | b'='));
+        let alone = || bare && (rest.len() <= 2 || word(rest));
+        // Formats of dates (`yyyy'-'MM'-'dd`) have several, and nothing else in them.
+        let format = |b: &u8| {
+            matches!(
+                b,
+                b'y' | b'M' | b'd' | b'H' | b'h' | b'm' | b's' | b'T' | b'\'' | b'-' | b'.' | b':' | b' '
+            )
+        };
+        let dated = || {
+            let alike = |pair: Option<&[u8; 2]>| pair.is_some_and(|[a, b]| a == b && a.is_ascii_alphabetic());
+            self.tokens.text(operator) == b"-"
+                && whole
+                && rest.len() <= NEAR_BYTES
+                && alike(front.last_chunk())
+                && alike(rest.first_chunk())
+                && (front.contains(&b'\'') || rest.contains(&b'\''))
+                && front.iter().chain(rest).all(format)
+        };
+        matches!(self.tokens.text(operator), b"+" | b"-" | b"*" | b"^" | b"<<" | b">>")
+            && behind.starts_with(b"'")
+            && !behind.starts_with(b"''''")
+            && !dated()
+            && (named || alone() || between_words())
+    }
 }

@@ -118,6 +118,35 @@ impl Reader<'_> {
         None
     }
 
+    /// From a word behind the query's string: whether it is one that a query goes on with (`offset 1`, `for update`, `desc`) and
+    /// a comment cuts the rest off soon, whatever else the grammar asks for between.
+    pub(super) fn cut_tail(&mut self, word: Token) -> Option<&'static str> {
+        const TAIL_TOKENS_MAX: usize = 12;
+        if !self.quoted || self.owned || self.prose {
+            return None;
+        }
+        let second = self.peek();
+        let any = |token: Token, words: &[&str]| words.iter().any(|word| self.is(token, word));
+        let sorts = any(word, &["asc", "desc"])
+            && (matches!(second.kind, Kind::Cut | Kind::Comma) || any(second, &["limit", "nulls", "offset"]));
+        let locks = any(word, &["for"]) && any(second, &["browse", "json", "key", "no", "share", "update", "xml"])
+            || any(word, &["lock"]) && any(second, &["in"]);
+        let skips = any(word, &["escape", "limit", "offset"]) && second.kind != Kind::Word(Word::Name)
+            || any(word, &["nulls"]) && any(second, &["first", "last"])
+            || any(word, &["option"]) && second.kind == Kind::Open;
+        if !(sorts || locks || skips || any(word, &["fetch", "having", "returning", "window"])) {
+            return None;
+        }
+        for _ in 0..TAIL_TOKENS_MAX {
+            match self.next().kind {
+                Kind::Cut => return Some("sql.comment"),
+                Kind::End | Kind::Other | Kind::Text { closed: false } => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
     /// A query of its own, after `select`, in parentheses or not. What lists or sources look like tells it from prose.
     pub(super) fn select(&mut self, grouped: bool) -> Option<&'static str> {
         let mut exact = false;

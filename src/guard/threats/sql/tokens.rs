@@ -237,6 +237,8 @@ impl<'v> Tokens<'v> {
                 match (first, marks, len) {
                     (b':', 2, _) => self.token(Kind::Arithmetic, start, 2),
                     (b':', 1, _) if second == b'=' => self.token(Kind::Compare, start, 2),
+                    // To MySQL, a variable without a name.
+                    (b'@', 1, 0) => self.token(Kind::Variable, start, 1),
                     (_, _, 0) => self.token(Kind::Other, start, 1),
                     _ => self.token(Kind::Variable, start, marks + len),
                 }
@@ -284,6 +286,11 @@ impl<'v> Tokens<'v> {
                 }
             })
             .count();
+        // `0x1or 1`
+        let digits = from(rest, 2).iter().take_while(|b| b.is_ascii_hexdigit()).count();
+        if hexadecimal && digits > 0 && word(between(rest, 2 + digits, len)) != Word::Name {
+            return self.token(Kind::Number, start, 2 + digits);
+        }
         let exponent = !hexadecimal && low(rest, len) == b'e';
         let mut end = len;
         if exponent {
