@@ -62,15 +62,17 @@ impl Step {
 
 /// Names that stand right behind a text in XPath or XQuery, or right in front of one, sorted: other names can't, so that a
 /// quote there is an apostrophe (`what's`), or closes nothing.
-const BESIDE_TEXTS: [&str; 39] = [
+const BESIDE_TEXTS: [&str; 46] = [
     "and",
     "as",
     "ascending",
     "at",
     "by",
+    "case",
     "cast",
     "castable",
     "collation",
+    "contains",
     "descending",
     "div",
     "else",
@@ -78,6 +80,8 @@ const BESIDE_TEXTS: [&str; 39] = [
     "eq",
     "except",
     "for",
+    "ftand",
+    "ftor",
     "ge",
     "group",
     "gt",
@@ -93,13 +97,16 @@ const BESIDE_TEXTS: [&str; 39] = [
     "ne",
     "or",
     "order",
+    "otherwise",
     "return",
     "satisfies",
     "stable",
+    "text",
     "then",
     "to",
     "treat",
     "union",
+    "using",
     "version",
     "where",
 ];
@@ -180,9 +187,10 @@ fn closes_condition(bytes: &[u8], mut text: Option<u8>) -> bool {
             last = byte;
         }
     }
-    // The query goes on with the bracket that was to close the condition, unless something hides it.
+    // The query goes on with the bracket that was to close the condition, unless something hides it, or brackets and quotes are
+    // what XPath 3 and XQuery have beside: `Q{]}a`, `<a>]</a>`, "``[ ] ]``", `(#a:b ] #)`.
     let closed = text.is_none() && open == 0 && comments == 0 && ends_step(last);
-    more && (!closed || bytes.contains(&0))
+    more && (!closed || bytes.iter().any(|b| matches!(b, 0 | b'{' | b'<' | b'`' | b'#')))
 }
 
 /// The name at a position, as far as names are read here.

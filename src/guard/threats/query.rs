@@ -203,8 +203,7 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
             let rest = from(behind, b"return".len());
             starts_with(behind, b"return")
                 && !is_word(low(rest, 0))
-                && (quoted || end <= 3 || number())
-                && returns(rest, !quoted)
+                && (quoted || (end <= 3 || number()) && returns(rest))
         };
         if returned() || starts_with(behind, b"while(") && (quoted || number()) || leaves() {
             return Some("nosql.script");
@@ -213,28 +212,29 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// Whether what stands behind `return` may be a value, as a script has it. `12.50; return policy applies` is a sentence: no
-/// script has two names or numbers side by side on one line, but for operators' names. What else a sentence has (commas, a
-/// parenthesis, a dash) joins values, too, so that what follows is read on. In `spoken`, nothing before the word can define it.
-/// Reads up to the next semicolon at most, so that all looks together read a value once.
-fn returns(rest: &[u8], spoken: bool) -> bool {
+/// Whether what stands behind `return` and a number's semicolon may be a value, as a script has it, that is true. `12.50; return
+/// policy applies` is a sentence: no script has two names or numbers side by side on one line, but for operators' names; and a
+/// name that neither the engine nor the value defines throws. Reads up to the next semicolon at most, but for one look, so that
+/// all looks together read a value twice.
+fn returns(rest: &[u8]) -> bool {
     /// Signs that are read over, at most: behind more nothing is known.
     const SIGNS_MAX: usize = 8;
-    /// Names between values, in front of one, and those that stand by themselves but are no engine's, each sorted.
+    /// Names between values, and in front of one, each sorted.
     const BETWEEN: [&str; 3] = ["extends", "in", "instanceof"];
     const BEFORE: [&str; 8] = ["async", "await", "class", "delete", "function", "new", "typeof", "void"];
-    const SPOKEN: [&str; 8] = ["back", "home", "it", "item", "items", "me", "policy", "them"];
     let name_at = |at: usize| {
         let is_part = |b: &&u8| is_word(**b) || **b == b'$' || **b >= 0x80;
         between(rest, at, at + from(rest, at).iter().take_while(is_part).count())
     };
     let mut at = skip_blank(rest, 0);
+    let mut operator = false;
     for _ in 0..SIGNS_MAX {
         let name = name_at(at);
         let end = at + name.len();
         let next = low(rest, end);
         if name.is_empty() {
-            if next == b'(' {
+            // `return (see below)`; an arrow's parameters are a value.
+            if next == b'(' && !matches!(low(rest, end + 1), b')' | b'.') {
                 at = skip_blank(rest, end + 1);
                 continue;
             }
@@ -249,36 +249,98 @@ fn returns(rest: &[u8], spoken: bool) -> bool {
         }
         // A line's end ends a statement.
         let is_near = |b: &&u8| matches!(**b, b' ' | b'\t' | 0x0B | 0x0C);
-        let gap = from(rest, end).iter().take_while(is_near).count();
-        let behind = end + gap;
-        if gap > 0 && listed(&BEFORE, name) {
-            at = behind;
-            continue;
+        let behind = end + from(rest, end).iter().take_while(is_near).count();
+        let sign = low(rest, behind);
+        if listed(&BEFORE, name) {
+            if matches!(sign, b'(' | b'\'' | b'"' | b'`' | b'[' | b'{') {
+                return true;
+            }
+            if behind > end {
+                (at, operator) = (behind, true);
+                continue;
+            }
         }
         let second = name_at(behind);
-        if gap > 0 && second.first().is_some_and(|b| b.is_ascii_alphabetic() || *b >= 0x80) {
+        if behind > end && !second.is_empty() {
             return listed(&BETWEEN, second) || has_unicode_blank(second);
         }
-        let sign = low(rest, behind);
         let ends = skip_blank(rest, behind + 1) >= rest.len();
-        at = match sign {
-            _ if behind >= rest.len() => {
-                let known = name.first().is_some_and(|b| *b < 0x80) && !listed(&SPOKEN, name);
-                return known || !spoken;
-            }
-            b':' => return false,
-            b'.' | b'!' | b'?' if ends => return false,
-            // `1..constructor`
-            b'.' if low(rest, behind + 1) == b'.' => return number,
-            // `the customer's`
-            b'\'' if gap == 0 => return !low(rest, behind + 1).is_ascii_alphabetic(),
-            b'(' if gap == 0 => return true,
-            b'(' | b'.' | b',' | b'-' | b'+' | b'*' => skip_blank(rest, behind + 1),
-            _ => return true,
+        return match sign {
+            // `2; return this.`, `3; return policy:`
+            b'.' | b'!' | b'?' | b',' if ends && !number => false,
+            b'.' if low(rest, behind + 1) == b'.' => number,
+            b'-' if number => !low(rest, behind + 1).is_ascii_digit() || low(rest, behind + 1) == 0,
+            b',' | b'.' | b':' if number && is_blank(low(rest, behind + 1)) => false,
+            b':' => false,
+            // What is not defined may be set or made: `a=1`, `a=>1`, `function it(){}` behind it.
+            b'=' | b'{' => true,
+            // As programs write it, whether or not it is defined.
+            b'(' | b'.' | b'?' if behind == end && low(rest, end + 1) != b's' && !is_blank(low(rest, end + 1)) => true,
+            _ => operator || number || is_global(name) || contains(rest, b"function") || sets(rest, end),
         };
     }
     true
 }
+
+fn is_global(name: &[u8]) -> bool {
+    // `isNaN`, `parseInt`, `encodeURI`
+    let inner = |b: &u8| b.is_ascii_uppercase();
+    GLOBALS.iter().any(|global| global.as_bytes() == name)
+        || name.first().is_some_and(u8::is_ascii_lowercase) && name.iter().any(inner)
+}
+
+/// Whether something is set between a position and the next semicolon.
+fn sets(rest: &[u8], at: usize) -> bool {
+    let statement = from(rest, at);
+    let end = find_byte(statement, 0, b';').unwrap_or(statement.len());
+    between(statement, 0, end).contains(&b'=')
+}
+
+/// What scripts of a document database find defined and true, in part. In letters as they are: `return date` is said.
+const GLOBALS: [&str; 42] = [
+    "Array",
+    "BinData",
+    "Boolean",
+    "DBRef",
+    "Date",
+    "Error",
+    "Function",
+    "HexData",
+    "ISODate",
+    "Infinity",
+    "JSON",
+    "Map",
+    "Math",
+    "MaxKey",
+    "MinKey",
+    "Number",
+    "NumberDecimal",
+    "NumberInt",
+    "NumberLong",
+    "Object",
+    "ObjectId",
+    "Promise",
+    "Proxy",
+    "Reflect",
+    "RegExp",
+    "Set",
+    "String",
+    "Symbol",
+    "Timestamp",
+    "UUID",
+    "arguments",
+    "escape",
+    "eval",
+    "globalThis",
+    "hex_md5",
+    "print",
+    "sleep",
+    "this",
+    "tojson",
+    "true",
+    "unescape",
+    "version",
+];
 
 /// Whether a run of letters holds a blank or a line's end beyond ASCII that scripts take for one.
 fn has_unicode_blank(name: &[u8]) -> bool {
@@ -455,6 +517,25 @@ mod tests {
             ("0;return async\nvar x;function async(){}", Some("nosql.script")),
             ("0;return 1in x", Some("nosql.script")),
             ("0;return+a", Some("nosql.script")),
+            ("0;return ()=>1", Some("nosql.script")),
+            ("0;return (()=>1)()", Some("nosql.script")),
+            ("0;return (...a)=>1", Some("nosql.script")),
+            ("x';return Date ()", Some("nosql.script")),
+            ("x';return function (){}", Some("nosql.script")),
+            ("x';return class extends Object{}", Some("nosql.script")),
+            ("x';return typeof'a", Some("nosql.script")),
+            ("0;return typeof'a'", Some("nosql.script")),
+            ("0;return 1.", Some("nosql.script")),
+            ("0;return this.items", Some("nosql.script")),
+            ("0;return async ()=>1", Some("nosql.script")),
+            ("2; return label", None),
+            ("1; return within 14 days", None),
+            ("OK; return code 200", None),
+            ("2; return item (damaged)", None),
+            ("i++; return i;", None),
+            ("1; return key + card", None),
+            ("2; return order #55", None),
+            ("5; return items; keep box", None),
             ("1; return (see below)", None),
             ("1; return 5, if you can", None),
             ("2; return 10-12 days", None),

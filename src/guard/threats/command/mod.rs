@@ -462,7 +462,8 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
             let leads = || {
                 let argued = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'/' | b'#' | b'(');
                 let plain = || {
-                    let small = path.iter().all(u8::is_ascii_lowercase);
+                    let own = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+                    let small = own.iter().all(u8::is_ascii_lowercase);
                     small
                         && matches!(
                             name,
