@@ -20,6 +20,7 @@ mod mail;
 mod php;
 pub mod profile;
 mod query;
+mod rejoin;
 pub mod request;
 mod script;
 mod sql;
@@ -492,6 +493,9 @@ impl Engine {
         // Whoever looks a user up in a document puts names, passwords and fields of the head into a path.
         let path = bits & class::GLOB != 0 && bits & class::SHELL != 0 && bits & (class::SLASH | class::COLON) != 0;
         verdict.ask(Category::Nosql, path, |effort| left::path(layer, effort));
+        verdict.ask(Category::Nosql, query && bits & class::QUOTE != 0, |_| {
+            rejoin::judge(layer).then_some("nosql.expression")
+        });
         verdict.ask(
             Category::Header,
             bits & class::CONTROL != 0 && kind != Kind::Json,

@@ -451,7 +451,19 @@ fn spelled_at(bytes: &[u8], at: usize, begin: usize, before: Before, left: &mut 
         // A new line is one of text more often than of a script.
         Before::Line => {
             let ended = argument.iter().all(|b| is_blank(*b) || matches!(b, b'\'' | b'"'));
-            known && (strong || ends && ended && exe.len() <= 8 && bytes.len() < 200)
+            // `ls|x`, `ls;`; columns of tables are named `id` and the like.
+            let column = || {
+                matches!(
+                    exe,
+                    b"date" | b"file" | b"find" | b"host" | b"id" | b"sort" | b"test" | b"time"
+                )
+            };
+            let chains = || match (next, low(rest, 1)) {
+                (b'&', b'&') => true,
+                (b'|' | b';', _) => !column(),
+                _ => false,
+            };
+            known && (strong || ends && (ended || chains()) && exe.len() <= 8 && bytes.len() < 200)
         }
         Before::Ampersand => {
             next != b'=' && known && (strong || ends || spaced && !is_blank(low(bytes, at.saturating_sub(len + 1))))

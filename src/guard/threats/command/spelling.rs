@@ -104,7 +104,12 @@ pub(super) fn spelled(bytes: &[u8], start: usize, begin: usize, left: &mut usize
         single ^= *byte == b'\'';
         double ^= *byte == b'"';
     }
-    // With a quote that is still open a shell reads on: `I'd like` is no `id`. One at the end may belong to the program.
+    // With a quote that is still open a shell reads on: `I'd like` is no `id`. One at the end belongs to what the value stands in.
+    match bytes.last() {
+        Some(b'\'') if at == bytes.len() => single = false,
+        Some(b'"') if at == bytes.len() => double = false,
+        _ => {}
+    }
     let open = (single || double) && spelled.obscured;
     (fits && !open).then_some(spelled)
 }
