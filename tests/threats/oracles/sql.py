@@ -1,17 +1,14 @@
 #!/usr/bin/env python3
-"""Finds SQL injections that work, by trying: random tokens are put into a login's query, and what lets somebody in without
-the password is kept, without the tokens that it does not need. One a line; a line's end in it is written as U+23CE.
+"""SQL that lets somebody in without the password: what is put into a login's query, and run.
 
-    tests/threats/injections.py sqlite string 60 > FILE
-    PORTCULLIS_INJECTIONS=FILE cargo test --test threats injections -- --nocapture
+    sql.py DATABASE CONTEXT SECONDS
 
-The database is SQLite (Python's own), MariaDB (`maria:SOCKET`, needs pymysql, user root) or PostgreSQL (`postgres:DIRECTORY`,
-needs psycopg2, user postgres), the last two with an empty database `logins`. It ends by itself after the seconds given.
-"""
+The database is `sqlite` (Python's own), `maria:SOCKET` (needs pymysql, user root) or `postgres:DIRECTORY` (needs psycopg2,
+user postgres), the last two with an empty database `logins`."""
 
-import random
 import sys
-import time
+
+from search import arguments, search
 
 CONTEXTS = {
     "string": ("select count(*) from users where name='", "' and pw='zz'"),
@@ -37,9 +34,7 @@ OWN = {
         "unknown @ ::bool cast only returning fetch for update of ? #>"
     ).split() + ["-- ", "is true", "IS DISTINCT FROM", 'collate "C"'],
 }
-SEEDS = ["'| |or| |1|=|1| |--| ", "'| |or| |'", "'||||'", "1| |or| |1|=|1", "1| |or| |true"]
-PIECES_MAX = 8
-KEPT_MAX = 4000
+SEEDS = ["'| |or| |1|=|1| |--| ", "'| |or| |'", "1| |or| |1|=|1", "1| |or| |true"]
 
 
 def connect(database):
@@ -76,56 +71,18 @@ def connect(database):
 
 
 def main():
-    if len(sys.argv) != 4 or sys.argv[2] not in CONTEXTS or not sys.argv[3].isdigit():
-        sys.exit(__doc__)
-    kind, first = connect(sys.argv[1])
-    before, behind = CONTEXTS[sys.argv[2]]
-    quote = {"double": '"', "number": ""}.get(sys.argv[2], "'")
-    pieces = COMMON + OWN[kind]
-
-    def works(parts):
-        return bool(first(before + "".join(parts) + behind))
-
-    def reduced(parts):
-        index = 0
-        while index < len(parts):
-            fewer = parts[:index] + parts[index + 1 :]
-            if works(fewer):
-                parts, index = fewer, 0
-            else:
-                index += 1
-        return parts
-
-    random.seed(1)
-    found, kept, tried = set(), [seed.split("|") for seed in SEEDS], 0
-    end = time.monotonic() + int(sys.argv[3])
-    while time.monotonic() < end:
-        tried += 1
-        if random.random() < 0.5:
-            parts = list(random.choice(kept))
-            for _ in range(random.randint(1, 3)):
-                at, how = random.randrange(len(parts) + 1), random.random()
-                if how < 0.4:
-                    parts[at : at + 1] = [random.choice(pieces)]
-                elif how < 0.7:
-                    parts.insert(at, random.choice(pieces))
-                else:
-                    del parts[at : at + 1]
-        else:
-            front = [random.choice(["", "x", "admin "]), quote] if quote else [random.choice(["1", "0", "-1", ""])]
-            parts = front + [random.choice(pieces) for _ in range(random.randint(1, PIECES_MAX))]
-        if not works(parts):
-            continue
-        parts = reduced(parts)
-        text = "".join(parts)
-        if text not in found:
-            found.add(text)
-            kept.append(parts)
-            if len(kept) > KEPT_MAX:
-                kept = random.sample(kept, KEPT_MAX // 2)
-    print(f"{tried} tried, {len(found)} work", file=sys.stderr)
-    for text in sorted(found, key=lambda text: (len(text), text)):
-        print(text.replace("\n", "\u23ce"))
+    first, context, seconds = arguments(__doc__, CONTEXTS)
+    kind, value = connect(first[0] if first else "")
+    before, behind = CONTEXTS[context]
+    quote = {"double": '"', "number": ""}.get(context, "'")
+    fronts = [["", quote], ["x", quote], ["admin ", quote]] if quote else [["1"], ["0"], ["-1"], []]
+    search(
+        lambda text: bool(value(before + text + behind)),
+        COMMON + OWN[kind],
+        fronts,
+        [seed.split("|") for seed in SEEDS],
+        seconds,
+    )
 
 
 main()
