@@ -93,6 +93,8 @@ struct Reader<'v> {
     /// Where a token was read ahead, and what it is: what is seen is mostly taken then.
     ahead: Cell<Option<(usize, Token)>>,
     left: usize,
+    /// How far was read before reading began anew.
+    furthest: usize,
     prose: bool,
     quoted: bool,
     /// The quote closes what the value itself opened.
@@ -123,6 +125,7 @@ impl<'v> Reader<'v> {
             tokens: Tokens::new(bytes, at),
             ahead: Cell::new(None),
             left: TOKENS_MAX,
+            furthest: 0,
             prose,
             quoted,
             owned: false,
@@ -134,7 +137,8 @@ impl<'v> Reader<'v> {
     fn steps(&self, begin: usize) -> usize {
         let tokens = TOKENS_MAX - self.left + 1;
         // What was read ahead was read, too.
-        let end = self.ahead.get().map_or(0, |(_, token)| token.end).max(self.tokens.at);
+        let end = self.ahead.get().map_or(0, |(_, token)| token.end);
+        let end = end.max(self.tokens.at).max(self.furthest);
         tokens * TOKEN_STEPS + end.saturating_sub(begin) / BYTES_PER_STEP
     }
 
@@ -249,6 +253,7 @@ impl<'v> Reader<'v> {
                 if found.is_some() {
                     return found;
                 }
+                self.furthest = self.tokens.at;
                 self.tokens.at = begin;
                 self.cut_expression()
             }
