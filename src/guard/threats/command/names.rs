@@ -3,7 +3,7 @@
 use crate::guard::threats::bytes::{Marks, Words};
 
 /// Commands that attacks begin with and that are no common words.
-pub static COMMANDS: Words<484> = Words::new([
+pub static COMMANDS: Words<483> = Words::new([
     "addr2line",
     "adduser",
     "alias",
@@ -278,7 +278,6 @@ pub static COMMANDS: Words<484> = Words::new([
     "node",
     "nohup",
     "npm",
-    "nproc",
     "nsenter",
     "nslookup",
     "objcopy",
