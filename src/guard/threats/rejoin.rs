@@ -113,6 +113,10 @@ impl<'v> Asked<'v> {
                 self.at += find_byte(rest, 1, first)? + 1;
                 Some(false)
             }
+            b'/' if matches!(low(rest, 1), b'=' | b'<' | b'>' | b'!' | b'|') => {
+                self.at += 1;
+                Some(false)
+            }
             b'-' | b'+' | b'!' | b'~' | b'@' | b'$' | b'/' | b'(' | b'[' | b'{' | b';' => {
                 self.asks |= first == b'/';
                 self.at += 1;

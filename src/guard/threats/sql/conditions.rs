@@ -235,7 +235,9 @@ impl Reader<'_> {
                     // `'rlike@a:='` is true, too.
                     logic |= matches!(token.kind, Kind::Logic | Kind::Word(Word::Logic))
                         || index == 0 && token.kind == Kind::Word(Word::Compare)
-                        || self.is(token, ":=");
+                        // `'<1 between'`: the query's own `and` goes on.
+                        || self.is(token, ":=")
+                        || self.is(token, "between");
                     asks |= !joins;
                     true
                 }
