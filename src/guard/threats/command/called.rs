@@ -147,7 +147,15 @@ pub(super) fn spelled_at(
                 (b'|' | b';', _) => !column(),
                 _ => false,
             };
-            known && (strong || ends && (ended || chains()) && exe.len() <= 8 && bytes.len() < 200)
+            // `host%0a ping localhost -i 3`: a word, and a line that ends with options.
+            let optioned = || {
+                let word = begin <= 32 && !between(bytes, 0, begin).trim_ascii().iter().any(|b| is_blank(*b));
+                let option = argument
+                    .windows(3)
+                    .any(|w| w.starts_with(b" -") && w.last().is_some_and(u8::is_ascii_alphabetic));
+                word && argument.len() < 64 && !argument.contains(&b'\n') && option
+            };
+            known && (strong || ends && (ended || chains()) && exe.len() <= 8 && bytes.len() < 200 || optioned())
         }
         Before::Ampersand => {
             next != b'=' && known && (strong || ends || spaced && !is_blank(low(bytes, at.saturating_sub(len + 1))))

@@ -111,6 +111,29 @@ pub const GROUPS: &[Group] = &[
         ],
     ),
     // A program's text, to PHP; in JSON, a file.
+    // Hosts that tell whoever tries requests that one came.
+    group(
+        RequestForgery,
+        "request_forgery.callback",
+        Value,
+        &[
+            ".oast.fun",
+            ".oast.live",
+            ".oast.me",
+            ".oast.online",
+            ".oast.pro",
+            ".oast.site",
+            ".oast.us",
+            ".dnslog.cn",
+            ".ceye.io",
+            ".bxss.me",
+            ".xss.ht",
+            ".xss.report",
+            ".r87.me",
+            ".interactsh.com",
+            "//oast.",
+        ],
+    ),
     group(RequestForgery, "request_forgery.data", Start, &["data:text/p"]),
     group(
         RequestForgery,
