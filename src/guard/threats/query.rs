@@ -269,8 +269,7 @@ fn returns(rest: &[u8]) -> bool {
             // `2; return this.`, `3; return policy:`
             b'.' | b'!' | b'?' | b',' if ends && !number => false,
             b'.' if low(rest, behind + 1) == b'.' => number,
-            b'-' if number => !low(rest, behind + 1).is_ascii_digit() || low(rest, behind + 1) == 0,
-            b',' | b'.' | b':' if number && is_blank(low(rest, behind + 1)) => false,
+            b',' | b'.' | b'-' if number => !says(from(rest, behind)),
             b':' => false,
             // What is not defined may be set or made: `a=1`, `a=>1`, `function it(){}` behind it.
             b'=' | b'{' => true,
@@ -283,10 +282,17 @@ fn returns(rest: &[u8]) -> bool {
 }
 
 fn is_global(name: &[u8]) -> bool {
-    // `isNaN`, `parseInt`, `encodeURI`
-    let inner = |b: &u8| b.is_ascii_uppercase();
-    GLOBALS.iter().any(|global| global.as_bytes() == name)
-        || name.first().is_some_and(u8::is_ascii_lowercase) && name.iter().any(inner)
+    // `isNaN`, `NumberLong`, `MD5`
+    GLOBALS.iter().any(|global| global.as_bytes() == name) || from(name, 1).iter().any(u8::is_ascii_uppercase)
+}
+
+/// Whether a text has a word that is no value of scripts.
+fn says(text: &[u8]) -> bool {
+    let mut words = text.split(|b| !(is_word(*b) || *b >= 0x80));
+    words.any(|word| {
+        let letter = |b: &u8| b.is_ascii_alphabetic() || *b >= 0x80;
+        word.len() > 1 && word.iter().all(letter) && !is_global(word)
+    })
 }
 
 /// Whether something is set between a position and the next semicolon.
@@ -297,43 +303,41 @@ fn sets(rest: &[u8], at: usize) -> bool {
 }
 
 /// What scripts of a document database find defined and true, in part. In letters as they are: `return date` is said.
-const GLOBALS: [&str; 42] = [
+const GLOBALS: [&str; 40] = [
     "Array",
-    "BinData",
+    "Atomics",
     "Boolean",
-    "DBRef",
+    "Code",
     "Date",
     "Error",
     "Function",
-    "HexData",
-    "ISODate",
     "Infinity",
-    "JSON",
+    "Intl",
     "Map",
     "Math",
-    "MaxKey",
-    "MinKey",
     "Number",
-    "NumberDecimal",
-    "NumberInt",
-    "NumberLong",
     "Object",
-    "ObjectId",
     "Promise",
     "Proxy",
     "Reflect",
-    "RegExp",
     "Set",
     "String",
     "Symbol",
     "Timestamp",
-    "UUID",
+    "args",
     "arguments",
+    "assert",
+    "constructor",
+    "db",
+    "doassert",
+    "emit",
     "escape",
     "eval",
-    "globalThis",
+    "gc",
     "hex_md5",
+    "obj",
     "print",
+    "printjson",
     "sleep",
     "this",
     "tojson",
@@ -528,6 +532,13 @@ mod tests {
             ("0;return 1.", Some("nosql.script")),
             ("0;return this.items", Some("nosql.script")),
             ("0;return async ()=>1", Some("nosql.script")),
+            ("1;return obj", Some("nosql.script")),
+            ("0;return 2-10", Some("nosql.script")),
+            ("0;return 0, true", Some("nosql.script")),
+            ("0;return (1, 2)", Some("nosql.script")),
+            ("0;return MD5", Some("nosql.script")),
+            ("0;return WeakMap", Some("nosql.script")),
+            ("0;return assert", Some("nosql.script")),
             ("2; return label", None),
             ("1; return within 14 days", None),
             ("OK; return code 200", None),

@@ -2,7 +2,7 @@
 //! language that has quotes and operators (XPath, scripts of document databases, filters). What is asked is not looked into;
 //! that operators and operands alternate, from the first quote to the last, is what no text has.
 
-use super::bytes::{between, find_byte, from, is_blank, is_word, low, starts_with};
+use super::bytes::{between, find_byte, from, is_blank, is_word, low, starts_with, word_len};
 
 /// Longer values are texts.
 const VALUE_BYTES_MAX: usize = 256;
@@ -37,8 +37,12 @@ struct Asked<'v> {
     at: usize,
     /// `or` was read where an operator may stand.
     logic: bool,
-    /// Something was asked for that is no text.
+    /// Something was asked for that phrases in quotes don't have: a number, a call, a path, a comparison.
     asks: bool,
+    /// A sign was read that compares.
+    compares: bool,
+    /// What was read last is an operator that no sentence ends with.
+    joins: bool,
 }
 
 impl<'v> Asked<'v> {
@@ -48,6 +52,8 @@ impl<'v> Asked<'v> {
             at: 0,
             logic: false,
             asks: false,
+            compares: false,
+            joins: false,
         }
     }
 
@@ -60,7 +66,7 @@ impl<'v> Asked<'v> {
             ended |= between(self.bytes, self.at, self.at + blanks).contains(&b'\n');
             self.at += blanks;
             if self.at >= self.bytes.len() {
-                return (operand || ended) && self.logic && self.asks;
+                return (operand && self.joins || ended) && self.logic && self.asks;
             }
             let read = if operand { self.operand() } else { self.operator() };
             let Some(next) = read else { return false };
@@ -72,7 +78,7 @@ impl<'v> Asked<'v> {
     fn operator(&mut self) -> Option<bool> {
         let rest = from(self.bytes, self.at);
         // `<*`, `+-1`: what is a sign of both kinds belongs to the operand, but for the first.
-        let run = rest.iter().take(3).take_while(|b| b"=<>!|&^%?:".contains(b)).count();
+        let run = rest.iter().take(3).take_while(|b| b"=<>!|&^%".contains(b)).count();
         let signs = if run == 0 {
             usize::from(matches!(low(rest, 0), b'+' | b'-' | b'*'))
         } else {
@@ -80,11 +86,16 @@ impl<'v> Asked<'v> {
         };
         if signs > 0 {
             self.logic |= starts_with(rest, b"||");
+            self.compares |= rest.iter().take(signs).any(|b| matches!(b, b'=' | b'<' | b'>'));
+            self.joins = !matches!(low(rest, signs - 1), b'%' | b'!');
             self.at += signs;
             return Some(true);
         }
         match low(rest, 0) {
+            b',' | b')' if self.at == 0 && low(rest, 1) != b' ' => None,
             b'/' | b'[' | b'(' | b'.' | b',' | b';' => {
+                self.asks |= low(rest, 0) == b'(';
+                self.joins = false;
                 self.at += 1;
                 Some(true)
             }
@@ -93,10 +104,15 @@ impl<'v> Asked<'v> {
                 Some(false)
             }
             _ => {
-                // libxml2 needs no blank behind: `'or.`, `1ortrue()`.
-                let operator = ["or", "xor", "and", "div", "mod"]
-                    .into_iter()
-                    .find(|operator| starts_with(rest, operator.as_bytes()))?;
+                // libxml2 needs no blank in front of a call or a number: `1ortrue()`. `order` and `organic` are words.
+                let word = word_len(rest, 0);
+                let calls = matches!(low(rest, word), b'(' | b':');
+                let is = |operator: &&str| {
+                    let next = low(rest, operator.len());
+                    starts_with(rest, operator.as_bytes()) && (!is_word(next) || next.is_ascii_digit() || calls)
+                };
+                let operator = ["or", "xor", "and", "div", "mod"].into_iter().find(is)?;
+                self.joins = true;
                 self.logic |= operator.ends_with("or");
                 self.at += operator.len();
                 Some(true)
@@ -108,6 +124,8 @@ impl<'v> Asked<'v> {
     fn operand(&mut self) -> Option<bool> {
         let rest = from(self.bytes, self.at);
         let first = low(rest, 0);
+        self.asks |= self.compares;
+        self.joins = false;
         match first {
             b'\'' | b'"' | b'`' => {
                 self.at += find_byte(rest, 1, first)? + 1;
@@ -123,7 +141,7 @@ impl<'v> Asked<'v> {
                 Some(true)
             }
             b'*' | b'.' | b')' | b']' | b'}' => {
-                self.asks |= matches!(first, b'*' | b'.');
+                self.asks |= first == b'*';
                 self.at += if starts_with(rest, b"..") { 2 } else { 1 };
                 Some(first == b'.' && low(rest, 1).is_ascii_digit())
             }
@@ -139,9 +157,9 @@ impl<'v> Asked<'v> {
                     .count();
                 // `self::*`
                 let any = between(rest, 0, len).ends_with(b"::") && low(rest, len) == b'*';
-                self.asks |= len > 0;
                 self.at += len + usize::from(any);
                 let word = between(rest, 0, len);
+                self.asks |= word == b"this" || word == b"true" || word.ends_with(b"::");
                 let leads = ["new", "not", "return", "typeof", "void"];
                 (len > 0).then(|| leads.iter().any(|lead| word.eq_ignore_ascii_case(lead.as_bytes())))
             }
@@ -164,7 +182,7 @@ mod tests {
             "'||this;'",
             "' || this.n != '",
             "'+//*or 1or1+'",
-            "\"-..or 1orp+\"",
+            "\"-..or 1 or p+\"",
             "admin' or count(//*) > 1 or 'a' = '",
             "'||true||'x",
         ] {
@@ -185,6 +203,14 @@ mod tests {
             "\"a\" OR \"b\"",
             "title:\"x\" or body:\"y\"",
             "'or'",
+            "\"Orange!\"",
+            "\"Order;\"",
+            "\"organic-\"",
+            "\"Or what?\"",
+            "\"or else!\"",
+            "\"or not\"",
+            "\"(yes or no).\"",
+            "\"or all=\"",
         ] {
             assert!(!judge(text.as_bytes()), "{text}");
         }

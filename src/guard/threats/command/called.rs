@@ -135,21 +135,12 @@ pub(super) fn spelled_at(
         // A new line is one of text more often than of a script.
         Before::Line => {
             let ended = argument.iter().all(|b| is_blank(*b) || matches!(b, b'\'' | b'"'));
-            // `ls|x`, `ls;`; columns of tables are named `id` and the like.
-            let column = || {
-                matches!(
-                    exe,
-                    b"date" | b"file" | b"find" | b"host" | b"id" | b"sort" | b"test" | b"time"
-                )
-            };
-            let chains = || match (next, low(rest, 1)) {
-                (b'&', b'&') => true,
-                (b'|' | b';', _) => !column(),
-                _ => false,
-            };
-            // `host%0a ping localhost -i 3`: a word, and a line that ends with options.
+            let chains = || from(rest, 0).starts_with(b"&&");
+            // `127.0.0.1%0a ping localhost -i 3`: nothing or an address, and a line that ends with options.
             let optioned = || {
-                let word = begin <= 32 && !between(bytes, 0, begin).trim_ascii().iter().any(|b| is_blank(*b));
+                let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
+                let front = between(bytes, 0, begin).trim_ascii();
+                let word = front.is_empty() || front.len() <= 32 && front.contains(&b'.') && front.iter().all(part);
                 let option = argument
                     .windows(3)
                     .any(|w| w.starts_with(b" -") && w.last().is_some_and(u8::is_ascii_alphabetic));

@@ -3,7 +3,7 @@
 use crate::guard::threats::bytes::{Marks, Words};
 
 /// Commands that attacks begin with and that are no common words.
-pub static COMMANDS: Words<483> = Words::new([
+pub static COMMANDS: Words<479> = Words::new([
     "addr2line",
     "adduser",
     "alias",
@@ -166,7 +166,6 @@ pub static COMMANDS: Words<483> = Words::new([
     "htop",
     "hwclock",
     "icacls",
-    "iconv",
     "id",
     "iex",
     "ifconfig",
@@ -216,7 +215,6 @@ pub static COMMANDS: Words<483> = Words::new([
     "lpr",
     "ls",
     "lsattr",
-    "lsb_release",
     "lsblk",
     "lscpu",
     "lsipc",
@@ -249,7 +247,6 @@ pub static COMMANDS: Words<483> = Words::new([
     "mktemp",
     "modprobe",
     "mount",
-    "mountpoint",
     "mpstat",
     "msbuild",
     "msfconsole",
@@ -443,7 +440,6 @@ pub static COMMANDS: Words<483> = Words::new([
     "usermod",
     "uudecode",
     "uuencode",
-    "valgrind",
     "ver",
     "vi",
     "vim",

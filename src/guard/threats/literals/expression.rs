@@ -249,7 +249,8 @@ pub const GROUPS: &[Group] = &[
             "[prototype]",
             "prototype[",
             // What React's server functions are sent, and no client sends.
-            "\"resolved_model\"",
+            "\"status\":\"resolved_model\"",
+            "\"status\": \"resolved_model\"",
             ":constructor:constructor",
             ":prototype:_compile",
             "\"prototype\"",

@@ -3,7 +3,7 @@
 use super::names::FUNCTIONS;
 use super::tokens::{Kind, Token, Word};
 use super::{Operand, Reader, low_is};
-use crate::guard::threats::bytes::{between, find_byte, from, is_blank, is_word, low};
+use crate::guard::threats::bytes::{between, from, is_word};
 
 impl Reader<'_> {
     /// After `or`, `and`, `||`, `&&`.
@@ -68,9 +68,6 @@ impl Reader<'_> {
                     _ if self.quoted || after.kind == Kind::Cut => true,
                     Some((Operand::Number, left, _)) => {
                         let same = self.tokens.text(left) == self.tokens.text(first);
-                        // No row has a number below zero.
-                        let none = self.is(left, "-") && left.end < self.tokens.bytes.len();
-                        let same = same || none;
                         left.start == 0 && (operand == Operand::Literal || same && first.kind == Kind::Number)
                     }
                     Some((Operand::Text { .. }, ..)) => {
@@ -141,14 +138,7 @@ impl Reader<'_> {
     pub(super) fn compared(&mut self, operator: Token) -> Option<&'static str> {
         // SQLite and PostgreSQL write `isnull` and `notnull` behind what they ask about.
         if self.is(operator, "isnull") || self.is(operator, "notnull") {
-            let token = self.next();
-            return match token.kind {
-                Kind::Cut if !self.prose => Some("sql.comment"),
-                Kind::Word(Word::Logic) | Kind::Logic => {
-                    self.logic(Some((Operand::Text { closed: true }, operator, token)))
-                }
-                _ => None,
-            };
+            return self.continued(Operand::Text { closed: true }, operator);
         }
         let mut token = self.next();
         while matches!(
@@ -189,97 +179,13 @@ impl Reader<'_> {
                 }
                 ((lone || token.kind == Kind::Open) && !self.prose).then_some("sql.comparison")
             }
-            Kind::Word(Word::Name) => (self.peek().kind == Kind::Cut && !self.prose).then_some("sql.comparison"),
+            Kind::Word(Word::Name) => {
+                let cut = self.peek();
+                let cuts = cut.kind == Kind::Cut && !self.prose && !self.ends_tag(operator);
+                cuts.then_some("sql.comparison")
+            }
             _ => None,
         }
-    }
-
-    /// From behind the query's string: whether an operator and what it is asked with follow, whatever they come to, and then a
-    /// comment that cuts the rest off, or behind `or` the query's next quote: `'=0%2--` is true of most names, and no password is
-    /// asked for.
-    pub(super) fn cut_expression(&mut self) -> Option<&'static str> {
-        const EXPRESSION_TOKENS_MAX: usize = 24;
-        if self.owned || self.prose {
-            return None;
-        }
-        // Whether the next is to be an operand; the query's string is one.
-        let (mut operand, mut logic, mut asks) = (false, false, false);
-        for index in 0..EXPRESSION_TOKENS_MAX {
-            let token = self.next();
-            // Signs of paths and of names in more than one word: `"/search/*`, `DRESSES' -SHOES --KIDS`.
-            let joins = token.kind == Kind::Arithmetic && matches!(self.tokens.text(token), b"/" | b"-" | b"+" | b".");
-            operand = match token.kind {
-                // To MySQL it is a comment only in front of a blank, and two signs else.
-                Kind::Cut if (operand || !asks) && self.is_signs(token) => {
-                    self.tokens.at = token.start + 2;
-                    true
-                }
-                // MySQL and others go on in the next line.
-                Kind::Cut if operand && asks && !low_is(self.tokens.bytes, token.start, b'/') => {
-                    self.tokens.at = find_byte(self.tokens.bytes, token.start, b'\n')?;
-                    true
-                }
-                Kind::Cut => return (!operand && (asks || self.ends_bare(token))).then_some("sql.comparison"),
-                Kind::Text { closed: false } => return (index > 2 && operand && logic).then_some("sql.boolean"),
-                Kind::Word(Word::Compare) if self.is(token, "isnull") || self.is(token, "notnull") => {
-                    asks = true;
-                    operand
-                }
-                Kind::Logic | Kind::Bits | Kind::Word(Word::Logic) if operand => return None,
-                Kind::Logic
-                | Kind::Compare
-                | Kind::Arithmetic
-                | Kind::Bits
-                | Kind::Not
-                | Kind::Word(Word::Logic | Word::Compare | Word::Not) => {
-                    // `'rlike@a:='` is true, too.
-                    logic |= matches!(token.kind, Kind::Logic | Kind::Word(Word::Logic))
-                        || index == 0 && token.kind == Kind::Word(Word::Compare)
-                        // `'<1 between'`: the query's own `and` goes on.
-                        || self.is(token, ":=")
-                        || self.is(token, "between");
-                    asks |= !joins;
-                    true
-                }
-                // `is distinct from 1`
-                Kind::Word(Word::Part | Word::From) if operand && asks => {
-                    let known = self.is(token, "distinct") || self.is(token, "from");
-                    if !known {
-                        return None;
-                    }
-                    true
-                }
-                Kind::Number
-                | Kind::Text { closed: true }
-                | Kind::Variable
-                | Kind::Word(Word::Name | Word::Literal)
-                    if operand =>
-                {
-                    false
-                }
-                Kind::Open if index > 0 => operand,
-                Kind::Close => {
-                    asks = true;
-                    operand
-                }
-                _ => return None,
-            };
-        }
-        None
-    }
-
-    /// Whether two hyphens have something right behind them.
-    fn is_signs(&self, token: Token) -> bool {
-        let bytes = self.tokens.bytes;
-        let next = low(bytes, token.start + 2);
-        low_is(bytes, token.start, b'-') && next != 0 && next != b'-' && !is_blank(next)
-    }
-
-    /// Whether hardly anything is behind a comment's beginning, and no quote, which would end what is cited.
-    fn ends_bare(&self, token: Token) -> bool {
-        let rest = from(self.tokens.bytes, token.start + 1).trim_ascii();
-        let says = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'\'' | b'"' | b'`');
-        rest.len() <= 3 && !rest.iter().any(says) && !low_is(self.tokens.bytes, token.start, b'/')
     }
 
     /// Whether a parenthesis closes in front of an operator.
@@ -290,7 +196,7 @@ impl Reader<'_> {
     }
 
     /// Whether a `>` right behind a quote closes an element's tag.
-    fn ends_tag(&self, operator: Token) -> bool {
+    pub(super) fn ends_tag(&self, operator: Token) -> bool {
         /// Where the tag's beginning is looked for.
         const TAG_BYTES_MAX: usize = 256;
         let bytes = self.tokens.bytes;

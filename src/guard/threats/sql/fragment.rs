@@ -185,27 +185,33 @@ impl Piece<'_> {
     }
 
     /// A whole condition in place of a number that either a comment ends (`1!=0--`, `2 or x/*`) or nobody writes so: what is asked
-    /// behind `or` has a sign (`0 or~1`), or no blank or another than a space separates it (`0%09or%091`).
+    /// behind `or` has a sign (`0 or~1`), or no blank or another than a space separates it (`0%09or%091`), or no row is named so
+    /// (`-1 or 1`).
     fn condition(&self) -> bool {
-        let (mut operand, mut logic, mut compares, mut exact, mut odd) = (true, false, false, false, false);
-        let (mut variable, mut literal) = (false, false);
+        let (mut operand, mut logic, mut compares, mut odd) = (true, false, false, false);
+        let (mut unset, mut literal) = (false, false);
         for (at, token) in self.list.iter().enumerate() {
             operand = match token.kind {
                 // The query goes on in the next line.
                 Kind::Cut if at + 1 < self.list.len() => operand,
                 Kind::Cut => {
+                    let behind = low(self.text, token.start + 2);
                     let hash = low(self.text, token.start) == b'#';
                     // Two signs, to MySQL.
-                    let signs = operand && logic && exact && !is_blank(low(self.text, token.start + 2));
-                    return at > 1 && !hash && (signs || !operand && (logic || compares && exact));
+                    let signs = operand && !is_blank(behind) && behind != 0;
+                    let cuts = !operand && (low(self.text, token.start) == b'/' || !is_word(behind));
+                    // `1!=0--`; `price = 10 -- note` begins with a name.
+                    let compared = compares && self.kind(0) == Kind::Number && cuts;
+                    return at > 1 && !hash && (logic && literal && (signs || cuts) || compared);
                 }
                 Kind::Arithmetic if self.is(at, "::") => {
                     odd |= logic;
                     true
                 }
                 Kind::Arithmetic | Kind::Not => {
-                    let sign = operand && (self.is(at, "-") || self.is(at, "!"));
-                    odd |= logic && (sign || self.is(at, "~"));
+                    let number = self.kind(at + 1) == Kind::Number;
+                    odd |= logic && operand && (self.is(at, "~") || self.is(at, "!") && number);
+                    unset |= at == 0 && self.is(at, "-") && number;
                     true
                 }
                 Kind::Bits => true,
@@ -227,25 +233,24 @@ impl Piece<'_> {
                     logic = true;
                     true
                 }
-                Kind::Compare => {
-                    exact |= !self.is(at, "=");
+                Kind::Compare if !operand => {
                     compares = true;
                     true
                 }
-                Kind::Number | Kind::Word(Word::Literal) | Kind::Text { closed: true } if operand => {
-                    (exact, literal) = (true, true);
+                Kind::Number | Kind::Word(Word::Literal) if operand => {
+                    literal = true;
                     false
                 }
-                // One that was never set is null, and what is asked behind it decides.
+                // A variable that was never set is null, and what is asked behind it decides.
                 Kind::Variable if at == 0 => {
-                    variable = true;
+                    unset = true;
                     false
                 }
-                Kind::Word(Word::Name) | Kind::Variable if operand => false,
+                Kind::Word(Word::Name) | Kind::Variable | Kind::Text { closed: true } if operand => false,
                 _ => return false,
             };
         }
-        self.complete && !operand && logic && (odd || variable) && literal
+        self.complete && !operand && logic && (odd || unset) && literal
     }
 
     fn ends(&self, at: usize) -> bool {

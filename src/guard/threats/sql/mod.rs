@@ -3,6 +3,7 @@
 //! would resume, and reading stops at the first that fits no grammar: text that only mentions SQL stops soon.
 
 mod conditions;
+mod cut;
 pub mod filter;
 pub mod fragment;
 mod names;

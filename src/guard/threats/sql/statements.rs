@@ -131,15 +131,23 @@ impl Reader<'_> {
             && (matches!(second.kind, Kind::Cut | Kind::Comma) || any(second, &["limit", "nulls", "offset"]));
         let locks = any(word, &["for"]) && any(second, &["browse", "json", "key", "no", "share", "update", "xml"])
             || any(word, &["lock"]) && any(second, &["in"]);
-        let skips = any(word, &["escape", "limit", "offset"]) && second.kind != Kind::Word(Word::Name)
+        let counted = matches!(
+            second.kind,
+            Kind::Number | Kind::Open | Kind::Variable | Kind::Text { .. } | Kind::Word(Word::Literal | Word::Part)
+        );
+        let skips = any(word, &["escape", "limit", "offset"]) && counted
             || any(word, &["nulls"]) && any(second, &["first", "last"])
             || any(word, &["option"]) && second.kind == Kind::Open;
         if !(sorts || locks || skips || any(word, &["fetch", "having", "returning", "window"])) {
             return None;
         }
         for _ in 0..TAIL_TOKENS_MAX {
-            match self.next().kind {
-                Kind::Cut => return Some("sql.comment"),
+            let token = self.next();
+            match token.kind {
+                Kind::Cut => {
+                    let cuts = self.cuts(token);
+                    return cuts.then_some("sql.comment");
+                }
                 Kind::End | Kind::Other | Kind::Text { closed: false } => return None,
                 _ => {}
             }

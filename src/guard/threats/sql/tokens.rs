@@ -238,7 +238,7 @@ impl<'v> Tokens<'v> {
                     (b':', 2, _) => self.token(Kind::Arithmetic, start, 2),
                     (b':', 1, _) if second == b'=' => self.token(Kind::Compare, start, 2),
                     // To MySQL, a variable without a name.
-                    (b'@', 1, 0) => self.token(Kind::Variable, start, 1),
+                    (b'@', 1, 0) if !matches!(second, b'.' | b'[') => self.token(Kind::Variable, start, 1),
                     (_, _, 0) => self.token(Kind::Other, start, 1),
                     _ => self.token(Kind::Variable, start, marks + len),
                 }
