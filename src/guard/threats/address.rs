@@ -140,9 +140,7 @@ fn internal(host: &[u8]) -> Option<&'static str> {
         let inner = inner.strip_suffix(b"]").unwrap_or(inner);
         let plain = between(inner, 0, inner.iter().position(|b| *b == b'%').unwrap_or(inner.len()));
         let address: Ipv6Addr = std::str::from_utf8(plain).ok()?.parse().ok()?;
-        let mapped = address
-            .to_ipv4()
-            .filter(|_| address.segments().iter().take(5).all(|s| *s == 0));
+        let mapped = embedded(address);
         let own = address.is_loopback() || address.is_unspecified();
         let local = (address.segments().first().copied().unwrap_or(0) & 0xFE00) == 0xFC00
             || (address.segments().first().copied().unwrap_or(0) & 0xFFC0) == 0xFE80;
@@ -160,6 +158,17 @@ fn internal(host: &[u8]) -> Option<&'static str> {
         return number.then_some("request_forgery.spelling");
     };
     internal_v4(address).or(odd.then_some("request_forgery.spelling"))
+}
+
+/// The IPv4 address that one of IPv6's stands for: compatible and mapped (RFC 4291 §2.5.5), translated (RFC 2765 §2.1), and
+/// behind a translator's prefix (RFC 6052 §2.1, RFC 8215).
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [a, b, c, d, e, f, high, low] = address.segments();
+    let known = matches!(
+        (a, b, c, d, e, f),
+        (0, 0, 0, 0, 0, 0 | 0xFFFF) | (0, 0, 0, 0, 0xFFFF, 0) | (0x64, 0xFF9B, 0, 0, 0, 0) | (0x64, 0xFF9B, 1, ..)
+    );
+    known.then(|| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
 }
 
 fn internal_v4(address: Ipv4Addr) -> Option<&'static str> {
@@ -228,6 +237,8 @@ mod tests {
             "http://[::1]/",
             "http://[::]:80",
             "http://[::ffff:127.0.0.1]",
+            "http://[::ffff:0:127.0.0.1]",
+            "http://[64:ff9b::7f00:1]/",
             "http://0/",
             "http:127.0.0.1",
             "HTTPS:\\\\localhost\\x",
@@ -241,6 +252,8 @@ mod tests {
             check(url, Some("request_forgery.loopback"));
         }
         check("http://169.254.169.254/latest", Some("request_forgery.metadata"));
+        check("http://[64:ff9b:1::a9fe:a9fe]/", Some("request_forgery.metadata"));
+        check("http://[2001:db8::7f00:1]/", None);
         check("http://metadata.google.internal/", Some("request_forgery.metadata"));
         check("http://10.0.0.7/", Some("request_forgery.private"));
         check("http://good.example@10.0.0.7/", Some("request_forgery.private"));

@@ -271,6 +271,7 @@ pub fn addressed(bytes: &[u8]) -> bool {
 pub fn splits(bytes: &[u8], path: bool) -> bool {
     /// Longer names and values are a text's.
     const FIELD_BYTES_MAX: usize = 96;
+    const LINES_BYTES_MAX: usize = 512;
     let ends = |b: &u8| matches!(b, b'\r' | b'\n');
     let Some(end) = bytes.iter().position(ends) else {
         return false;
@@ -308,6 +309,14 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
         && !value.is_empty()
         && value.len() <= FIELD_BYTES_MAX
         && !value.iter().any(ends)
+    {
+        return true;
+    }
+    // Behind nothing but a line's end, more lines may follow: fields, and what is to be the answer's body.
+    let leads = front.is_empty() && bytes.len() <= LINES_BYTES_MAX;
+    if leads
+        && (FIELDS.has(name_of) && name_of.contains(&b'-') && rest.get(name) == Some(&b':')
+            || starts_with(rest, b"<html"))
     {
         return true;
     }

@@ -23,6 +23,7 @@ pub mod profile;
 mod query;
 mod rejoin;
 pub mod request;
+mod returns;
 mod script;
 mod sql;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::bytes::{
     starts_with, word_len,
 };
 use super::effort::Effort;
+use super::returns::returns;
 
 /// Longer values are no filter.
 const FILTER_BYTES_MAX: usize = 512;
@@ -212,155 +213,6 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// Whether what stands behind `return` and a number's semicolon may be a value, as a script has it, that is true. `12.50; return
-/// policy applies` is a sentence: no script has two names or numbers side by side on one line, but for operators' names; and a
-/// name that neither the engine nor the value defines throws. Reads up to the next semicolon at most, but for one look, so that
-/// all looks together read a value twice.
-fn returns(rest: &[u8]) -> bool {
-    /// Signs that are read over, at most: behind more nothing is known.
-    const SIGNS_MAX: usize = 8;
-    /// Names between values, and in front of one, each sorted.
-    const BETWEEN: [&str; 3] = ["extends", "in", "instanceof"];
-    const BEFORE: [&str; 8] = ["async", "await", "class", "delete", "function", "new", "typeof", "void"];
-    let name_at = |at: usize| {
-        let is_part = |b: &&u8| is_word(**b) || **b == b'$' || **b >= 0x80;
-        between(rest, at, at + from(rest, at).iter().take_while(is_part).count())
-    };
-    let mut at = skip_blank(rest, 0);
-    let mut operator = false;
-    for _ in 0..SIGNS_MAX {
-        let name = name_at(at);
-        let end = at + name.len();
-        let next = low(rest, end);
-        if name.is_empty() {
-            // `return (see below)`; an arrow's parameters are a value.
-            if next == b'(' && !matches!(low(rest, end + 1), b')' | b'.') {
-                at = skip_blank(rest, end + 1);
-                continue;
-            }
-            let stop =
-                matches!(next, b',' | b':' | b'?' | b')') || next == b'.' && !low(rest, end + 1).is_ascii_digit();
-            return !stop;
-        }
-        // `1in x`: what stands behind a number need not be apart everywhere.
-        let number = name.first().is_some_and(u8::is_ascii_digit);
-        if has_unicode_blank(name) || number && (name.ends_with(b"in") || name.ends_with(b"instanceof")) {
-            return true;
-        }
-        // A line's end ends a statement.
-        let is_near = |b: &&u8| matches!(**b, b' ' | b'\t' | 0x0B | 0x0C);
-        let behind = end + from(rest, end).iter().take_while(is_near).count();
-        let sign = low(rest, behind);
-        if listed(&BEFORE, name) {
-            if matches!(sign, b'(' | b'\'' | b'"' | b'`' | b'[' | b'{') {
-                return true;
-            }
-            if behind > end {
-                (at, operator) = (behind, true);
-                continue;
-            }
-        }
-        let second = name_at(behind);
-        if behind > end && !second.is_empty() {
-            return listed(&BETWEEN, second) || has_unicode_blank(second);
-        }
-        let ends = skip_blank(rest, behind + 1) >= rest.len();
-        return match sign {
-            // `2; return this.`, `3; return policy:`
-            b'.' | b'!' | b'?' | b',' if ends && !number => false,
-            b'.' if low(rest, behind + 1) == b'.' => number,
-            b',' | b'.' | b'-' if number => !says(from(rest, behind)),
-            b':' => false,
-            // What is not defined may be set or made: `a=1`, `a=>1`, `function it(){}` behind it.
-            b'=' | b'{' => true,
-            // As programs write it, whether or not it is defined.
-            b'(' | b'.' | b'?' if behind == end && low(rest, end + 1) != b's' && !is_blank(low(rest, end + 1)) => true,
-            _ => operator || number || is_global(name) || contains(rest, b"function") || sets(rest, end),
-        };
-    }
-    true
-}
-
-fn is_global(name: &[u8]) -> bool {
-    // `isNaN`, `NumberLong`, `MD5`
-    GLOBALS.iter().any(|global| global.as_bytes() == name) || from(name, 1).iter().any(u8::is_ascii_uppercase)
-}
-
-/// Whether a text has a word that is no value of scripts.
-fn says(text: &[u8]) -> bool {
-    let mut words = text.split(|b| !(is_word(*b) || *b >= 0x80));
-    words.any(|word| {
-        let letter = |b: &u8| b.is_ascii_alphabetic() || *b >= 0x80;
-        word.len() > 1 && word.iter().all(letter) && !is_global(word)
-    })
-}
-
-/// Whether something is set between a position and the next semicolon.
-fn sets(rest: &[u8], at: usize) -> bool {
-    let statement = from(rest, at);
-    let end = find_byte(statement, 0, b';').unwrap_or(statement.len());
-    between(statement, 0, end).contains(&b'=')
-}
-
-/// What scripts of a document database find defined and true, in part. In letters as they are: `return date` is said.
-const GLOBALS: [&str; 40] = [
-    "Array",
-    "Atomics",
-    "Boolean",
-    "Code",
-    "Date",
-    "Error",
-    "Function",
-    "Infinity",
-    "Intl",
-    "Map",
-    "Math",
-    "Number",
-    "Object",
-    "Promise",
-    "Proxy",
-    "Reflect",
-    "Set",
-    "String",
-    "Symbol",
-    "Timestamp",
-    "args",
-    "arguments",
-    "assert",
-    "constructor",
-    "db",
-    "doassert",
-    "emit",
-    "escape",
-    "eval",
-    "gc",
-    "hex_md5",
-    "obj",
-    "print",
-    "printjson",
-    "sleep",
-    "this",
-    "tojson",
-    "true",
-    "unescape",
-    "version",
-];
-
-/// Whether a run of letters holds a blank or a line's end beyond ASCII that scripts take for one.
-fn has_unicode_blank(name: &[u8]) -> bool {
-    name.windows(2).any(|pair| pair == [0xC2, 0xA0])
-        || name.windows(3).any(|part| {
-            matches!(
-                part,
-                [0xE2, 0x80, 0x80..=0x8A | 0xA8 | 0xA9 | 0xAF]
-                    | [0xE1, 0x9A, 0x80]
-                    | [0xE2, 0x81, 0x9F]
-                    | [0xE3, 0x80, 0x80]
-                    | [0xEF, 0xBB, 0xBF]
-            )
-        })
-}
-
 /// Whether a list names what is to be embedded (`*,jobs(*,projects(*))`, as PostgREST has it): each parenthesis stands behind
 /// a name and is closed, and nothing is compared.
 fn embeds(text: &[u8]) -> bool {
@@ -397,6 +249,20 @@ fn filter(bytes: &[u8]) -> Option<&'static str> {
     // A condition more behind one that is closed, or one with a sign in front that stands for all of it.
     let closed =
         has(b")(") && !text.starts_with(b"(") && (has(b")(&)") || has(b":=") || text.ends_with(b"=*") || has(b"=\\2a"));
+    // `admin)(&`, `admin)(*`: what is left open the query closes.
+    let left = text.iter().position(|b| *b == b')').is_some_and(|close| {
+        let behind = from(text, close + 1);
+        let word = |b: &u8| is_word(*b) || matches!(b, b'.' | b'@' | b'-');
+        close > 0
+            && between(text, 0, close).iter().all(word)
+            && matches!(
+                behind,
+                [b'(', b'*' | b'&' | b'|' | b'!'] | [b'(', b'&' | b'|' | b'!', b'(', ..]
+            )
+    });
+    if left {
+        return Some("nosql.filter");
+    }
     let signed = matches!(text, [b'|' | b'&' | b'!', b'(', first, .., b')'] if first.is_ascii_alphabetic())
         && text.iter().filter(|b| **b == b'(').count() == 1
         // `!(status=closed)` is a filter of an API's own.
@@ -463,6 +329,9 @@ mod tests {
                 Some("nosql.filter"),
             ),
             ("admin)(&)", Some("nosql.filter")),
+            ("admin)(*", Some("nosql.filter")),
+            ("admin)(!(&(1=0", Some("nosql.filter")),
+            ("f(a)(*", None),
             (")(cn=*", Some("nosql.filter")),
             (r"\2a)(uid=\2a", Some("nosql.filter")),
             ("!(uid=nonexistent)", Some("nosql.filter")),

@@ -162,7 +162,7 @@ pub(super) fn spelled_at(
                     small
                         && matches!(
                             name,
-                            b"cp" | b"dd" | b"ln" | b"ls" | b"mv" | b"nc" | b"od" | b"rm" | b"sh" | b"wc"
+                            b"cp" | b"dd" | b"ln" | b"ls" | b"mv" | b"nc" | b"od" | b"ps" | b"rm" | b"sh" | b"wc"
                         )
                 };
                 before == Before::Opening
