@@ -245,9 +245,10 @@ impl Engine {
             script::judge(layer, prose, effort)
         });
         let field = matches!(kind, Kind::Parameter | Kind::Cookie | Kind::Name);
-        // `-1 or 1`
-        let signs = bits & class::BLANK != 0 && layer.first() == Some(&b'-')
-            || bits & !(class::DIGIT | class::UNDERSCORE | class::BLANK) != 0;
+        // `-1 or 1`, `1 or id-- -`
+        let worded =
+            bits & class::BLANK != 0 && (layer.first() == Some(&b'-') || bytes::find_pair(layer, 0, *b"--").is_some());
+        let signs = worded || bits & !(class::DIGIT | class::UNDERSCORE | class::BLANK) != 0;
         let pieces = signs && !prose && (field || matches!(kind, Kind::Agent | Kind::Header));
         verdict.ask(Category::Sql, pieces, |_| sql::fragment::judge(layer, bits, field));
         verdict.ask(Category::Script, pieces && field, |_| {

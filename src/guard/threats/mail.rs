@@ -316,7 +316,7 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
     let leads = front.is_empty() && bytes.len() <= LINES_BYTES_MAX;
     if leads
         && (FIELDS.has(name_of) && name_of.contains(&b'-') && rest.get(name) == Some(&b':')
-            || starts_with(rest, b"<html"))
+            || starts_with(rest, b"<html>"))
     {
         return true;
     }

@@ -253,11 +253,11 @@ fn filter(bytes: &[u8]) -> Option<&'static str> {
     let left = text.iter().position(|b| *b == b')').is_some_and(|close| {
         let behind = from(text, close + 1);
         let word = |b: &u8| is_word(*b) || matches!(b, b'.' | b'@' | b'-');
-        close > 0
+        close > 1
             && between(text, 0, close).iter().all(word)
             && matches!(
                 behind,
-                [b'(', b'*' | b'&' | b'|' | b'!'] | [b'(', b'&' | b'|' | b'!', b'(', ..]
+                [b'(', b'*' | b'&' | b'|'] | [b'(', b'&' | b'|' | b'!', b'(', ..]
             )
     });
     if left {

@@ -135,17 +135,24 @@ pub(super) fn spelled_at(
         // A new line is one of text more often than of a script.
         Before::Line => {
             let ended = argument.iter().all(|b| is_blank(*b) || matches!(b, b'\'' | b'"'));
-            let chains = || from(rest, 0).starts_with(b"&&");
             // `127.0.0.1%0a ping localhost -i 3`: nothing or an address, and a line that ends with options.
+            let front = between(bytes, 0, begin).trim_ascii();
+            let address = || {
+                front.contains(&b'.')
+                    && front.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+                    && front.last() != Some(&b'.')
+            };
             let optioned = || {
-                let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
-                let front = between(bytes, 0, begin).trim_ascii();
-                let word = front.is_empty() || front.len() <= 32 && front.contains(&b'.') && front.iter().all(part);
+                let told = matches!(
+                    exe,
+                    b"git" | b"npm" | b"docker" | b"python" | b"node" | b"sort" | b"head" | b"pip" | b"pip3"
+                );
                 let option = argument
                     .windows(3)
                     .any(|w| w.starts_with(b" -") && w.last().is_some_and(u8::is_ascii_alphabetic));
-                word && argument.len() < 64 && !argument.contains(&b'\n') && option
+                (front.is_empty() && !told || address()) && argument.len() < 64 && !argument.contains(&b'\n') && option
             };
+            let chains = || from(rest, 0).starts_with(b"&&") || matches!(next, b'|' | b';') && address();
             known && (strong || ends && (ended || chains()) && exe.len() <= 8 && bytes.len() < 200 || optioned())
         }
         Before::Ampersand => {
@@ -162,7 +169,7 @@ pub(super) fn spelled_at(
                     small
                         && matches!(
                             name,
-                            b"cp" | b"dd" | b"ln" | b"ls" | b"mv" | b"nc" | b"od" | b"ps" | b"rm" | b"sh" | b"wc"
+                            b"cp" | b"dd" | b"ln" | b"ls" | b"mv" | b"nc" | b"od" | b"rm" | b"sh" | b"wc"
                         )
                 };
                 before == Before::Opening

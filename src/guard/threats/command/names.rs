@@ -3,7 +3,7 @@
 use crate::guard::threats::bytes::{Marks, Words};
 
 /// Commands that attacks begin with and that are no common words.
-pub static COMMANDS: Words<479> = Words::new([
+pub static COMMANDS: Words<478> = Words::new([
     "addr2line",
     "adduser",
     "alias",
@@ -336,7 +336,6 @@ pub static COMMANDS: Words<479> = Words::new([
     "rgrep",
     "rlwrap",
     "rm",
-    "rmdir",
     "rmmod",
     "rmt",
     "rmt-dump",

@@ -131,7 +131,6 @@ pub const GROUPS: &[Group] = &[
             ".xss.report",
             ".r87.me",
             ".interactsh.com",
-            "//oast.",
         ],
     ),
     group(RequestForgery, "request_forgery.data", Start, &["data:text/p"]),

@@ -19,6 +19,8 @@ struct Asked {
     asks: bool,
     /// A sign compares, or a number, a value or a variable is asked for: what begins a phrase in quotes (`"In Paris."`) has none.
     exact: bool,
+    /// Something is compared, or another condition joined: `12" * 10 #` are inches.
+    compares: bool,
     /// The last operator is one that no phrase ends with.
     joins: bool,
 }
@@ -31,6 +33,10 @@ impl Reader<'_> {
             return None;
         }
         let mut asked = Asked::default();
+        let quote = self.tokens.at.saturating_sub(1);
+        let measured = quote
+            .checked_sub(1)
+            .is_some_and(|at| low(self.tokens.bytes, at).is_ascii_digit());
         for index in 0..EXPRESSION_TOKENS_MAX {
             let token = self.next();
             let operand = asked.operand;
@@ -45,6 +51,7 @@ impl Reader<'_> {
                     self.tokens.at = find_byte(self.tokens.bytes, token.start, b'\n')?;
                     true
                 }
+                Kind::Cut if measured && !asked.compares => return None,
                 Kind::Cut => {
                     let whole = asked.asks && asked.exact && self.cuts(token)
                         || (asked.exact || index <= 2) && self.ends_bare(token);
@@ -102,6 +109,7 @@ impl Reader<'_> {
                 .any(|word| self.is(token, word));
         asked.exact |= token.kind == Kind::Compare || asked.asks && self.is(token, "between");
         asked.asks |= !(token.kind == Kind::Arithmetic && matches!(text, b"/" | b"-" | b"+" | b"."));
+        asked.compares |= word || matches!(token.kind, Kind::Compare | Kind::Logic | Kind::Bits);
         asked.joins = word || !matches!(text, b"." | b"/" | b"%" | b"!" | b"::");
     }
 

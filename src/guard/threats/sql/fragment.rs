@@ -189,20 +189,22 @@ impl Piece<'_> {
     /// (`-1 or 1`).
     fn condition(&self) -> bool {
         let (mut operand, mut logic, mut compares, mut odd) = (true, false, false, false);
-        let (mut unset, mut literal) = (false, false);
+        let mut literal = false;
         for (at, token) in self.list.iter().enumerate() {
             operand = match token.kind {
                 // The query goes on in the next line.
                 Kind::Cut if at + 1 < self.list.len() => operand,
                 Kind::Cut => {
                     let behind = low(self.text, token.start + 2);
-                    let hash = low(self.text, token.start) == b'#';
+                    let rest = from(self.text, token.start + 2).trim_ascii();
+                    let bare = rest.len() <= 2 && !rest.iter().any(u8::is_ascii_alphanumeric);
+                    let sign = low(self.text, token.start);
                     // Two signs, to MySQL.
                     let signs = operand && !is_blank(behind) && behind != 0;
-                    let cuts = !operand && (low(self.text, token.start) == b'/' || !is_word(behind));
-                    // `1!=0--`; `price = 10 -- note` begins with a name.
+                    let cuts = !operand && (sign == b'/' || bare);
+                    // `1!=0--`; `price = 10 -- note` begins with a name, and says something.
                     let compared = compares && self.kind(0) == Kind::Number && cuts;
-                    return at > 1 && !hash && (logic && literal && (signs || cuts) || compared);
+                    return at > 1 && sign != b'#' && (logic && literal && (signs || cuts) || compared);
                 }
                 Kind::Arithmetic if self.is(at, "::") => {
                     odd |= logic;
@@ -211,7 +213,6 @@ impl Piece<'_> {
                 Kind::Arithmetic | Kind::Not => {
                     let number = self.kind(at + 1) == Kind::Number;
                     odd |= logic && operand && (self.is(at, "~") || self.is(at, "!") && number);
-                    unset |= at == 0 && self.is(at, "-") && number;
                     true
                 }
                 Kind::Bits => true,
@@ -241,15 +242,16 @@ impl Piece<'_> {
                     literal = true;
                     false
                 }
-                // A variable that was never set is null, and what is asked behind it decides.
-                Kind::Variable if at == 0 => {
-                    unset = true;
-                    false
-                }
                 Kind::Word(Word::Name) | Kind::Variable | Kind::Text { closed: true } if operand => false,
                 _ => return false,
             };
         }
+        // No row is named so.
+        let unset = self.list.len() == 4
+            && self.is(0, "-")
+            && self.kind(1) == Kind::Number
+            && (self.is(2, "or") || self.is(2, "||"))
+            && self.kind(3) == Kind::Number;
         self.complete && !operand && logic && (odd || unset) && literal
     }
 
@@ -475,7 +477,8 @@ mod tests {
             ("0 or~1", "sql.boolean"),
             ("2 or x notnull", "sql.boolean"),
             ("1!=0--", "sql.boolean"),
-            ("@x or 1", "sql.boolean"),
+            ("-1 or 1", "sql.boolean"),
+            ("1 or id-- -", "sql.boolean"),
             ("&&(l=!0)", "sql.boolean"),
             ("|| mode ==", "sql.boolean"),
             (") as total FROM", "sql.fragment"),
@@ -524,6 +527,10 @@ mod tests {
             "and more",
             "or else",
             "true or false",
+            "@john or 1",
+            "5 or more -- see below",
+            "-40 or -20",
+            "10 > 5 -- note",
             "debug or --verbose",
             "image/*",
             "card--wide",
