@@ -246,10 +246,11 @@ impl Engine {
         });
         let field = matches!(kind, Kind::Parameter | Kind::Cookie | Kind::Name);
         // `-1 or 1`, `1 or id-- -`
-        let worded =
-            bits & class::BLANK != 0 && (layer.first() == Some(&b'-') || bytes::find_pair(layer, 0, *b"--").is_some());
-        let signs = worded || bits & !(class::DIGIT | class::UNDERSCORE | class::BLANK) != 0;
-        let pieces = signs && !prose && (field || matches!(kind, Kind::Agent | Kind::Header));
+        let worded = || {
+            bits & class::BLANK != 0 && (layer.first() == Some(&b'-') || bytes::find_pair(layer, 0, *b"--").is_some())
+        };
+        let signs = bits & !(class::DIGIT | class::UNDERSCORE | class::BLANK) != 0;
+        let pieces = !prose && (field || matches!(kind, Kind::Agent | Kind::Header)) && (signs || worded());
         verdict.ask(Category::Sql, pieces, |_| sql::fragment::judge(layer, bits, field));
         verdict.ask(Category::Script, pieces && field, |_| {
             disguise::judge(layer, bits, kind)
