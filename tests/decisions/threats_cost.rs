@@ -172,6 +172,35 @@ fn no_filler_in_front_makes_a_text_cost_more_than_in_proportion_to_its_length() 
     assert!(grown.is_empty(), "{} of them:\n{}", grown.len(), grown.join("\n"));
 }
 
+/// Names and cookies, in which many lines are no document: what a line asks of what is in front of it and behind is bounded.
+#[test]
+fn no_lines_cost_more_than_in_proportion_to_their_length() {
+    let engine = Engine::new();
+    let mut grown = Vec::new();
+    for kind in [Kind::Name, Kind::Cookie, Kind::Header] {
+        for unit in ["\nwget a", "\nls ", "\ncurl x\n\n\n\n", "\nid\n"] {
+            for front in ["", " ", "1."] {
+                let measured = |rounds: u32| {
+                    let of = |bytes: usize| {
+                        let ahead = if front.is_empty() {
+                            Vec::new()
+                        } else {
+                            text(front, bytes)
+                        };
+                        cost(&engine, &[ahead, text(unit, bytes)].concat(), kind, rounds)
+                    };
+                    (of(16 << 10).max(Duration::from_micros(50)), of(128 << 10))
+                };
+                let within = |(small, large): (Duration, Duration)| large <= small * 30;
+                if !within(measured(1)) && !within(measured(3)) {
+                    grown.push(format!("{kind:?} {unit:?} behind {front:?}: {:?}", measured(1)));
+                }
+            }
+        }
+    }
+    assert!(grown.is_empty(), "{} of them:\n{}", grown.len(), grown.join("\n"));
+}
+
 /// Whole bodies, since a reader of XML looks for the ends of what begins: of what has none, each beginning must not look to the
 /// body's end. Bounds as above.
 #[test]

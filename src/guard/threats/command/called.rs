@@ -22,6 +22,10 @@ pub(super) enum Before {
     Prose,
 }
 
+/// What is looked at in front of a line that runs a command, and of its arguments.
+const FRONT_BYTES_MAX: usize = 64;
+const OPTIONS_BYTES_MAX: usize = 64;
+
 /// Whether the name at a position is a command's, by what stands around it. `at`: where what is before it ends.
 pub(super) fn spelled_at(
     bytes: &[u8],
@@ -135,24 +139,32 @@ pub(super) fn spelled_at(
         // A new line is one of text more often than of a script.
         Before::Line => {
             let ended = argument.iter().all(|b| is_blank(*b) || matches!(b, b'\'' | b'"'));
-            // `127.0.0.1%0a ping localhost -i 3`: nothing or an address, and a line that ends with options.
-            let front = between(bytes, 0, begin).trim_ascii();
+            // `127.0.0.1%0a ping localhost -i 3`: nothing or an address, and a line that ends with options. Each line looks again,
+            // so that no more is looked at than either is long.
+            let front = (begin <= FRONT_BYTES_MAX).then(|| between(bytes, 0, begin).trim_ascii());
             let address = || {
-                front.contains(&b'.')
-                    && front.iter().all(|b| b.is_ascii_digit() || *b == b'.')
-                    && front.last() != Some(&b'.')
+                front.is_some_and(|front| {
+                    front.contains(&b'.')
+                        && front.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+                        && front.last() != Some(&b'.')
+                })
             };
             let optioned = || {
                 let told = matches!(
                     exe,
                     b"git" | b"npm" | b"docker" | b"python" | b"node" | b"sort" | b"head" | b"pip" | b"pip3"
                 );
-                let option = argument
-                    .windows(3)
-                    .any(|w| w.starts_with(b" -") && w.last().is_some_and(u8::is_ascii_alphabetic));
-                (front.is_empty() && !told || address()) && argument.len() < 64 && !argument.contains(&b'\n') && option
+                let option = || {
+                    argument
+                        .windows(3)
+                        .any(|w| w.starts_with(b" -") && w.last().is_some_and(u8::is_ascii_alphabetic))
+                };
+                (front.is_some_and(<[u8]>::is_empty) && !told || address())
+                    && argument.len() < OPTIONS_BYTES_MAX
+                    && !argument.contains(&b'\n')
+                    && option()
             };
-            let chains = || from(rest, 0).starts_with(b"&&") || matches!(next, b'|' | b';') && address();
+            let chains = || rest.starts_with(b"&&") || matches!(next, b'|' | b';') && address();
             known && (strong || ends && (ended || chains()) && exe.len() <= 8 && bytes.len() < 200 || optioned())
         }
         Before::Ampersand => {
