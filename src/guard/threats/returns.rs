@@ -4,8 +4,8 @@ use super::bytes::{between, contains, find_byte, from, is_blank, is_word, listed
 
 /// Whether what stands behind `return` and a number's semicolon may be a value, as a script has it, that is true. `12.50; return
 /// policy applies` is a sentence: no script has two names or numbers side by side on one line, but for operators' names; and a
-/// name that neither the engine nor the value defines throws. Reads up to the next semicolon at most, but for one look, so that
-/// all looks together read a value twice.
+/// name that neither the engine nor the value defines throws. Asked of the few semicolons that stand behind a number at the
+/// value's beginning, and so read to the value's end a few times at most.
 pub(super) fn returns(rest: &[u8]) -> bool {
     /// Signs that are read over, at most: behind more nothing is known.
     const SIGNS_MAX: usize = 8;

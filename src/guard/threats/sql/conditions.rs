@@ -136,10 +136,6 @@ impl Reader<'_> {
 
     /// After the query's string and a comparison.
     pub(super) fn compared(&mut self, operator: Token) -> Option<&'static str> {
-        // SQLite and PostgreSQL write `isnull` and `notnull` behind what they ask about.
-        if self.is(operator, "isnull") || self.is(operator, "notnull") {
-            return self.continued(Operand::Text { closed: true }, operator);
-        }
         let mut token = self.next();
         while matches!(
             token.kind,

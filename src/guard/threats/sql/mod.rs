@@ -309,6 +309,9 @@ impl<'v> Reader<'v> {
                 }
                 // `label:"a b" is:open`
                 Kind::Word(Word::Compare) if self.is(token, "is") && self.is_search(token) => return None,
+                // SQLite and PostgreSQL write these behind what they ask about.
+                Kind::Word(Word::Compare) if self.quoted && (self.is(token, "isnull") || self.is(token, "notnull")) => {
+                }
                 Kind::Word(Word::Compare | Word::Not) | Kind::Compare | Kind::Not if self.quoted => {
                     return self.compared(token);
                 }
