@@ -5,7 +5,7 @@ use super::literals::{Around, Group};
 use super::profile::class;
 use super::words::Literals;
 use super::{
-    Account, Categories, Category, Finding, Kind, address, agent, bytes, command, decode, disguise, file, left,
+    Account, Categories, Category, Finding, Kind, address, agent, bytes, command, decode, disguise, file, head, left,
     literals, mail, php, profile, query, rejoin, script, sql,
 };
 use std::cell::{Cell, OnceCell};
@@ -322,7 +322,7 @@ impl Engine {
         verdict.ask(
             Category::Header,
             bits & class::CONTROL != 0 && matches!(kind, Kind::Path | Kind::Parameter | Kind::Cookie | Kind::Referer),
-            |_| mail::splits(layer, kind == Kind::Path).then_some("header.split"),
+            |_| head::splits(layer, kind == Kind::Path).then_some("header.split"),
         );
         let addresses =
             bits & class::COLON != 0 && matches!(kind, Kind::Parameter | Kind::Json | Kind::Cookie | Kind::Text);

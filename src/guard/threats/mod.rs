@@ -14,6 +14,7 @@ mod disguise;
 mod effort;
 mod engine;
 mod file;
+mod head;
 mod left;
 mod lines;
 mod literals;
