@@ -321,7 +321,8 @@ impl Engine {
         });
         verdict.ask(
             Category::Header,
-            bits & class::CONTROL != 0 && matches!(kind, Kind::Path | Kind::Parameter | Kind::Cookie | Kind::Referer),
+            (bits & class::CONTROL != 0 || bits & class::ENCODED != 0 && bits & class::COLON != 0)
+                && matches!(kind, Kind::Path | Kind::Parameter | Kind::Cookie | Kind::Referer),
             |_| head::splits(layer, kind == Kind::Path).then_some("header.split"),
         );
         let addresses =

@@ -1,6 +1,11 @@
 //! A line's end and a field of HTTP's head (RFC 9112 §5) behind it: what a value becomes that is written into one.
 
-use super::bytes::{Words, between, from, is_blank, listed, starts_with};
+use super::bytes::{Words, between, contains, find_byte, from, is_blank, listed, starts_with};
+use super::decode;
+use std::borrow::Cow;
+
+/// Longer names and values are a text's.
+const FIELD_BYTES_MAX: usize = 96;
 
 /// Fields of requests, answers and mails (some of IANA's registry, and what proxies, servers and mailers add), and those that
 /// are mostly tried.
@@ -171,13 +176,32 @@ static FIELDS: Words<164> = Words::new([
     "x-xss",
     "x-xss-protection",
 ]);
+
+/// A line's end as programs spell it, which some undo before they write it into a head.
+const SPELT: &[u8; 4] = br"\r\n";
+
+fn ends(byte: &u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
+}
+
+/// What stands behind line ends: a head's line may begin with blanks where the answer's are folded, and with what a URL's
+/// fragment begins with.
+fn behind_ends(bytes: &[u8]) -> &[u8] {
+    let skipped = |b: &&u8| ends(b) || matches!(b, b' ' | b'\t' | b'#');
+    from(bytes, bytes.iter().take_while(skipped).count())
+}
+
+/// Whether a name that only heads have, or that tells what it is for, stands in front.
+fn is_field(name: &[u8]) -> bool {
+    const TELLS: [&str; 7] = ["crlf", "evil", "hacked", "header", "inject", "injected", "injection"];
+    FIELDS.has(name) || name.contains(&b'-') && name.split(|b| *b == b'-').any(|part| listed(&TELLS, part))
+}
+
 /// Whether a value is a line's end and a field of a head, and no more; in a path, whatever is in front, and else a place that
 /// somebody is sent to, or one word where the field's name is one of those that only heads have.
 pub fn splits(bytes: &[u8], path: bool) -> bool {
-    /// Longer names and values are a text's.
-    const FIELD_BYTES_MAX: usize = 96;
     const LINES_BYTES_MAX: usize = 512;
-    let ends = |b: &u8| matches!(b, b'\r' | b'\n');
+    let bytes = &*spelt_out(bytes);
     let Some(end) = bytes.iter().position(ends) else {
         return false;
     };
@@ -189,9 +213,9 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
     if !(path || single) {
         return false;
     }
-    let rest = from(bytes, end);
-    let rest = from(rest, rest.iter().take_while(|b| ends(b)).count());
-    let rest = rest.trim_ascii_end();
+    // No system has ended its lines so for long.
+    let alone = bytes.get(end) == Some(&b'\r') && bytes.get(end + 1) != Some(&b'\n');
+    let rest = behind_ends(from(bytes, end)).trim_ascii_end();
     let name = rest
         .iter()
         .take_while(|b| b.is_ascii_alphanumeric() || **b == b'-')
@@ -201,14 +225,7 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
     let token = |b: &u8| b.is_ascii_graphic() && *b != b':';
     let name_of = between(rest, 0, name);
     // `lang=en` and `X-Injected: by me`: a word, and a field that heads have or that tells what it is for, whatever it holds.
-    let tells = |part: &[u8]| {
-        ["crlf", "header", "injected"]
-            .iter()
-            .any(|word| part.eq_ignore_ascii_case(word.as_bytes()))
-    };
-    let header = FIELDS.has(name_of)
-        || name_of.contains(&b'-') && name_of.split(|b| *b == b'-').any(tells)
-        || starts_with(name_of, b"x-") && (path || place || is_private(name_of, value));
+    let header = is_field(name_of) || starts_with(name_of, b"x-") && (path || place || is_private(name_of, value));
     if header
         && rest.get(name) == Some(&b':')
         && !value.is_empty()
@@ -231,13 +248,140 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
     (2..40).contains(&name)
         && rest.get(name) == Some(&b':')
         && (1..=FIELD_BYTES_MAX).contains(&value.len())
+        // A place on a line of its own.
+        && !listed(&["ftp", "http", "https"], name_of)
         // Behind a place stand other lines of a form too (`localhost:3000`, `10:30`, `owner:me`): there a field is told by how
         // it is written, or by a place that nobody is sent to.
         && (front.is_empty()
             || path
+            || alone
             || front.windows(4).any(|w| w == b"//..")
             || rest.first().is_some_and(u8::is_ascii_uppercase) && between(rest, 0, name).contains(&b'-'))
         && value.iter().all(token)
+}
+
+/// With line ends that are spelt (`\r\n`) as what they stand for, in what is short.
+fn spelt_out(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const SPELT_BYTES_MAX: usize = 512;
+    if bytes.len() > SPELT_BYTES_MAX || !contains(bytes, SPELT) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, behind)) = rest.split_first() {
+        match rest.strip_prefix(SPELT) {
+            Some(behind) => {
+                out.extend_from_slice(b"\r\n");
+                rest = behind;
+            }
+            None => {
+                out.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Names of what is written into a head and has one line there: where somebody is sent, or their language. Sorted.
+static WRITTEN: Words<26> = Words::new([
+    "back",
+    "callback",
+    "charset",
+    "continue",
+    "dest",
+    "destination",
+    "domain",
+    "forward",
+    "goto",
+    "host",
+    "hostname",
+    "lang",
+    "locale",
+    "next",
+    "origin",
+    "redir",
+    "redirect",
+    "redirect_to",
+    "referer",
+    "referrer",
+    "return",
+    "return_to",
+    "returnto",
+    "uri",
+    "url",
+    "user_agent",
+]);
+
+/// Whether a parameter or a member is written into a head by its name, and its value goes on with another field, a head of its
+/// own or a body. Such a value has one line: what texts have in their lines is none of its business.
+pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
+    /// Behind more lines than these, or within longer values, nothing is looked for.
+    const LINES_MAX: usize = 8;
+    const VALUE_BYTES_MAX: usize = 2048;
+    let name_ends = |end: &[u8]| name.len() > end.len() && from(name, name.len() - end.len()).eq_ignore_ascii_case(end);
+    // Words with blanks between are a title.
+    if name.iter().any(|b| is_blank(*b))
+        || !(WRITTEN.has(name) || [&b"url"[..], b"uri", b"redirect"].iter().any(|end| name_ends(end)))
+    {
+        return false;
+    }
+    let value = between(value, 0, value.len().min(VALUE_BYTES_MAX));
+    let decoded = decode::step(value);
+    let value = &*spelt_out(decoded.as_deref().unwrap_or(value));
+    let mut rest = value;
+    for _ in 0..LINES_MAX {
+        let Some(end) = rest.iter().position(ends) else {
+            return false;
+        };
+        let broken = from(rest, end).iter().take_while(|b| ends(b)).count();
+        let empty_line = broken > 2 || broken == 2 && rest.get(end) == rest.get(end + 1);
+        rest = behind_ends(from(rest, end));
+        if empty_line && rest.first() == Some(&b'<') || goes_on(rest) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a line is a field of a head, or the first of a request or an answer.
+fn goes_on(text: &[u8]) -> bool {
+    /// What begins an answer's or a request's line is not longer, where somebody tries.
+    const LINE_BYTES_MAX: usize = 256;
+    /// Fields of one word that act, sorted; other words are labels (`Staging: https://…`).
+    const SINGLE: [&str; 12] = [
+        "authorization",
+        "connection",
+        "cookie",
+        "header",
+        "host",
+        "link",
+        "location",
+        "origin",
+        "referer",
+        "refresh",
+        "trailer",
+        "upgrade",
+    ];
+    let line = between(
+        text,
+        0,
+        text.iter().position(ends).unwrap_or(text.len()).min(LINE_BYTES_MAX),
+    );
+    let name = line
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric() || **b == b'-')
+        .count();
+    let field = between(line, 0, name);
+    let behind = from(line, name + 1);
+    let place = find_byte(behind, 0, b'/').is_some_and(|at| behind.get(at + 1) == Some(&b'/'));
+    let port = behind.iter().all(u8::is_ascii_digit);
+    let word = !place && !port && !behind.first().is_some_and(|b| is_blank(*b));
+    let named = (2..=FIELD_BYTES_MAX).contains(&name)
+        && line.get(name) == Some(&b':')
+        && field.first().is_some_and(u8::is_ascii_alphabetic)
+        && (listed(&SINGLE, field) && !port || field.contains(&b'-') && !port && !behind.starts_with(b"//") || word);
+    named || starts_with(line, b"http/1.") || contains(line, b" http/1.")
 }
 
 /// Whether a name that begins with `x-` is a field's whatever stands in front: `X-Client-IP`, and what has an address, a place
@@ -347,6 +491,62 @@ mod tests {
             "x\nReply-Tomorrow: a",
         ] {
             assert!(!splits(text.as_bytes(), false), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn line_ends_may_be_spelt_alone_or_folded() {
+        for text in [
+            r"\r\nSet-Cookie: a=b",
+            r"en\r\nX-Injected: bar",
+            "\r\n Header-Test: x",
+            "#\rheader:x",
+            "?\rheader:x",
+            "/\n#Set-Cookie:a=b",
+            "en\r\nEvil-Log-Entry: x",
+        ] {
+            assert!(splits(text.as_bytes(), false), "{text:?}");
+        }
+        for text in [
+            r"C:\new\readme: x",
+            r"\r\n",
+            r"it says: one\r\ntwo",
+            "#\nheader: x",
+            "a\n b: c",
+            "\n  https://a.example/b.png\n ",
+        ] {
+            assert!(!splits(text.as_bytes(), false), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_into_a_head_has_one_line() {
+        for (name, value) in [
+            ("url", "foo\r\nSet-Cookie: admin=1"),
+            ("redirect", "\nLocation: https://evil.example/x\n\n"),
+            ("redirect", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            ("redirect_url", "/home\rX-Injected: x\rX-Forwarded-For: 127.0.0.1"),
+            ("lang", "foobar \rContent-Length: 0 \rHTTP/1.1 200 OK"),
+            ("returnUrl", "/a\n\n<html>"),
+            ("url", "http://127.0.0.1:6379/ HTTP/1.1\r\nHost: x"),
+            ("lang", "GET / HTTP/1.1\r\nHost: x"),
+            ("next", "/a%0d%0aheader:header"),
+            ("url", r"/a\r\nheader:header"),
+            ("Referer", "x\n\tX-Any: 1"),
+        ] {
+            assert!(splits_written(name.as_bytes(), value.as_bytes()), "{name} {value:?}");
+        }
+        for (name, value) in [
+            ("url", "https://a.example\nhttps://b.example"),
+            ("url", "a.example:80\nb.example:443"),
+            ("url", "localhost:80\nlocalhost:443"),
+            ("url", "Production: https://a.example\nStaging: https://b.example"),
+            ("url", "https://a.example\r\n"),
+            ("text", "x\r\nSet-Cookie: a=b"),
+            ("next", "Call Ann\nThen: lunch"),
+            ("host", "db-1:5432\ndb-2:5432"),
+        ] {
+            assert!(!splits_written(name.as_bytes(), value.as_bytes()), "{name} {value:?}");
         }
     }
 }

@@ -231,6 +231,9 @@ pub const GROUPS: &[Group] = &[
         &[
             "\r\nset-cookie:",
             "\nset-cookie:",
+            // What is left of `%0a` in an encoding of its own.
+            "%\n0a",
+            "%\r0d",
             "\nlocation:",
             "\ncontent-type:",
             "\ncontent-length:",

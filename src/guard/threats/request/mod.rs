@@ -11,6 +11,7 @@ mod xml;
 
 use super::bytes::{Words, between, find_byte, find_pair, from, positions, starts_with};
 use super::decode;
+use super::head::splits_written;
 use super::sql::filter;
 use super::{Account, Categories, Category, Finding, Kind, ThreatMode, ThreatPolicy};
 use crate::guard::requests;
@@ -266,6 +267,10 @@ impl Walk<'_> {
                 wanted = wanted.without(Categories::NONE.with(Category::RequestForgery));
             }
             let attribute = kind == Kind::Parameter && matches!(place, Place::Body);
+            if !attribute && splits_written(&name, value) {
+                self.note(Category::Header, "header.split", place, steps);
+                wanted = wanted.without(Categories::NONE.with(Category::Header));
+            }
             if document && is_relative_reference(&name, value) || attribute && is_step(&name, value) {
                 wanted = wanted.without(Categories::NONE.with(Category::Path));
             }
