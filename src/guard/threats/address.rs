@@ -139,7 +139,15 @@ fn internal(host: &[u8]) -> Option<&'static str> {
     if let Some(inner) = bare.strip_prefix(b"[") {
         let inner = inner.strip_suffix(b"]").unwrap_or(inner);
         let plain = between(inner, 0, inner.iter().position(|b| *b == b'%').unwrap_or(inner.len()));
-        let address: Ipv6Addr = std::str::from_utf8(plain).ok()?.parse().ok()?;
+        let address: Option<Ipv6Addr> = std::str::from_utf8(plain).ok()?.parse().ok();
+        let Some(address) = address else {
+            // An IPv4 address within that is spelled as `inet_aton` reads it.
+            let loose = plain
+                .strip_prefix(b"::ffff:")
+                .or_else(|| plain.strip_prefix(b"::FFFF:"))?;
+            let (address, odd) = lenient_v4(loose)?;
+            return internal_v4(address).or(odd.then_some("request_forgery.spelling"));
+        };
         let mapped = embedded(address);
         let own = address.is_loopback() || address.is_unspecified();
         let local = (address.segments().first().copied().unwrap_or(0) & 0xFE00) == 0xFC00
@@ -237,6 +245,7 @@ mod tests {
             "http://[::1]/",
             "http://[::]:80",
             "http://[::ffff:127.0.0.1]",
+            "http://[::ffff:0x7f000001]",
             "http://[::ffff:0:127.0.0.1]",
             "http://[64:ff9b::7f00:1]/",
             "http://0/",

@@ -313,6 +313,26 @@ static WRITTEN: Words<26> = Words::new([
     "user_agent",
 ]);
 
+/// Names of what has one line wherever it is written, in heads as well.
+static HEADED: Words<16> = Words::new([
+    "agent",
+    "email",
+    "from",
+    "key",
+    "login",
+    "mail",
+    "name",
+    "request_id",
+    "session",
+    "session_id",
+    "subject",
+    "title",
+    "to",
+    "token",
+    "user",
+    "username",
+]);
+
 /// Whether a parameter or a member is written into a head by its name, and its value goes on with another field, a head of its
 /// own or a body. Such a value has one line: what texts have in their lines is none of its business.
 pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
@@ -321,8 +341,9 @@ pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
     const VALUE_BYTES_MAX: usize = 2048;
     let name_ends = |end: &[u8]| name.len() > end.len() && from(name, name.len() - end.len()).eq_ignore_ascii_case(end);
     // Words with blanks between are a title.
+    let headed = HEADED.has(name);
     if name.iter().any(|b| is_blank(*b))
-        || !(WRITTEN.has(name) || [&b"url"[..], b"uri", b"redirect"].iter().any(|end| name_ends(end)))
+        || !(headed || WRITTEN.has(name) || [&b"url"[..], b"uri", b"redirect"].iter().any(|end| name_ends(end)))
     {
         return false;
     }
@@ -330,22 +351,43 @@ pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
     let decoded = decode::step(value);
     let value = &*spelt_out(decoded.as_deref().unwrap_or(value));
     let mut rest = value;
+    // `#` or `text/html` in front: no text that people write.
+    let single =
+        |front: &[u8]| !front.is_empty() && front.len() <= FIELD_BYTES_MAX && !front.iter().any(|b| is_blank(*b));
     for _ in 0..LINES_MAX {
         let Some(end) = rest.iter().position(ends) else {
             return false;
         };
+        let behind_single = rest.len() == value.len() && single(between(rest, 0, end));
         let broken = from(rest, end).iter().take_while(|b| ends(b)).count();
         let empty_line = broken > 2 || broken == 2 && rest.get(end) == rest.get(end + 1);
         rest = behind_ends(from(rest, end));
-        if empty_line && rest.first() == Some(&b'<') || goes_on(rest) {
+        let found = if headed {
+            sends(rest)
+        } else {
+            empty_line && rest.first() == Some(&b'<') || goes_on(rest, behind_single)
+        };
+        if found {
             return true;
         }
     }
     false
 }
 
-/// Whether a line is a field of a head, or the first of a request or an answer.
-fn goes_on(text: &[u8]) -> bool {
+/// Whether a line is a field that only heads have, or one of a mail's that names who else gets it.
+fn sends(text: &[u8]) -> bool {
+    let name = text
+        .iter()
+        .take(FIELD_BYTES_MAX)
+        .take_while(|b| b.is_ascii_alphanumeric() || **b == b'-')
+        .count();
+    let field = between(text, 0, name);
+    text.get(name) == Some(&b':') && (is_field(field) || listed(&["bcc", "cc"], field))
+}
+
+/// Whether a line is a field of a head, or the first of a request or an answer. `behind_single`: what stands in front is no
+/// text that people write.
+fn goes_on(text: &[u8], behind_single: bool) -> bool {
     /// What begins an answer's or a request's line is not longer, where somebody tries.
     const LINE_BYTES_MAX: usize = 256;
     /// Fields of one word that act, sorted; other words are labels (`Staging: https://…`).
@@ -376,7 +418,8 @@ fn goes_on(text: &[u8]) -> bool {
     let behind = from(line, name + 1);
     let place = find_byte(behind, 0, b'/').is_some_and(|at| behind.get(at + 1) == Some(&b'/'));
     let port = behind.iter().all(u8::is_ascii_digit);
-    let word = !place && !port && !behind.first().is_some_and(|b| is_blank(*b));
+    let word =
+        !place && !port && !behind.is_empty() && (behind_single || !behind.first().is_some_and(|b| is_blank(*b)));
     let named = (2..=FIELD_BYTES_MAX).contains(&name)
         && line.get(name) == Some(&b':')
         && field.first().is_some_and(u8::is_ascii_alphabetic)
@@ -533,6 +576,12 @@ mod tests {
             ("next", "/a%0d%0aheader:header"),
             ("url", r"/a\r\nheader:header"),
             ("Referer", "x\n\tX-Any: 1"),
+            ("redirect", "?\r\nInjected: yes"),
+            ("lang", "text/html\r\nFoo: bar"),
+            ("name", "v\r\nSet-Cookie: pwned=1"),
+            ("login", "user@a.example\r\nX-Injected: evil"),
+            ("email", "Hello\r\nBcc: b@evil.example"),
+            ("email", "Wed, 1 Jan 2020 00:00:00 +0000\r\n\tBcc: b@evil.example"),
         ] {
             assert!(splits_written(name.as_bytes(), value.as_bytes()), "{name} {value:?}");
         }
@@ -545,6 +594,9 @@ mod tests {
             ("text", "x\r\nSet-Cookie: a=b"),
             ("next", "Call Ann\nThen: lunch"),
             ("host", "db-1:5432\ndb-2:5432"),
+            ("name", "Ann\nE-Mail: a@b.example"),
+            ("title", "Sizes\r\nX-Large: 2"),
+            ("subject", "Call\nTo: Ann"),
         ] {
             assert!(!splits_written(name.as_bytes(), value.as_bytes()), "{name} {value:?}");
         }

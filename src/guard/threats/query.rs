@@ -271,8 +271,11 @@ fn filter(bytes: &[u8]) -> Option<&'static str> {
     if closed || signed {
         return Some("nosql.filter");
     }
-    // What is open in front is closed, and what is opened left so: `IT)(title=SysAdmin`.
+    // What is open in front is closed, and what is opened left so: `IT)(title=SysAdmin`; or it holds of all.
     let first = text.iter().find(|b| matches!(b, b'(' | b')'));
+    if first == Some(&b')') && has(b")(") && text.ends_with(b"=*)") {
+        return Some("nosql.filter");
+    }
     let opened = text
         .iter()
         .rposition(|b| *b == b'(')

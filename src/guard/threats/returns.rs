@@ -1,6 +1,8 @@
 //! What a script of a document database's gives back, behind what leaves a number (`0;return true`), and what sentences say.
 
-use super::bytes::{between, contains, find_byte, from, is_blank, is_word, listed, low, skip_blank};
+use super::bytes::{
+    between, contains, find_byte, find_pair, from, is_blank, is_word, listed, low, skip_blank, starts_with,
+};
 
 /// Whether what stands behind `return` and a number's semicolon may be a value, as a script has it, that is true. `12.50; return
 /// policy applies` is a sentence: no script has two names or numbers side by side on one line, but for operators' names; and a
@@ -72,16 +74,36 @@ pub(super) fn returns(rest: &[u8]) -> bool {
 }
 
 fn is_global(name: &[u8]) -> bool {
-    // `isNaN`, `NumberLong`, `MD5`
-    GLOBALS.iter().any(|global| global.as_bytes() == name) || from(name, 1).iter().any(u8::is_ascii_uppercase)
+    // `isNaN`, `NumberLong`, `MD5`; `12; return RMA` is said.
+    let spelt = from(name, 1).iter().any(u8::is_ascii_uppercase) && !name.iter().all(u8::is_ascii_uppercase);
+    GLOBALS.iter().any(|global| global.as_bytes() == name) || spelt
 }
 
-/// Whether a text has a word that is no value of scripts.
+/// Whether a text has, in front of what ends a statement or begins a comment, a word that is no value of scripts and stands
+/// by itself between blanks and marks of sentences (`3.50 EUR`); `1,this.password` and `1-0x10` are a script's.
 fn says(text: &[u8]) -> bool {
-    let mut words = text.split(|b| !(is_word(*b) || *b >= 0x80));
+    /// What stands in front of values or is one, sorted.
+    const VALUES: [&str; 8] = ["class", "in", "infinity", "instanceof", "new", "null", "typeof", "void"];
+    let comment = [*b"//", *b"/*"]
+        .iter()
+        .filter_map(|pair| find_pair(text, 0, *pair))
+        .min();
+    let text = between(text, 0, comment.unwrap_or(text.len()));
+    let text = between(text, 0, find_byte(text, 0, b';').unwrap_or(text.len()));
+    let mut words = text.split(|b| is_blank(*b)).skip(1);
     words.any(|word| {
+        let word = word
+            .strip_suffix(b".")
+            .or_else(|| word.strip_suffix(b","))
+            .unwrap_or(word);
+        let part = |b: &u8| is_word(*b) || *b >= 0x80;
         let letter = |b: &u8| b.is_ascii_alphabetic() || *b >= 0x80;
-        word.len() > 1 && word.iter().any(letter) && !GLOBALS.iter().any(|global| global.as_bytes() == word)
+        word.len() > 1
+            && word.iter().all(part)
+            && word.iter().any(letter)
+            && !starts_with(word, b"0x")
+            && !listed(&VALUES, word)
+            && !GLOBALS.iter().any(|global| global.as_bytes() == word)
     })
 }
 

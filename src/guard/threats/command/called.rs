@@ -3,7 +3,7 @@
 use super::names::{COMMANDS, TITLES, WORDS, WRAPPERS};
 use super::spelling::{Spelled, spelled};
 use super::{REACHING, SPELLED, command_at, leading};
-use crate::guard::threats::bytes::{between, find_pair, from, is_blank, low, starts_with};
+use crate::guard::threats::bytes::{between, find_pair, from, is_blank, low, positions, starts_with};
 
 /// What stands in front of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,15 @@ pub(super) fn spelled_at(
     let next = low(rest, 0);
     let argument = from(rest, rest.iter().take_while(|b| is_blank(**b)).count());
     let spaced = argument.len() < rest.len();
-    let strong = spaced && strong_argument(argument)
+    // `&& ls /`: the root by itself, and the command's end.
+    let root = matches!(exe, b"ls" | b"dir" | b"du" | b"tree")
+        && (begins || matches!(before, Before::BackQuote | Before::Substitution))
+        && low(argument, 0) == b'/'
+        && matches!(
+            low(argument, 1 + leading(argument, 1)),
+            0 | b'|' | b'>' | b'&' | b';' | b'`'
+        );
+    let strong = spaced && (strong_argument(argument) || root)
         || matches!(next, b'<' | b'>' | b'$' | b'{')
         || from(rest, 0).starts_with(b"+/");
     // A title's word (`30x30 | Top`): shells of Unix tell `Cat` from `cat`.
@@ -143,32 +151,40 @@ pub(super) fn spelled_at(
             // so that no more is looked at than either is long.
             let front = (begin <= FRONT_BYTES_MAX).then(|| between(bytes, 0, begin).trim_ascii());
             let address = || {
-                front.is_some_and(|front| {
-                    front.contains(&b'.')
+                // `1.0`, `29.11.2026`, `19.99` are none.
+                let four = |front: &[u8]| {
+                    front.iter().filter(|b| **b == b'.').count() == 3
                         && front.iter().all(|b| b.is_ascii_digit() || *b == b'.')
-                        && front.last() != Some(&b'.')
-                })
+                };
+                front.is_some_and(|front| four(front) || matches!(front, b"::1" | b"localhost"))
             };
             let optioned = || {
                 let told = matches!(
                     exe,
                     b"git" | b"npm" | b"docker" | b"python" | b"node" | b"sort" | b"head" | b"pip" | b"pip3"
                 );
-                let option = || {
-                    argument
-                        .windows(3)
-                        .any(|w| w.starts_with(b" -") && w.last().is_some_and(u8::is_ascii_alphabetic))
+                // `-c 3`, `--count`; a search excludes words (`jobs in London -remote`).
+                let option = |line: &[u8]| {
+                    positions(line, b'-').any(|at| {
+                        let behind = (low(line, at + 1), low(line, at + 2));
+                        at.checked_sub(1).is_some_and(|at| is_blank(low(line, at)))
+                            && (behind.0.is_ascii_alphabetic() && !behind.1.is_ascii_alphabetic()
+                                || behind.0 == b'-' && behind.1.is_ascii_alphabetic())
+                    })
                 };
-                (front.is_some_and(<[u8]>::is_empty) && !told || address())
-                    && argument.len() < OPTIONS_BYTES_MAX
-                    && !argument.contains(&b'\n')
-                    && option()
+                (front.is_some_and(<[u8]>::is_empty) && !told || address()) && {
+                    let line = between(argument, 0, argument.len().min(OPTIONS_BYTES_MAX)).trim_ascii_end();
+                    line.len() < OPTIONS_BYTES_MAX && !line.contains(&b'\n') && option(line)
+                }
             };
             let chains = || rest.starts_with(b"&&") || matches!(next, b'|' | b';') && address();
             known && (strong || ends && (ended || chains()) && exe.len() <= 8 && bytes.len() < 200 || optioned())
         }
         Before::Ampersand => {
-            next != b'=' && known && (strong || ends || spaced && !is_blank(low(bytes, at.saturating_sub(len + 1))))
+            // `& echo abc &`: all of it runs beside what stands around.
+            let echoes = || exe == b"echo" && bytes.len() < 64 && bytes.starts_with(b"&") && bytes.ends_with(b"&");
+            let apart = || spaced && !is_blank(low(bytes, at.saturating_sub(len + 1)));
+            next != b'=' && known && (strong || ends || apart() || echoes())
         }
         Before::Separator | Before::Opening => {
             // `;rm q23 #`: behind a separator that the value begins with, and with what arguments have, or by a name that

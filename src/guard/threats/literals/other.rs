@@ -134,6 +134,8 @@ pub const GROUPS: &[Group] = &[
         ],
     ),
     group(RequestForgery, "request_forgery.data", Start, &["data:text/p"]),
+    // Where another service is led to.
+    group(RequestForgery, "request_forgery.scheme", Value, &["=gopher://"]),
     group(
         RequestForgery,
         "request_forgery.scheme",

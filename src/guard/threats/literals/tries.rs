@@ -23,6 +23,8 @@ pub(super) fn sums(bytes: &[u8], at: usize, close: &[u8]) -> bool {
     };
     // To what is none of a sum's first: openings may stand side by side.
     let len = near.iter().take_while(|b| part(b)).count();
+    // A bracket that closes is a part of sums, too.
+    let len = if close == b")" { len.saturating_sub(1) } else { len };
     let inside = between(near, 0, len).trim_ascii();
     let edge = |byte: Option<&u8>| byte.is_some_and(|b| !matches!(b, b'.' | b'*' | b'+' | b'/'));
     from(near, len).starts_with(close)

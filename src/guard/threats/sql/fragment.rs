@@ -101,7 +101,7 @@ impl Piece<'_> {
         if self.call() {
             return Some("sql.function");
         }
-        if self.tautology() || self.led_by_logic() || self.condition() {
+        if self.tautology() || self.led_by_logic() || self.condition() || self.reopens() {
             return Some("sql.boolean");
         }
         if self.led_by_clause() {
@@ -202,9 +202,16 @@ impl Piece<'_> {
                     // Two signs, to MySQL.
                     let signs = operand && !is_blank(behind) && behind != 0;
                     let cuts = !operand && (sign == b'/' || bare);
-                    // `1!=0--`; `price = 10 -- note` begins with a name, and says something.
-                    let compared = compares && self.kind(0) == Kind::Number && cuts;
-                    return at > 1 && sign != b'#' && (logic && literal && (signs || cuts) || compared);
+                    // `1!=0--`; `price = 10 -- note` begins with a name, and says something. `1!=0-- foo` says it apart.
+                    let last = at.checked_sub(1).map_or(Kind::End, |at| self.kind(at));
+                    let close = !operand
+                        && !is_word(behind)
+                        && !between(self.text, 0, token.start).iter().any(|b| is_blank(*b));
+                    let valued = matches!(last, Kind::Number | Kind::Word(Word::Literal));
+                    let compared = compares && self.kind(0) == Kind::Number && (close || cuts && valued);
+                    return at > 1
+                        && sign != b'#'
+                        && (logic && literal && (signs || cuts && !self.counts(at)) || compared);
                 }
                 Kind::Arithmetic if self.is(at, "::") => {
                     odd |= logic;
@@ -250,9 +257,55 @@ impl Piece<'_> {
         let unset = self.list.len() == 4
             && self.is(0, "-")
             && self.kind(1) == Kind::Number
+            && self.list.first().map(|t| t.end) == self.list.get(1).map(|t| t.start)
             && (self.is(2, "or") || self.is(2, "||"))
-            && self.kind(3) == Kind::Number;
+            && self.kind(3) == Kind::Number
+            && (self.is(1, "1") || self.list.get(1).map(|t| self.part(t)) != self.list.get(3).map(|t| self.part(t)));
         self.complete && !operand && logic && (odd || unset) && literal
+    }
+
+    /// A bracket of the query's that is closed, a condition behind it that two values are compared in, and one that is left open
+    /// for the query to close: `1) or (1=1`.
+    fn reopens(&self) -> bool {
+        let (mut depth, mut closed) = (0_i32, None);
+        for (at, token) in self.list.iter().enumerate() {
+            match token.kind {
+                Kind::Open => depth += 1,
+                Kind::Close if depth > 0 => depth -= 1,
+                Kind::Close if closed.is_none() => closed = Some(at),
+                _ => {}
+            }
+        }
+        let valued = |at: usize| {
+            matches!(
+                self.kind(at),
+                Kind::Number | Kind::Text { closed: true } | Kind::Word(Word::Literal)
+            )
+        };
+        self.complete
+            && depth > 0
+            && closed.is_some_and(|closed| {
+                matches!(self.kind(closed + 1), Kind::Logic | Kind::Word(Word::Logic))
+                    && (closed + 2..self.list.len())
+                        .any(|at| self.kind(at) == Kind::Compare && valued(at + 1) && valued(at.saturating_sub(1)))
+            })
+    }
+
+    /// Whether what stands in front of a token says how many (`18 and over--`, `5 or more--`), or that somebody breaks off.
+    fn counts(&self, at: usize) -> bool {
+        const SAID: [&str; 20] = [
+            "above", "all", "below", "both", "bust", "earlier", "empty", "fewer", "greater", "higher", "later", "less",
+            "lower", "many", "more", "none", "over", "so", "under", "up",
+        ];
+        let Some(word) = at.checked_sub(1).and_then(|at| self.list.get(at)) else {
+            return false;
+        };
+        word.kind == Kind::Word(Word::Name)
+            && (listed(&SAID, self.part(word)) || at.checked_sub(2).is_some_and(|at| self.is(at, "and")))
+    }
+
+    fn part(&self, token: &Token) -> &[u8] {
+        between(self.text, token.start, token.end)
     }
 
     fn ends(&self, at: usize) -> bool {
@@ -479,6 +532,12 @@ mod tests {
             ("1!=0--", "sql.boolean"),
             ("-1 or 1", "sql.boolean"),
             ("1 or id-- -", "sql.boolean"),
+            ("1!=0-- foo", "sql.boolean"),
+            ("-1234 or 5678", "sql.boolean"),
+            ("1) or (1=1", "sql.boolean"),
+            (") AND (1=1", "sql.boolean"),
+            ("13, 14, 154) OR (1=1", "sql.boolean"),
+            ("1) and 1=1 and ('a'='a'", "sql.boolean"),
             ("&&(l=!0)", "sql.boolean"),
             ("|| mode ==", "sql.boolean"),
             (") as total FROM", "sql.fragment"),
@@ -531,6 +590,14 @@ mod tests {
             "5 or more -- see below",
             "-40 or -20",
             "10 > 5 -- note",
+            "18 and over--",
+            "5 or more--",
+            "- 1 or 2",
+            "-10 or 10",
+            "2 > x --",
+            "a) or (b",
+            "1) or (b=c",
+            "(1) or (1=1)",
             "debug or --verbose",
             "image/*",
             "card--wide",

@@ -2,7 +2,7 @@
 
 use super::tokens::{Kind, Token, Word};
 use super::{Operand, Reader, TOKENS_MAX};
-use crate::guard::threats::bytes::{is_word, listed, starts_with};
+use crate::guard::threats::bytes::{between, is_word, listed, starts_with};
 
 /// Words that a definition goes on with, behind its name.
 const GOES_ON: [&str; 25] = [
@@ -135,21 +135,29 @@ impl Reader<'_> {
             second.kind,
             Kind::Number | Kind::Open | Kind::Variable | Kind::Text { .. } | Kind::Word(Word::Literal | Word::Part)
         );
-        let skips = any(word, &["escape", "limit", "offset"]) && counted
+        let skips = any(
+            word,
+            &["escape", "limit", "offset", "fetch", "having", "returning", "window"],
+        ) && counted
             || any(word, &["nulls"]) && any(second, &["first", "last"])
             || any(word, &["option"]) && second.kind == Kind::Open;
-        if !(sorts || locks || skips || any(word, &["fetch", "having", "returning", "window"])) {
+        // `kids' having fun #`: a name behind these asks for nothing by itself.
+        let goes_on = any(word, &["fetch", "having", "returning", "window"])
+            && (self.is(second, "*") || any(second, &["first", "next"]) || second.kind == Kind::Word(Word::Name));
+        if !(sorts || locks || skips || goes_on) {
             return None;
         }
+        let mut asks = skips || sorts || locks;
         for _ in 0..TAIL_TOKENS_MAX {
             let token = self.next();
             match token.kind {
                 Kind::Cut => {
-                    let cuts = self.cuts(token);
+                    let cuts = self.cuts(token) && asks;
                     return cuts.then_some("sql.comment");
                 }
                 Kind::End | Kind::Other | Kind::Text { closed: false } => return None,
-                _ => {}
+                Kind::Word(Word::Name) => {}
+                _ => asks = true,
             }
         }
         None
@@ -243,7 +251,32 @@ impl Reader<'_> {
 
     /// A statement that changes something or runs code, from its first word.
     pub(super) fn changes(&mut self, first: Token) -> Option<&'static str> {
-        let second = self.next();
+        let mut second = self.next();
+        // `create or replace function`, `create temporary table`
+        const KINDS: [&str; 9] = [
+            "global",
+            "local",
+            "materialized",
+            "or",
+            "replace",
+            "temp",
+            "temporary",
+            "unique",
+            "unlogged",
+        ];
+        let stacked = || {
+            between(self.tokens.bytes, 0, first.start)
+                .trim_ascii_end()
+                .ends_with(b";")
+        };
+        if self.is(first, "create") && stacked() {
+            for _ in 0..3 {
+                if !KINDS.iter().any(|word| self.is(second, word)) {
+                    break;
+                }
+                second = self.next();
+            }
+        }
         let third = self.next();
         let name = matches!(third.kind, Kind::Word(Word::Name | Word::Part)) || matches!(third.kind, Kind::Open);
         let at_end = |kind: Kind| matches!(kind, Kind::End | Kind::Cut | Kind::Semicolon);
