@@ -245,13 +245,19 @@ impl Engine {
             script::judge(layer, prose, effort)
         });
         let field = matches!(kind, Kind::Parameter | Kind::Cookie | Kind::Name);
-        // `-1 or 1`, `1 or id-- -`
+        // `-1 or 1`, `0 or-1`, `1 or id-- -`
         let worded = || {
-            bits & class::BLANK != 0 && (layer.first() == Some(&b'-') || bytes::find_pair(layer, 0, *b"--").is_some())
+            bits & class::BLANK != 0
+                && (layer.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-')
+                    || bytes::find_pair(layer, 0, *b"--").is_some())
         };
         let signs = bits & !(class::DIGIT | class::UNDERSCORE | class::BLANK) != 0;
         let pieces = !prose && (field || matches!(kind, Kind::Agent | Kind::Header)) && (signs || worded());
         verdict.ask(Category::Sql, pieces, |_| sql::fragment::judge(layer, bits, field));
+        let brackets = kind == Kind::Json && !prose && bits & class::PAREN != 0;
+        verdict.ask(Category::Sql, brackets, |_| {
+            sql::fragment::reopens(layer).then_some("sql.boolean")
+        });
         verdict.ask(Category::Script, pieces && field, |_| {
             disguise::judge(layer, bits, kind)
         });

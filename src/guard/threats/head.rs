@@ -283,8 +283,9 @@ fn spelt_out(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// Names of what is written into a head and has one line there: where somebody is sent, or their language. Sorted.
-static WRITTEN: Words<26> = Words::new([
+/// Names of what is written into a head and has one line there: where somebody is sent, or their language, and [`HEADED`].
+static WRITTEN: Words<42> = Words::new([
+    "agent",
     "back",
     "callback",
     "charset",
@@ -292,12 +293,18 @@ static WRITTEN: Words<26> = Words::new([
     "dest",
     "destination",
     "domain",
+    "email",
     "forward",
+    "from",
     "goto",
     "host",
     "hostname",
+    "key",
     "lang",
     "locale",
+    "login",
+    "mail",
+    "name",
     "next",
     "origin",
     "redir",
@@ -305,16 +312,25 @@ static WRITTEN: Words<26> = Words::new([
     "redirect_to",
     "referer",
     "referrer",
+    "request_id",
     "return",
     "return_to",
     "returnto",
+    "session",
+    "session_id",
+    "subject",
+    "title",
+    "to",
+    "token",
     "uri",
     "url",
+    "user",
     "user_agent",
+    "username",
 ]);
 
-/// Names of what has one line wherever it is written, in heads as well.
-static HEADED: Words<16> = Words::new([
+/// Names of what has one line wherever it is written, in heads as well. Sorted.
+const HEADED: [&str; 16] = [
     "agent",
     "email",
     "from",
@@ -331,7 +347,7 @@ static HEADED: Words<16> = Words::new([
     "token",
     "user",
     "username",
-]);
+];
 
 /// Whether a parameter or a member is written into a head by its name, and its value goes on with another field, a head of its
 /// own or a body. Such a value has one line: what texts have in their lines is none of its business.
@@ -340,13 +356,24 @@ pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
     const LINES_MAX: usize = 8;
     const VALUE_BYTES_MAX: usize = 2048;
     let name_ends = |end: &[u8]| name.len() > end.len() && from(name, name.len() - end.len()).eq_ignore_ascii_case(end);
+    let written = || match name.last() {
+        Some(b'l' | b'L') => name_ends(b"url"),
+        Some(b'i' | b'I') => name_ends(b"uri"),
+        Some(b't' | b'T') => name_ends(b"redirect"),
+        _ => false,
+    };
     // Words with blanks between are a title.
-    let headed = HEADED.has(name);
-    if name.iter().any(|b| is_blank(*b))
-        || !(headed || WRITTEN.has(name) || [&b"url"[..], b"uri", b"redirect"].iter().any(|end| name_ends(end)))
+    if !(WRITTEN.has(name) || written()) || name.iter().any(|b| is_blank(*b)) {
+        return false;
+    }
+    if !value
+        .iter()
+        .take(VALUE_BYTES_MAX)
+        .any(|b| ends(b) || matches!(b, b'%' | b'&' | b'\\'))
     {
         return false;
     }
+    let headed = listed(&HEADED, name);
     let value = between(value, 0, value.len().min(VALUE_BYTES_MAX));
     let decoded = decode::step(value);
     let value = &*spelt_out(decoded.as_deref().unwrap_or(value));

@@ -17,6 +17,8 @@ CONTEXTS = {
     "last": ("select count(*) from users where pw='zz' and name='", "'"),
     "double": ('select count(*) from users where name="', '" and pw="zz"'),
     "number": ("select count(*) from users where pw='zz' and id=", ""),
+    "bracket": ("select count(*) from users where (pw='zz' and id=", ")"),
+    "list": ("select count(*) from users where pw='zz' and id in (", ")"),
 }
 COMMON = (
     "' ' ' or and = 1 0 x 2 is not null -- /* */ /**/ || && < > + - * / % in ( ) like between ! != ~ & | , union select "
@@ -34,7 +36,7 @@ OWN = {
         "unknown @ ::bool cast only returning fetch for update of ? #>"
     ).split() + ["-- ", "is true", "IS DISTINCT FROM", 'collate "C"'],
 }
-SEEDS = ["'| |or| |1|=|1| |--| ", "'| |or| |'", "1| |or| |1|=|1", "1| |or| |true"]
+SEEDS = ["'| |or| |1|=|1| |--| ", "'| |or| |'", "1| |or| |1|=|1", "1| |or| |true", "1|)| |or| |(|1|=|1"]
 
 
 def connect(database):
@@ -74,7 +76,7 @@ def main():
     first, context, seconds = arguments(__doc__, CONTEXTS)
     kind, value = connect(first[0] if first else "")
     before, behind = CONTEXTS[context]
-    quote = {"double": '"', "number": ""}.get(context, "'")
+    quote = {"double": '"', "number": "", "bracket": "", "list": ""}.get(context, "'")
     fronts = [["", quote], ["x", quote], ["admin ", quote]] if quote else [["1"], ["0"], ["-1"], []]
     search(
         lambda text: bool(value(before + text + behind)),

@@ -201,7 +201,9 @@ pub(super) fn spelled_at(
                         )
                 };
                 before == Before::Opening
-                    && (plain() && low(argument, 0) != b'=' || argument.iter().any(argued))
+                    && (plain() && low(argument, 0) != b'='
+                        || exe == b"ps" && starts_with(argument, b"aux")
+                        || argument.iter().any(argued))
                     && !(bytes.starts_with(b"| ") && find_pair(argument, 0, *b" |").is_some())
             };
             next != b'='

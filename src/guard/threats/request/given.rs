@@ -83,18 +83,15 @@ pub(super) fn is_password(name: &[u8], value: &[u8]) -> bool {
         .next()
         .unwrap_or(name);
     let ends = |word: &[u8]| last.len() >= word.len() && from(last, last.len() - word.len()).eq_ignore_ascii_case(word);
-    let named = [
-        &b"password"[..],
-        b"passwd",
-        b"pwd",
-        b"passphrase",
-        b"pass",
-        b"pw",
-        b"secret",
-    ]
-    .iter()
-    .any(|word| ends(word))
-        || starts_with(name, b"password");
+    // By the last letter, since most names are none.
+    let named = match last.last().map(u8::to_ascii_lowercase) {
+        Some(b'd') => ends(b"password") || ends(b"passwd") || ends(b"pwd"),
+        Some(b'e') => ends(b"passphrase"),
+        Some(b's') => ends(b"pass"),
+        Some(b'w') => ends(b"pw"),
+        Some(b't') => ends(b"secret"),
+        _ => false,
+    } || starts_with(name, b"password");
     named && value.len() <= BYTES_MAX && !value.iter().any(|b| is_blank(*b) || *b == 0)
 }
 

@@ -49,25 +49,22 @@ pub fn judge(bytes: &[u8], bits: u16, whole: bool) -> Option<&'static str> {
     if !has(class::OPERATOR | class::PAREN | class::SHELL | class::QUOTE | class::BLANK | class::CONTROL) {
         return None;
     }
-    let mut tokens = Tokens::new(text, 0);
-    let mut list = [Token {
-        kind: Kind::End,
-        start: 0,
-        end: 0,
-    }; TOKENS_MAX];
-    let mut count = 0_usize;
-    for place in &mut list {
-        *place = tokens.next();
-        if place.kind == Kind::End {
-            break;
-        }
-        count += 1;
-    }
-    let complete = count < TOKENS_MAX;
-    let list = list.get(..count).unwrap_or_default();
-    let piece = Piece { text, list, complete };
-    piece.judge()
+    Piece::new(text, &mut { EMPTY }).judge()
 }
+
+/// Whether a text closes a bracket of the query's and leaves another open, or a comment cuts the rest off: of what else tells a
+/// query's piece, texts have more.
+pub fn reopens(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii();
+    text.len() <= FRAGMENT_BYTES_MAX && Piece::new(text, &mut { EMPTY }).reopens()
+}
+
+/// Room for a piece's tokens.
+const EMPTY: [Token; TOKENS_MAX] = [Token {
+    kind: Kind::End,
+    start: 0,
+    end: 0,
+}; TOKENS_MAX];
 
 /// Whether a text is a URL in one piece: `https://a248.e.akamai.net/x.png`.
 fn is_address(text: &[u8]) -> bool {
@@ -84,7 +81,25 @@ struct Piece<'v> {
     complete: bool,
 }
 
-impl Piece<'_> {
+impl<'v> Piece<'v> {
+    #[inline(never)]
+    fn new(text: &'v [u8], list: &'v mut [Token; TOKENS_MAX]) -> Self {
+        let mut tokens = Tokens::new(text, 0);
+        let mut count = 0_usize;
+        for place in list.iter_mut() {
+            *place = tokens.next();
+            if place.kind == Kind::End {
+                break;
+            }
+            count += 1;
+        }
+        Self {
+            text,
+            list: list.get(..count).unwrap_or_default(),
+            complete: count < TOKENS_MAX,
+        }
+    }
+
     fn kind(&self, at: usize) -> Kind {
         self.list.get(at).map_or(Kind::End, |token| token.kind)
     }
@@ -264,31 +279,77 @@ impl Piece<'_> {
         self.complete && !operand && logic && (odd || unset) && literal
     }
 
-    /// A bracket of the query's that is closed, a condition behind it that two values are compared in, and one that is left open
-    /// for the query to close: `1) or (1=1`.
+    /// A bracket of the query's that is closed behind what stands for a number, something that goes on behind it, and a bracket
+    /// that is left open for the query to close, or a comment: `1) or (1=1`, `0)|(1`, `0)or 1--`.
     fn reopens(&self) -> bool {
-        let (mut depth, mut closed) = (0_i32, None);
+        if !self.text.contains(&b')') {
+            return false;
+        }
+        let (mut depth, mut closed, mut cut) = (0_i32, None, false);
         for (at, token) in self.list.iter().enumerate() {
             match token.kind {
                 Kind::Open => depth += 1,
                 Kind::Close if depth > 0 => depth -= 1,
                 Kind::Close if closed.is_none() => closed = Some(at),
+                // Behind a hash stands what people mark by one.
+                Kind::Cut => cut = low(self.text, token.start) != b'#' || token.start + 1 >= self.text.len(),
                 _ => {}
             }
         }
-        let valued = |at: usize| {
+        let Some(closed) = closed.filter(|_| self.complete && (depth > 0 || cut)) else {
+            return false;
+        };
+        let value = |kind: Kind| {
             matches!(
-                self.kind(at),
+                kind,
                 Kind::Number | Kind::Text { closed: true } | Kind::Word(Word::Literal)
             )
         };
-        self.complete
-            && depth > 0
-            && closed.is_some_and(|closed| {
-                matches!(self.kind(closed + 1), Kind::Logic | Kind::Word(Word::Logic))
-                    && (closed + 2..self.list.len())
-                        .any(|at| self.kind(at) == Kind::Compare && valued(at + 1) && valued(at.saturating_sub(1)))
-            })
+        let operand = |kind: Kind| value(kind) || matches!(kind, Kind::Word(Word::Name) | Kind::Variable);
+        let pairs = self.list.iter().zip(self.list.iter().skip(1));
+        // A half of a program's line (`).reply(200, `) or of a text has what no condition has.
+        let odd = pairs.clone().any(|(one, two)| {
+            let strict = matches!(self.part(two), b"===" | b"!==");
+            operand(one.kind) && operand(two.kind)
+                || one.kind == Kind::Compare && two.kind == Kind::Compare
+                || strict
+                || matches!(two.kind, Kind::Semicolon | Kind::Other | Kind::Text { closed: false })
+        });
+        // In front stands a list, perhaps.
+        let listed = self.list.iter().skip(closed).any(|token| token.kind == Kind::Comma);
+        // `'/form')->withInput(`
+        let method = self.is(closed + 1, "->") && self.kind(closed + 3) == Kind::Open;
+        if odd || listed || method || self.is(closed + 1, ".") {
+            return false;
+        }
+        let mut behind = (closed + 2..self.list.len()).map(|at| self.kind(at));
+        let compared = || {
+            pairs
+                .clone()
+                .skip(closed + 1)
+                .any(|(one, two)| one.kind == Kind::Compare && value(two.kind))
+        };
+        let signs = || !self.text.iter().any(|b| is_blank(*b));
+        let number = matches!(
+            self.kind(0),
+            Kind::Number | Kind::Close | Kind::Arithmetic | Kind::Open | Kind::Word(Word::Literal)
+        );
+        let named = || self.list.iter().any(|token| token.kind == Kind::Word(Word::Name));
+        // A name or variable of the query's, with no blank anywhere.
+        let close = matches!(
+            self.kind(0),
+            Kind::Word(Word::Name) | Kind::Variable | Kind::Text { closed: true }
+        ) && signs();
+        match self.kind(closed + 1) {
+            Kind::Word(Word::Logic | Word::Compare | Word::Not) => {
+                compared() || number && signs() || (number && !named() || close) && behind.any(value)
+            }
+            Kind::Logic | Kind::Compare | Kind::Arithmetic | Kind::Bits => {
+                let first = self.kind(0) == Kind::Close;
+                compared() || (number || close) && (signs() && !first || behind.any(value))
+            }
+            _ => false,
+        }
     }
 
     /// Whether what stands in front of a token says how many (`18 and over--`, `5 or more--`), or that somebody breaks off.
@@ -536,6 +597,11 @@ mod tests {
             ("-1234 or 5678", "sql.boolean"),
             ("1) or (1=1", "sql.boolean"),
             (") AND (1=1", "sql.boolean"),
+            ("0)|(1", "sql.boolean"),
+            ("0)or(1", "sql.boolean"),
+            ("0)or 1#", "sql.boolean"),
+            ("1,2)or(rowid", "sql.boolean"),
+            ("0) or 1-- ", "sql.boolean"),
             ("13, 14, 154) OR (1=1", "sql.boolean"),
             ("1) and 1=1 and ('a'='a'", "sql.boolean"),
             ("&&(l=!0)", "sql.boolean"),
@@ -598,6 +664,17 @@ mod tests {
             "a) or (b",
             "1) or (b=c",
             "(1) or (1=1)",
+            "1) and (see below",
+            "f(x) + g(x",
+            "1) one -- two",
+            ").reply(200, ",
+            ") === 0 && get(",
+            "'/form')->withInput(",
+            "a) <span x=\"1\">(b",
+            ").reply(200, ",
+            ") === 0 && get(",
+            "'/form')->withInput(",
+            "a) <span x=\"1\">(b",
             "debug or --verbose",
             "image/*",
             "card--wide",
