@@ -248,6 +248,42 @@ fn no_body_of_xml_costs_more_than_in_proportion_to_its_length() {
     assert!(grown.is_empty(), "{} of them:\n{}", grown.len(), grown.join("\n"));
 }
 
+/// All values of a list are given by one name, which none of them may read as a whole. Bounds as above.
+#[test]
+fn no_body_of_json_costs_more_than_in_proportion_to_its_length() {
+    let scene =
+        Scene::new(r#"{ "threats": { "mode": "shadow" }, "requests": { "max_body": 1048576, "mode": "shadow" } }"#);
+    let once = |name: &str, value: &str, bytes: usize| {
+        let long = [&text(name, bytes / 2)[..], b"url"].concat();
+        let values = text(&format!("\"{value}\","), bytes / 2);
+        let values = values.rsplitn(2, |b| *b == b',').last().unwrap();
+        let body = [b"{\"", &long[..], b"\":[", values, b"]}"].concat();
+        let request = request("POST", "/x")
+            .field("content-type", "application/json")
+            .body(body);
+        let start = Instant::now();
+        let _ = scene.send(&request);
+        start.elapsed()
+    };
+    let mut grown = Vec::new();
+    for name in ["a", "%41", "a_", "[a]", "$a", "."] {
+        for value in ["abc", "a\\r\\nb", "127.0.0.1", "a%b"] {
+            let measured = |rounds: u32| {
+                let of = |bytes| (0..rounds).map(|_| once(name, value, bytes)).min().unwrap();
+                (of(16 << 10).max(Duration::from_micros(50)), of(128 << 10))
+            };
+            let within = |(small, large): (Duration, Duration)| large <= small * 30;
+            if !within(measured(2)) && !within(measured(6)) {
+                grown.push(format!(
+                    "{name:?}, {value:?}: {:?} for 16 KiB and for 128 KiB",
+                    measured(2)
+                ));
+            }
+        }
+    }
+    assert!(grown.is_empty(), "{} of them:\n{}", grown.len(), grown.join("\n"));
+}
+
 /// `cargo test --profile cost -p portcullis --test decisions -- --ignored --nocapture threats_cost`
 #[test]
 #[ignore = "a measurement"]

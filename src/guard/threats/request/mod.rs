@@ -108,6 +108,9 @@ fn is_foreign(value: &[u8]) -> bool {
         || starts_with(value, b"bearer") && find_byte(value, 0, b'\'').is_some()
 }
 
+/// Names that tell what a value is are not longer, with what forms put around them.
+const TELLING_BYTES_MAX: usize = 256;
+
 /// The answer for a request: the refusals, each with the mode that it is to be carried out in.
 pub type Verdicts = Vec<(Mode, Denial)>;
 
@@ -243,6 +246,8 @@ impl Walk<'_> {
         if document && is_asset(value) {
             wanted = wanted.without(Categories::NONE.with(Category::Path));
         }
+        // A longer name says nothing, and all values of a list have the same: each would read it.
+        let name = name.filter(|name| name.len() <= TELLING_BYTES_MAX);
         if matches!(kind, Kind::Parameter | Kind::Json)
             && let Some(name) = name.map(form_decoded)
         {
