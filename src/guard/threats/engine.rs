@@ -248,7 +248,8 @@ impl Engine {
         // `-1 or 1`, `0 or-1`, `1 or id-- -`
         let worded = || {
             bits & class::BLANK != 0
-                && (layer.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-')
+                && (layer.first() == Some(&b'-')
+                    || layer.first().is_some_and(u8::is_ascii_digit) && bytes::find_pair(layer, 0, *b"r-").is_some()
                     || bytes::find_pair(layer, 0, *b"--").is_some())
         };
         let signs = bits & !(class::DIGIT | class::UNDERSCORE | class::BLANK) != 0;

@@ -349,6 +349,20 @@ const HEADED: [&str; 16] = [
     "username",
 ];
 
+/// Of those, words that people have lines of labels under. Sorted.
+const SPOKEN: [&str; 10] = [
+    "back",
+    "continue",
+    "dest",
+    "destination",
+    "domain",
+    "forward",
+    "host",
+    "next",
+    "origin",
+    "return",
+];
+
 /// Whether a parameter or a member is written into a head by its name, and its value goes on with another field, a head of its
 /// own or a body. Such a value has one line: what texts have in their lines is none of its business.
 pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
@@ -357,7 +371,7 @@ pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
     const VALUE_BYTES_MAX: usize = 2048;
     let name_ends = |end: &[u8]| name.len() > end.len() && from(name, name.len() - end.len()).eq_ignore_ascii_case(end);
     let written = || match name.last() {
-        Some(b'l' | b'L') => name_ends(b"url"),
+        Some(b'l' | b'L') => name_ends(b"url") && !name_ends(b"curl") && name != b"curl",
         Some(b'i' | b'I') => name_ends(b"uri"),
         Some(b't' | b'T') => name_ends(b"redirect"),
         _ => false,
@@ -374,9 +388,17 @@ pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
         return false;
     }
     let headed = listed(&HEADED, name);
+    // `"next": "Testing⏎Blockers: none"`
+    let spoken = listed(&SPOKEN, name);
     let value = between(value, 0, value.len().min(VALUE_BYTES_MAX));
-    let decoded = decode::step(value);
-    let value = &*spelt_out(decoded.as_deref().unwrap_or(value));
+    // What is encoded in a URL's query is a text there: `https://a.example/?text=Order%0AName: Ann`.
+    let plain = !value.contains(&b'?') && !headed;
+    let decoded = if plain { decode::step(value) } else { None };
+    let value = decoded.as_deref().unwrap_or(value);
+    let value = &*if headed { Cow::Borrowed(value) } else { spelt_out(value) };
+    if starts_with(value, b"data:") {
+        return false;
+    }
     let mut rest = value;
     // `#` or `text/html` in front: no text that people write.
     let single =
@@ -385,16 +407,17 @@ pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
         let Some(end) = rest.iter().position(ends) else {
             return false;
         };
-        let behind_single = rest.len() == value.len() && single(between(rest, 0, end));
+        let behind_single = !spoken && rest.len() == value.len() && single(between(rest, 0, end));
         let broken = from(rest, end).iter().take_while(|b| ends(b)).count();
         let empty_line = broken > 2 || broken == 2 && rest.get(end) == rest.get(end + 1);
-        rest = behind_ends(from(rest, end));
-        let found = if headed {
-            sends(rest)
-        } else {
-            empty_line && rest.first() == Some(&b'<') || goes_on(rest, behind_single)
-        };
-        if found {
+        let before = from(rest, end);
+        rest = behind_ends(before);
+        if headed {
+            // One line more, and no text's paragraph nor an indented list.
+            let indented = rest.len() + broken + 1 < before.len();
+            return !empty_line && !indented && !rest.trim_ascii_end().iter().any(ends) && sends(rest);
+        }
+        if !spoken && empty_line && rest.first() == Some(&b'<') || goes_on(rest, value, behind_single) {
             return true;
         }
     }
@@ -412,9 +435,9 @@ fn sends(text: &[u8]) -> bool {
     text.get(name) == Some(&b':') && (is_field(field) || listed(&["bcc", "cc"], field))
 }
 
-/// Whether a line is a field of a head, or the first of a request or an answer. `behind_single`: what stands in front is no
-/// text that people write.
-fn goes_on(text: &[u8], behind_single: bool) -> bool {
+/// Whether a line of a value is a field of a head, or the first of a request or an answer. `behind_single`: what stands in front
+/// of it is no text that people write.
+fn goes_on(text: &[u8], value: &[u8], behind_single: bool) -> bool {
     /// What begins an answer's or a request's line is not longer, where somebody tries.
     const LINE_BYTES_MAX: usize = 256;
     /// Fields of one word that act, sorted; other words are labels (`Staging: https://…`).
@@ -432,6 +455,8 @@ fn goes_on(text: &[u8], behind_single: bool) -> bool {
         "trailer",
         "upgrade",
     ];
+    /// Schemes of URIs without `//`, sorted.
+    const SCHEMES: [&str; 8] = ["data", "doi", "geo", "mailto", "sip", "sms", "tel", "urn"];
     let line = between(
         text,
         0,
@@ -444,13 +469,23 @@ fn goes_on(text: &[u8], behind_single: bool) -> bool {
     let field = between(line, 0, name);
     let behind = from(line, name + 1);
     let place = find_byte(behind, 0, b'/').is_some_and(|at| behind.get(at + 1) == Some(&b'/'));
-    let port = behind.iter().all(u8::is_ascii_digit);
-    let word =
-        !place && !port && !behind.is_empty() && (behind_single || !behind.first().is_some_and(|b| is_blank(*b)));
+    // `localhost:3000/a`, `fe80::2`, `nfs:/a`, `db-2: 10.0.0.2`; and lists of one kind (`doi:10.1/a⏎doi:10.1/b`).
+    let digits = behind.iter().take_while(|b| b.is_ascii_digit()).count();
+    let port = matches!(behind.get(digits), None | Some(b'/')) || behind.first() == Some(&b':');
+    let again = value
+        .get(..=name)
+        .is_some_and(|begin| begin.eq_ignore_ascii_case(between(line, 0, name + 1)));
+    let word = !place
+        && !port
+        && !again
+        && !listed(&SCHEMES, field)
+        && !field.contains(&b'-')
+        && (behind_single || !behind.first().is_some_and(|b| is_blank(*b)));
+    let known = is_field(field) || starts_with(field, b"x-") || listed(&SINGLE, field) && digits < behind.len();
     let named = (2..=FIELD_BYTES_MAX).contains(&name)
         && line.get(name) == Some(&b':')
         && field.first().is_some_and(u8::is_ascii_alphabetic)
-        && (listed(&SINGLE, field) && !port || field.contains(&b'-') && !port && !behind.starts_with(b"//") || word);
+        && (known || word);
     named || starts_with(line, b"http/1.") || contains(line, b" http/1.")
 }
 
@@ -620,8 +655,25 @@ mod tests {
             ("url", "https://a.example\r\n"),
             ("text", "x\r\nSet-Cookie: a=b"),
             ("next", "Call Ann\nThen: lunch"),
+            ("next", "Testing\nBlockers: none"),
+            ("url", "https://a.example/?text=Order%0AName:%20Ann"),
+            ("url", "mailto:a@b.example?body=Hello%0AName: Ann"),
+            ("redirect", "/login?msg=Error%0AReason:%20x"),
+            ("url", "https://a.example\nlocalhost:3000/path"),
+            ("url", "doi:10.1/a\ndoi:10.1/b"),
+            ("url", "https://a.example\ntel:+49123"),
+            ("host", "fe80::1\nfe80::2"),
+            ("host", "nfs1:/a\nnfs2:/b"),
+            ("host", "db-1: 10.0.0.1\ndb-2: 10.0.0.2"),
             ("host", "db-1:5432\ndb-2:5432"),
             ("name", "Ann\nE-Mail: a@b.example"),
+            ("title", "fix(net): foo\n\nCc: stable@a.example"),
+            ("name", "returns 200 with\n  Content-Type: application/json"),
+            ("title", r"Header \r\nX-Custom: 1 is dropped"),
+            ("email", "From: a@b.example\nTo: c@d.example\nCc: e@f.example\n\nx"),
+            ("back", "Paris\n\n<img src=\"paris.jpg\">"),
+            ("avatar_url", "data:image/svg+xml,<svg>\n\n<path>"),
+            ("curl", "biceps\nreps:10"),
             ("title", "Sizes\r\nX-Large: 2"),
             ("subject", "Call\nTo: Ann"),
         ] {

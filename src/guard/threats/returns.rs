@@ -98,8 +98,7 @@ fn says(text: &[u8]) -> bool {
             .unwrap_or(word);
         let part = |b: &u8| is_word(*b) || *b >= 0x80;
         let letter = |b: &u8| b.is_ascii_alphabetic() || *b >= 0x80;
-        word.len() > 1
-            && word.iter().all(part)
+        word.iter().all(part)
             && word.iter().any(letter)
             && !starts_with(word, b"0x")
             && !listed(&VALUES, word)

@@ -69,7 +69,7 @@ pub(super) fn spelled_at(
     let spaced = argument.len() < rest.len();
     // `&& ls /`: the root by itself, and the command's end.
     let root = matches!(exe, b"ls" | b"dir" | b"du" | b"tree")
-        && (begins || matches!(before, Before::BackQuote | Before::Substitution))
+        && matches!(before, Before::Separator | Before::Opening | Before::Ampersand)
         && low(argument, 0) == b'/'
         && matches!(
             low(argument, 1 + leading(argument, 1)),

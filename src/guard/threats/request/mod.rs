@@ -537,8 +537,9 @@ impl Walk<'_> {
                     steps.push(Step::Member(name));
                     self.name(name.as_bytes(), Place::Body, steps);
                     self.prototype(steps);
-                    // Elsewhere a class or a schema is named by it.
-                    if *name == *"$type" && matches!(member, Value::Number(_)) {
+                    // Beside other members a class or a schema is named by it.
+                    let asked = steps.len() > 1 && members.iter().count() == 1;
+                    if *name == *"$type" && asked && matches!(member, Value::Number(_)) {
                         self.note(Category::Nosql, "nosql.operator", Place::Body, steps);
                     }
                     self.json(member, steps, schema.map(|schema| schema.member(name)).as_ref());

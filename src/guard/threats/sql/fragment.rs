@@ -219,11 +219,12 @@ impl<'v> Piece<'v> {
                     let cuts = !operand && (sign == b'/' || bare);
                     // `1!=0--`; `price = 10 -- note` begins with a name, and says something. `1!=0-- foo` says it apart.
                     let last = at.checked_sub(1).map_or(Kind::End, |at| self.kind(at));
+                    // `8=D--`, `1>2-->3` are drawn.
                     let close = !operand
-                        && !is_word(behind)
+                        && matches!(behind, 0 | b' ' | b'\t' | b'\n' | b'+' | b'-')
                         && !between(self.text, 0, token.start).iter().any(|b| is_blank(*b));
                     let valued = matches!(last, Kind::Number | Kind::Word(Word::Literal));
-                    let compared = compares && self.kind(0) == Kind::Number && (close || cuts && valued);
+                    let compared = compares && self.kind(0) == Kind::Number && (close || cuts) && valued;
                     return at > 1
                         && sign != b'#'
                         && (logic && literal && (signs || cuts && !self.counts(at)) || compared);
@@ -275,6 +276,7 @@ impl<'v> Piece<'v> {
             && self.list.first().map(|t| t.end) == self.list.get(1).map(|t| t.start)
             && (self.is(2, "or") || self.is(2, "||"))
             && self.kind(3) == Kind::Number
+            && (self.is(1, "1") || self.list.get(1).is_some_and(|t| self.part(t).len() > 2))
             && (self.is(1, "1") || self.list.get(1).map(|t| self.part(t)) != self.list.get(3).map(|t| self.part(t)));
         self.complete && !operand && logic && (odd || unset) && literal
     }
@@ -309,11 +311,10 @@ impl<'v> Piece<'v> {
         let pairs = self.list.iter().zip(self.list.iter().skip(1));
         // A half of a program's line (`).reply(200, `) or of a text has what no condition has.
         let odd = pairs.clone().any(|(one, two)| {
-            let strict = matches!(self.part(two), b"===" | b"!==");
-            operand(one.kind) && operand(two.kind)
-                || one.kind == Kind::Compare && two.kind == Kind::Compare
-                || strict
-                || matches!(two.kind, Kind::Semicolon | Kind::Other | Kind::Text { closed: false })
+            operand(one.kind) && operand(two.kind) || one.kind == Kind::Compare && two.kind == Kind::Compare
+        }) || self.list.iter().any(|token| {
+            matches!(token.kind, Kind::Semicolon | Kind::Other | Kind::Text { closed: false })
+                || matches!(self.part(token), b"===" | b"!==")
         });
         // In front stands a list, perhaps.
         let listed = self.list.iter().skip(closed).any(|token| token.kind == Kind::Comma);
@@ -346,7 +347,9 @@ impl<'v> Piece<'v> {
             }
             Kind::Logic | Kind::Compare | Kind::Arithmetic | Kind::Bits => {
                 let first = self.kind(0) == Kind::Close;
-                compared() || (number || close) && (signs() && !first || behind.any(value))
+                // `x+1)/(x-1` is a sum's.
+                let close = close && self.kind(closed + 1) != Kind::Arithmetic;
+                compared() || number && signs() && !first || (number || close) && behind.any(value)
             }
             _ => false,
         }
@@ -670,10 +673,13 @@ mod tests {
             ").reply(200, ",
             ") === 0 && get(",
             "'/form')->withInput(",
+            "a)|(b",
+            ":) > 2 (",
+            "8=D--",
+            "1>2-->3",
+            "-10 or 20",
+            "x+1)/(x-1",
             "a) <span x=\"1\">(b",
-            ").reply(200, ",
-            ") === 0 && get(",
-            "'/form')->withInput(",
             "a) <span x=\"1\">(b",
             "debug or --verbose",
             "image/*",

@@ -269,6 +269,7 @@ impl Reader<'_> {
                 .trim_ascii_end()
                 .ends_with(b";")
         };
+        let kind = second.start;
         if self.is(first, "create") && stacked() {
             for _ in 0..3 {
                 if !KINDS.iter().any(|word| self.is(second, word)) {
@@ -277,6 +278,8 @@ impl Reader<'_> {
                 second = self.next();
             }
         }
+        // `Plan; create local user accounts`
+        let told = second.start == kind || self.quoted;
         let third = self.next();
         let name = matches!(third.kind, Kind::Word(Word::Name | Word::Part)) || matches!(third.kind, Kind::Open);
         let at_end = |kind: Kind| matches!(kind, Kind::End | Kind::Cut | Kind::Semicolon);
@@ -301,7 +304,7 @@ impl Reader<'_> {
         // A quotation's end: `"Execute Workflow"`.
         let cited = |token: Token| token.end == token.start + 1 && matches!(token.kind, Kind::Text { closed: false });
         let evil = if is("drop") || is("create") || is("alter") || is("truncate") {
-            object && name && {
+            object && name && (told || self.peek().kind == Kind::Open) && {
                 let after = self.peek();
                 // `create table for …`: what goes on as a text does.
                 let goes_on = after.kind == Kind::Word(Word::Name);
