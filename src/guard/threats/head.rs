@@ -193,8 +193,11 @@ fn behind_ends(bytes: &[u8]) -> &[u8] {
 
 /// Whether a name that only heads have, or that tells what it is for, stands in front.
 fn is_field(name: &[u8]) -> bool {
-    const TELLS: [&str; 7] = ["crlf", "evil", "hacked", "header", "inject", "injected", "injection"];
-    FIELDS.has(name) || name.contains(&b'-') && name.split(|b| *b == b'-').any(|part| listed(&TELLS, part))
+    const TELLS: [&str; 3] = ["crlf", "header", "injected"];
+    FIELDS.has(name)
+        || name.len() <= FIELD_BYTES_MAX
+            && name.contains(&b'-')
+            && name.split(|b| *b == b'-').any(|part| listed(&TELLS, part))
 }
 
 /// Whether a value is a line's end and a field of a head, and no more; in a path, whatever is in front, and else a place that
@@ -350,8 +353,9 @@ const HEADED: [&str; 16] = [
 ];
 
 /// Of those, words that people have lines of labels under. Sorted.
-const SPOKEN: [&str; 10] = [
+const SPOKEN: [&str; 12] = [
     "back",
+    "callback",
     "continue",
     "dest",
     "destination",
@@ -360,6 +364,7 @@ const SPOKEN: [&str; 10] = [
     "host",
     "next",
     "origin",
+    "referrer",
     "return",
 ];
 
@@ -392,8 +397,9 @@ pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
     let spoken = listed(&SPOKEN, name);
     let value = between(value, 0, value.len().min(VALUE_BYTES_MAX));
     // What is encoded in a URL's query is a text there: `https://a.example/?text=Order%0AName: Ann`.
-    let plain = !value.contains(&b'?') && !headed;
-    let decoded = if plain { decode::step(value) } else { None };
+    let asked = value.contains(&b'?');
+    let decoded = decode::step(value);
+    let spoken = spoken || asked && decoded.is_some();
     let value = decoded.as_deref().unwrap_or(value);
     let value = &*if headed { Cow::Borrowed(value) } else { spelt_out(value) };
     if starts_with(value, b"data:") {
@@ -401,8 +407,9 @@ pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
     }
     let mut rest = value;
     // `#` or `text/html` in front: no text that people write.
-    let single =
-        |front: &[u8]| !front.is_empty() && front.len() <= FIELD_BYTES_MAX && !front.iter().any(|b| is_blank(*b));
+    let single = |front: &[u8]| {
+        !front.is_empty() && front.len() <= FIELD_BYTES_MAX && !front.iter().any(|b| is_blank(*b) || *b == b'.')
+    };
     for _ in 0..LINES_MAX {
         let Some(end) = rest.iter().position(ends) else {
             return false;
@@ -417,7 +424,12 @@ pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
             let indented = rest.len() + broken + 1 < before.len();
             return !empty_line && !indented && !rest.trim_ascii_end().iter().any(ends) && sends(rest);
         }
-        if !spoken && empty_line && rest.first() == Some(&b'<') || goes_on(rest, value, behind_single) {
+        let page = || {
+            ["<html", "<script", "<svg", "<!doctype"]
+                .iter()
+                .any(|tag| starts_with(rest, tag.as_bytes()))
+        };
+        if !spoken && empty_line && page() || goes_on(rest, value, behind_single, spoken) {
             return true;
         }
     }
@@ -432,12 +444,14 @@ fn sends(text: &[u8]) -> bool {
         .take_while(|b| b.is_ascii_alphanumeric() || **b == b'-')
         .count();
     let field = between(text, 0, name);
-    text.get(name) == Some(&b':') && (is_field(field) || listed(&["bcc", "cc"], field))
+    let copies = || listed(&["bcc", "cc"], field) && text.contains(&b'@');
+    text.get(name) == Some(&b':')
+        && (FIELDS.has(field) || starts_with(field, b"x-") && is_private(field, from(text, name + 1)) || copies())
 }
 
 /// Whether a line of a value is a field of a head, or the first of a request or an answer. `behind_single`: what stands in front
 /// of it is no text that people write.
-fn goes_on(text: &[u8], value: &[u8], behind_single: bool) -> bool {
+fn goes_on(text: &[u8], value: &[u8], behind_single: bool, spoken: bool) -> bool {
     /// What begins an answer's or a request's line is not longer, where somebody tries.
     const LINE_BYTES_MAX: usize = 256;
     /// Fields of one word that act, sorted; other words are labels (`Staging: https://…`).
@@ -471,13 +485,15 @@ fn goes_on(text: &[u8], value: &[u8], behind_single: bool) -> bool {
     let place = find_byte(behind, 0, b'/').is_some_and(|at| behind.get(at + 1) == Some(&b'/'));
     // `localhost:3000/a`, `fe80::2`, `nfs:/a`, `db-2: 10.0.0.2`; and lists of one kind (`doi:10.1/a⏎doi:10.1/b`).
     let digits = behind.iter().take_while(|b| b.is_ascii_digit()).count();
-    let port = matches!(behind.get(digits), None | Some(b'/')) || behind.first() == Some(&b':');
+    let port =
+        matches!(behind.get(digits), None | Some(b'/')) || behind.first() == Some(&b':') || contains(behind, b"::");
     let again = value
         .get(..=name)
         .is_some_and(|begin| begin.eq_ignore_ascii_case(between(line, 0, name + 1)));
     let word = !place
         && !port
         && !again
+        && !spoken
         && !listed(&SCHEMES, field)
         && !field.contains(&b'-')
         && (behind_single || !behind.first().is_some_and(|b| is_blank(*b)));
@@ -608,7 +624,6 @@ mod tests {
             "#\rheader:x",
             "?\rheader:x",
             "/\n#Set-Cookie:a=b",
-            "en\r\nEvil-Log-Entry: x",
         ] {
             assert!(splits(text.as_bytes(), false), "{text:?}");
         }
@@ -639,6 +654,7 @@ mod tests {
             ("url", r"/a\r\nheader:header"),
             ("Referer", "x\n\tX-Any: 1"),
             ("redirect", "?\r\nInjected: yes"),
+            ("url", "https://e.example/?x=%0d%0aX-Injected:%20yes"),
             ("lang", "text/html\r\nFoo: bar"),
             ("name", "v\r\nSet-Cookie: pwned=1"),
             ("login", "user@a.example\r\nX-Injected: evil"),
@@ -674,6 +690,12 @@ mod tests {
             ("back", "Paris\n\n<img src=\"paris.jpg\">"),
             ("avatar_url", "data:image/svg+xml,<svg>\n\n<path>"),
             ("curl", "biceps\nreps:10"),
+            ("title", "Meeting notes\ncc: Ann, Bob"),
+            ("title", "Movie\nEvil-Dead: 1981"),
+            ("url", "https://a.example\r\nSource: Wikipedia"),
+            ("url", "https://a.example\n\n<p>hello</p>"),
+            ("next", "lunch\nTime:12:30"),
+            ("host", "1.1.1.1\nabcd:1234::1"),
             ("title", "Sizes\r\nX-Large: 2"),
             ("subject", "Call\nTo: Ann"),
         ] {

@@ -164,15 +164,16 @@ pub(super) fn spelled_at(
                     b"git" | b"npm" | b"docker" | b"python" | b"node" | b"sort" | b"head" | b"pip" | b"pip3"
                 );
                 // `-c 3`, `--count`; a search excludes words (`jobs in London -remote`).
+                let addressed = address();
                 let option = |line: &[u8]| {
                     positions(line, b'-').any(|at| {
                         let behind = (low(line, at + 1), low(line, at + 2));
                         at.checked_sub(1).is_some_and(|at| is_blank(low(line, at)))
-                            && (behind.0.is_ascii_alphabetic() && !behind.1.is_ascii_alphabetic()
+                            && (behind.0.is_ascii_alphabetic() && (addressed || !behind.1.is_ascii_alphabetic())
                                 || behind.0 == b'-' && behind.1.is_ascii_alphabetic())
                     })
                 };
-                (front.is_some_and(<[u8]>::is_empty) && !told || address()) && {
+                (front.is_some_and(<[u8]>::is_empty) && !told || addressed) && {
                     let line = between(argument, 0, argument.len().min(OPTIONS_BYTES_MAX)).trim_ascii_end();
                     line.len() < OPTIONS_BYTES_MAX && !line.contains(&b'\n') && option(line)
                 }
@@ -202,7 +203,7 @@ pub(super) fn spelled_at(
                 };
                 before == Before::Opening
                     && (plain() && low(argument, 0) != b'='
-                        || exe == b"ps" && starts_with(argument, b"aux")
+                        || exe == b"ps" && starts_with(argument, b"aux") && !low(argument, 3).is_ascii_alphanumeric()
                         || argument.iter().any(argued))
                     && !(bytes.starts_with(b"| ") && find_pair(argument, 0, *b" |").is_some())
             };

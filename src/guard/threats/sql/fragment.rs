@@ -293,8 +293,13 @@ impl<'v> Piece<'v> {
                 Kind::Open => depth += 1,
                 Kind::Close if depth > 0 => depth -= 1,
                 Kind::Close if closed.is_none() => closed = Some(at),
-                // Behind a hash stands what people mark by one.
-                Kind::Cut => cut = low(self.text, token.start) != b'#' || token.start + 1 >= self.text.len(),
+                // `1) > 5 -- large`: behind a hash or a dash stands what people mark by one.
+                Kind::Cut => {
+                    let rest = from(self.text, token.start + 1);
+                    let bare = rest.len() <= 3 && !rest.iter().any(u8::is_ascii_alphanumeric);
+                    let close = !between(self.text, 0, token.start).iter().any(|b| is_blank(*b));
+                    cut = bare || low(self.text, token.start) == b'/' || close && low(self.text, token.start) == b'-';
+                }
                 _ => {}
             }
         }
@@ -324,11 +329,12 @@ impl<'v> Piece<'v> {
             return false;
         }
         let mut behind = (closed + 2..self.list.len()).map(|at| self.kind(at));
+        // Behind a name's half (`i < 10) && (j > 5`) only two values.
+        let strict = self.kind(0) == Kind::Word(Word::Name);
         let compared = || {
-            pairs
-                .clone()
-                .skip(closed + 1)
-                .any(|(one, two)| one.kind == Kind::Compare && value(two.kind))
+            (closed + 2..self.list.len()).any(|at| {
+                self.kind(at) == Kind::Compare && value(self.kind(at + 1)) && (!strict || value(self.kind(at - 1)))
+            })
         };
         let signs = || !self.text.iter().any(|b| is_blank(*b));
         let number = matches!(
@@ -676,6 +682,9 @@ mod tests {
             "a)|(b",
             ":) > 2 (",
             "8=D--",
+            "1) > 5 -- large",
+            "i < 10) && (j > 5",
+            "price < 100) AND (rating > 4",
             "1>2-->3",
             "-10 or 20",
             "x+1)/(x-1",
