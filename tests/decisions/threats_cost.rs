@@ -284,6 +284,27 @@ fn no_body_of_json_costs_more_than_in_proportion_to_its_length() {
     assert!(grown.is_empty(), "{} of them:\n{}", grown.len(), grown.join("\n"));
 }
 
+/// No member may ask how many there are beside it. Bounds as above.
+#[test]
+fn no_object_costs_more_than_in_proportion_to_its_members() {
+    let scene = Scene::new(r#"{ "threats": { "mode": "shadow" } }"#);
+    let once = |members: usize| {
+        let list: Vec<String> = (0..members).map(|index| format!(r#""m{index}":1"#)).collect();
+        let request = request("POST", "/x")
+            .field("content-type", "application/json")
+            .body(format!(r#"{{"o":{{{}}}}}"#, list.join(",")));
+        let start = Instant::now();
+        let _ = scene.send(&request);
+        start.elapsed()
+    };
+    let measured = |rounds: u32| {
+        let of = |members| (0..rounds).map(|_| once(members)).min().unwrap();
+        (of(2_000).max(Duration::from_micros(50)), of(16_000))
+    };
+    let within = |(small, large): (Duration, Duration)| large <= small * 30;
+    assert!(within(measured(2)) || within(measured(6)), "{:?}", measured(2));
+}
+
 /// `cargo test --profile cost -p portcullis --test decisions -- --ignored --nocapture threats_cost`
 #[test]
 #[ignore = "a measurement"]

@@ -402,9 +402,6 @@ pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
     let spoken = spoken || asked && decoded.is_some();
     let value = decoded.as_deref().unwrap_or(value);
     let value = &*if headed { Cow::Borrowed(value) } else { spelt_out(value) };
-    if starts_with(value, b"data:") {
-        return false;
-    }
     let mut rest = value;
     // `#` or `text/html` in front: no text that people write.
     let single = |front: &[u8]| {
@@ -424,10 +421,12 @@ pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
             let indented = rest.len() + broken + 1 < before.len();
             return !empty_line && !indented && !rest.trim_ascii_end().iter().any(ends) && sends(rest);
         }
+        // A picture's own text.
         let page = || {
-            ["<html", "<script", "<svg", "<!doctype"]
-                .iter()
-                .any(|tag| starts_with(rest, tag.as_bytes()))
+            !starts_with(value, b"data:")
+                && ["<html", "<script", "<svg", "<!doctype"]
+                    .iter()
+                    .any(|tag| starts_with(rest, tag.as_bytes()))
         };
         if !spoken && empty_line && page() || goes_on(rest, value, behind_single, spoken) {
             return true;
@@ -654,6 +653,7 @@ mod tests {
             ("url", r"/a\r\nheader:header"),
             ("Referer", "x\n\tX-Any: 1"),
             ("redirect", "?\r\nInjected: yes"),
+            ("redirect", "data:\r\nX-Injected: 1"),
             ("url", "https://e.example/?x=%0d%0aX-Injected:%20yes"),
             ("lang", "text/html\r\nFoo: bar"),
             ("name", "v\r\nSet-Cookie: pwned=1"),

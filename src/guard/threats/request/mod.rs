@@ -538,8 +538,8 @@ impl Walk<'_> {
                     self.name(name.as_bytes(), Place::Body, steps);
                     self.prototype(steps);
                     // Beside other members a class or a schema is named by it.
-                    let asked = steps.len() > 1 && members.iter().count() == 1;
-                    if *name == *"$type" && asked && matches!(member, Value::Number(_)) {
+                    let type_of = *name == *"$type" && matches!(member, Value::Number(_));
+                    if type_of && steps.len() > 1 && members.iter().nth(1).is_none() {
                         self.note(Category::Nosql, "nosql.operator", Place::Body, steps);
                     }
                     self.json(member, steps, schema.map(|schema| schema.member(name)).as_ref());

@@ -138,7 +138,7 @@ impl Reader<'_> {
     }
 
     /// Whether hardly anything is behind a comment's beginning, and no quote, which would end what is cited.
-    fn ends_bare(&self, token: Token) -> bool {
+    pub(super) fn ends_bare(&self, token: Token) -> bool {
         let rest = from(self.tokens.bytes, token.start + 1).trim_ascii();
         let says = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'\'' | b'"' | b'`');
         rest.len() <= 3 && !rest.iter().any(says) && !low_is(self.tokens.bytes, token.start, b'/')

@@ -689,7 +689,6 @@ mod tests {
             "-10 or 20",
             "x+1)/(x-1",
             "a) <span x=\"1\">(b",
-            "a) <span x=\"1\">(b",
             "debug or --verbose",
             "image/*",
             "card--wide",

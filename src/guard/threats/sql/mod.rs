@@ -299,7 +299,14 @@ impl<'v> Reader<'v> {
                 Kind::Word(Word::Logic) | Kind::Logic => return self.logic(Some((operand, first, token))),
                 Kind::Bits if self.quoted => return self.logic(Some((operand, first, token))),
                 Kind::Semicolon => return self.statement(),
-                Kind::Word(Word::Clause) => return self.clause(token).or_else(|| self.cut_tail(token)),
+                Kind::Word(Word::Clause) => {
+                    if let Some(rule) = self.clause(token) {
+                        return Some(rule);
+                    }
+                    // What the clause read is asked again.
+                    self.tokens.at = token.end;
+                    return self.cut_tail(token);
+                }
                 Kind::Word(Word::Where) => return self.condition(),
                 // An alias, between what is selected from and its condition.
                 Kind::Word(Word::Part) if self.quoted && self.is(token, "as") => {

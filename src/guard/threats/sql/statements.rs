@@ -2,7 +2,7 @@
 
 use super::tokens::{Kind, Token, Word};
 use super::{Operand, Reader, TOKENS_MAX};
-use crate::guard::threats::bytes::{between, is_word, listed, starts_with};
+use crate::guard::threats::bytes::{between, is_blank, is_word, listed, low, starts_with};
 
 /// Words that a definition goes on with, behind its name.
 const GOES_ON: [&str; 25] = [
@@ -147,16 +147,23 @@ impl Reader<'_> {
         if !(sorts || locks || skips || goes_on) {
             return None;
         }
-        let mut asks = skips || sorts || locks;
+        let mut asks = skips || sorts || locks || any(second, &["first", "next"]);
+        let mut names = 0_usize;
         for _ in 0..TAIL_TOKENS_MAX {
             let token = self.next();
             match token.kind {
                 Kind::Cut => {
-                    let cuts = self.cuts(token) && asks;
-                    return cuts.then_some("sql.comment");
+                    // `admin' having id#`: one name that MySQL takes for a condition, and a comment right behind it or nothing's.
+                    let bytes = self.tokens.bytes;
+                    let close = token.start.checked_sub(1).is_some_and(|at| !is_blank(low(bytes, at)))
+                        || bytes
+                            .get(token.start + 2..)
+                            .is_some_and(|rest| !rest.trim_ascii().is_empty());
+                    let named = names == 1 && self.ends_bare(token) && close;
+                    return (self.cuts(token) && (asks || named)).then_some("sql.comment");
                 }
                 Kind::End | Kind::Other | Kind::Text { closed: false } => return None,
-                Kind::Word(Word::Name) => {}
+                Kind::Word(Word::Name) => names += 1,
                 _ => asks = true,
             }
         }
