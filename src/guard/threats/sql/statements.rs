@@ -143,7 +143,11 @@ impl Reader<'_> {
             || any(word, &["option"]) && second.kind == Kind::Open;
         // `kids' having fun #`: a name behind these asks for nothing by itself.
         let goes_on = any(word, &["fetch", "having", "returning", "window"])
-            && (self.is(second, "*") || any(second, &["first", "next"]) || second.kind == Kind::Word(Word::Name));
+            && (any(second, &["first", "next"])
+                || matches!(
+                    second.kind,
+                    Kind::Word(Word::Name | Word::Not) | Kind::Arithmetic | Kind::Not
+                ));
         if !(sorts || locks || skips || goes_on) {
             return None;
         }
