@@ -7,7 +7,7 @@
 //   POST /test/rotate?keep=N   new keys sign from now on; of the ones before, the newest N generations stay in the set
 //   POST /test/mood?is=M       how the key set and the discovery document are answered: see `answerAs`
 //   GET  /test/asked           how often these two were asked for
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomUUID } from 'node:crypto';
 import http from 'node:http';
 import { pathToFileURL } from 'node:url';
 
@@ -19,14 +19,21 @@ let provider;
 let mood = 'well';
 let asked = 0;
 
+// Node 20 waits for itself for ever, now and then, where a key that was generated is exported while the generator is collected:
+// so the text comes from the generator, and the exported key from the text.
+function newKey(type, options) {
+  const text = { publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } };
+  return createPrivateKey(generateKeyPairSync(type, { ...options, ...text }).privateKey).export({ format: 'jwk' });
+}
+
 function newKeys() {
   const made = [
-    ['RS256', generateKeyPairSync('rsa', { modulusLength: 2048 })],
-    ['PS256', generateKeyPairSync('rsa', { modulusLength: 2048 })],
-    ['ES256', generateKeyPairSync('ec', { namedCurve: 'P-256' })],
-    ['EdDSA', generateKeyPairSync('ed25519')],
+    ['RS256', newKey('rsa', { modulusLength: 2048 })],
+    ['PS256', newKey('rsa', { modulusLength: 2048 })],
+    ['ES256', newKey('ec', { namedCurve: 'P-256' })],
+    ['EdDSA', newKey('ed25519')],
   ];
-  return made.map(([alg, { privateKey }]) => ({ ...privateKey.export({ format: 'jwk' }), alg, use: 'sig', kid: randomUUID() }));
+  return made.map(([alg, key]) => ({ ...key, alg, use: 'sig', kid: randomUUID() }));
 }
 
 // https://ALGORITHM.AUDIENCE.example, or https://opaque.example for a token that is no JWT.
