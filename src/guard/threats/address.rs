@@ -3,6 +3,7 @@
 //! other services.
 
 use super::bytes::{between, contains, find_byte, from, starts_with};
+use super::effort::Effort;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Schemes beside those of the web that clients fetch from hosts of any spelling: curl's, and those of databases.
@@ -40,8 +41,11 @@ const FETCHED: [&[u8]; 31] = [
     b"tftp",
 ];
 
+/// Taken from the value's effort, in its steps, for each byte of the authority: user information or a host may be all of it.
+const AUTHORITY_STEPS: usize = 3;
+
 /// How a URL-valued text is dangerous, or `None`; a text that is no URL is not.
-pub fn judge(bytes: &[u8]) -> Option<&'static str> {
+pub fn judge(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
     let text = bytes.trim_ascii();
     let text = [&b"url:"[..], b"url=", b"uri="]
         .iter()
@@ -70,6 +74,7 @@ pub fn judge(bytes: &[u8]) -> Option<&'static str> {
             .position(|b| matches!(b, b'/' | b'?' | b'#' | b'\\'))
             .unwrap_or(rest.len()),
     );
+    effort.spend(authority.len().saturating_mul(AUTHORITY_STEPS));
     // Where some readers end the authority, others read on to the host: `http://good.example\\@127.0.0.1/`.
     let ended = from(rest, authority.len());
     let behind = from(
@@ -227,10 +232,12 @@ fn lenient_v4(host: &[u8]) -> Option<(Ipv4Addr, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::threats::Account;
 
     #[track_caller]
     fn check(url: &str, expected: Option<&str>) {
-        assert_eq!(judge(url.as_bytes()), expected, "{url}");
+        let mut effort = Effort::new(&Account::default(), url.len());
+        assert_eq!(judge(url.as_bytes(), &mut effort), expected, "{url}");
     }
 
     #[test]

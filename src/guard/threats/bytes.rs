@@ -78,45 +78,51 @@ const fn equal(word: u64, byte: u8) -> u64 {
     !((differs & LOWS).wrapping_add(LOWS) | differs | LOWS)
 }
 
-/// Where a byte stands, each place in turn: a third of what a search from each place on costs where they are near.
-pub struct Positions<'b> {
+/// Where one of some bytes stands, each place in turn: a third of what a search from each place on costs where they are near.
+pub struct Positions<'b, const N: usize> {
     chunks: std::slice::Iter<'b, [u8; 8]>,
     tail: &'b [u8],
-    byte: u8,
+    wanted: [u8; N],
     /// Of the bytes before `behind`, those that are still to be given.
     found: u64,
     behind: usize,
 }
 
-pub fn positions(bytes: &[u8], byte: u8) -> Positions<'_> {
+pub fn positions(bytes: &[u8], byte: u8) -> Positions<'_, 1> {
+    positions_of(bytes, [byte])
+}
+
+pub fn positions_of<const N: usize>(bytes: &[u8], wanted: [u8; N]) -> Positions<'_, N> {
     let (chunks, tail) = bytes.as_chunks::<8>();
     Positions {
         chunks: chunks.iter(),
         tail,
-        byte,
+        wanted,
         found: 0,
         behind: 0,
     }
 }
 
-impl Iterator for Positions<'_> {
+impl<const N: usize> Iterator for Positions<'_, N> {
     type Item = usize;
 
     #[inline(always)]
     fn next(&mut self) -> Option<usize> {
         while self.found == 0 {
-            let chunk = match self.chunks.next() {
-                Some(chunk) => *chunk,
+            let (chunk, filled) = match self.chunks.next() {
+                Some(chunk) => (*chunk, u64::MAX),
                 None if self.tail.is_empty() => return None,
                 None => {
-                    // Filled up with what is not sought.
-                    let mut chunk = [!self.byte; 8];
+                    let mut chunk = [0; 8];
                     chunk.iter_mut().zip(self.tail).for_each(|(to, from)| *to = *from);
+                    let filled = (1 << (8 * self.tail.len())) - 1;
                     self.tail = &[];
-                    chunk
+                    (chunk, filled)
                 }
             };
-            self.found = equal(u64::from_le_bytes(chunk), self.byte);
+            let word = u64::from_le_bytes(chunk);
+            let found = self.wanted.iter().fold(0, |found, byte| found | equal(word, *byte));
+            self.found = found & filled;
             self.behind += 8;
         }
         let first = self.found.trailing_zeros() / 8;

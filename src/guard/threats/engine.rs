@@ -334,7 +334,9 @@ impl Engine {
         );
         let addresses =
             bits & class::COLON != 0 && matches!(kind, Kind::Parameter | Kind::Json | Kind::Cookie | Kind::Text);
-        verdict.ask(Category::RequestForgery, addresses, |_| address::judge(layer));
+        verdict.ask(Category::RequestForgery, addresses, |effort| {
+            address::judge(layer, effort)
+        });
         verdict.stop
     }
 }

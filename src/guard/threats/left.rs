@@ -2,36 +2,42 @@
 //! document database's scripts. Whether a sign closes something of the query's or of the value's own is told by reading the
 //! value from its beginning on. Each look is one walk over the value, asked for once, when what would go on was seen.
 
-use super::bytes::{between, from, is_blank, is_word, listed, low, positions, starts_with, word_len};
+use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low, positions, starts_with, word_len};
 use super::effort::Effort;
 
-/// Taken from the value's effort, in its steps: for a bar, and for each byte where the value is read.
+/// Taken from the value's effort, in its steps: for a bar, and for each byte each time that the value is read.
 const BAR_STEPS: usize = 2;
-const READ_STEPS: usize = 3;
+const READ_STEPS: usize = 4;
 
 /// How far is looked for the word behind a quote.
 const NEAR_BYTES: usize = 16;
 
 /// What leaves a condition in a path of XPath, and selects more: `x']|//*['`, `1]|//*[1`.
 pub fn path(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
+    // A bar counts behind a condition that ends.
+    let ended = find_byte(bytes, 0, b']')?;
+    let behind = from(bytes, ended);
     let mut bars = 0_usize;
-    let more = positions(bytes, b'|').any(|bar| {
+    let more = positions(behind, b'|').any(|bar| {
         bars += 1;
         // No two bars have the same blanks behind them. A comment may stand in front of the step.
         let gap = |b: &&u8| is_blank(**b) || **b == b'(';
-        let step = bar + 1 + from(bytes, bar + 1).iter().take_while(gap).count();
-        low(bytes, step - 1) == b'(' && low(bytes, step) == b':' || Step::at(bytes, step).is_some()
+        let step = bar + 1 + from(behind, bar + 1).iter().take_while(gap).count();
+        low(behind, step - 1) == b'(' && low(behind, step) == b':' || Step::at(behind, step).is_some()
     });
     effort.spend(bars.saturating_mul(BAR_STEPS));
     if !more {
         return None;
     }
-    effort.spend(bytes.len().saturating_mul(READ_STEPS));
     // XPath has no escapes, so that of the three at most one is outside a text at any byte: what a value quotes or opens itself
     // is told exactly, wherever the value was put.
     [None, Some(b'\''), Some(b'"')]
         .into_iter()
-        .any(|text| closes_condition(bytes, text))
+        .filter(|text| text.is_none_or(|quote| find_byte(bytes, 0, quote).is_some()))
+        .any(|text| {
+            effort.spend(bytes.len().saturating_mul(READ_STEPS));
+            closes_condition(bytes, text)
+        })
         .then_some("nosql.xpath")
 }
 

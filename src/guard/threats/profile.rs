@@ -112,7 +112,7 @@ pub fn is_prose(bytes: &[u8]) -> bool {
             Some(b',' | b'.' | b':' | b'?' | b'!') => word.get(..word.len() - 1).unwrap_or(word),
             _ => word,
         };
-        if word.len() <= 6 && JOINTS.has(word) {
+        if word.len() <= 6 && word.first().is_some_and(u8::is_ascii_alphabetic) && JOINTS.has(word) {
             joints += 1;
             if joints >= wanted {
                 return true;

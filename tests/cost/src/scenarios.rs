@@ -41,6 +41,7 @@ pub const ALL: &[&str] = &[
     "threats: 16 KiB of HTML",
     "threats: 16 KiB of <a style=",
     "threats: 16 KiB of ``.a.[...&.",
+    "threats: 16 KiB of ''\\'~\"\\'",
     "refused: client_denied",
     "refused: quota_exceeded",
     "refused: operation_unknown",

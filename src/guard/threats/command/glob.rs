@@ -29,21 +29,21 @@ pub fn globbed_path(bytes: &[u8]) -> bool {
         .split(|b| is_blank(*b) || matches!(b, b';' | b'|' | b'&' | b'"' | b'('))
         .take(64)
         .filter(|word| word.len() <= PATH_BYTES_MAX)
-        .map(|word| match find_byte(word, 0, b'=') {
-            // A path with a query.
-            Some(equals) if find_byte(word, 0, b'?').is_some_and(|mark| mark < equals) => &[][..],
-            Some(equals) => {
-                let value = from(word, equals + 1);
-                let query = find_byte(value, 0, b'?').is_some_and(|mark| from(value, mark).contains(&b'='));
-                if query { &[] } else { value }
-            }
-            None if has_query(word) => &[],
-            None => word,
+        .filter_map(|word| {
+            let equals = find_byte(word, 0, b'=');
+            let value = equals.map_or(word, |equals| from(word, equals + 1));
+            let question = |bytes| find_byte(bytes, 0, b'?');
+            // Of a path with a query, neither that nor the path is looked at.
+            let queried = || match equals {
+                Some(equals) => {
+                    question(word).is_some_and(|mark| mark < equals)
+                        || question(value).is_some_and(|mark| from(value, mark).contains(&b'='))
+                }
+                None => has_query(word),
+            };
+            (value.first() == Some(&b'/') && !queried()).then_some(value)
         })
         .any(|word| {
-            if word.first() != Some(&b'/') {
-                return false;
-            }
             let slashes = word.iter().filter(|b| **b == b'/').count();
             let pairs = word
                 .windows(2)

@@ -45,16 +45,26 @@ const LEADING_MAX: usize = 64;
 pub fn judge(bytes: &[u8], prose: bool, effort: &mut Effort) -> Option<&'static str> {
     let before = effort.looked;
     let mut separators = 0;
-    let found = judge_all(bytes, prose, &mut effort.looked, &mut separators);
-    effort.spend(separators * SEPARATOR_STEPS + (before - effort.looked) * LOOKED_STEPS);
+    let mut table = Table::default();
+    let found = judge_all(bytes, prose, &mut effort.looked, &mut separators, &mut table);
+    let looked = before - effort.looked;
+    effort.spend(separators * SEPARATOR_STEPS + table.lines * ROW_STEPS + looked * LOOKED_STEPS);
     found
 }
 
-/// Taken from the value's effort, in its steps: for a separator, and for what is looked at behind it.
-const SEPARATOR_STEPS: usize = 8;
-const LOOKED_STEPS: usize = 10;
+/// Taken from the value's effort, in its steps: for a separator, for a line that may be a table's row, and for what is
+/// looked at behind a separator.
+const SEPARATOR_STEPS: usize = 6;
+const ROW_STEPS: usize = 40;
+const LOOKED_STEPS: usize = 6;
 
-fn judge_all(bytes: &[u8], prose: bool, left: &mut usize, separators: &mut usize) -> Option<&'static str> {
+fn judge_all(
+    bytes: &[u8],
+    prose: bool,
+    left: &mut usize,
+    separators: &mut usize,
+    table: &mut Table,
+) -> Option<&'static str> {
     if is_list(bytes) {
         return None;
     }
@@ -71,7 +81,6 @@ fn judge_all(bytes: &[u8], prose: bool, left: &mut usize, separators: &mut usize
     let mut first_letter = None;
     // Where a span of Markdown's that was passed over closes.
     let mut span_end = None;
-    let mut table = Table::default();
     let mut doubled = false;
     loop {
         // What prose has no use for may still tell that too much was looked at.

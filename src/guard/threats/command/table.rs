@@ -8,6 +8,8 @@ pub(super) struct Table {
     /// Where it ends; bars in front of that are its own, if it is one.
     end: usize,
     row: bool,
+    /// How many lines were looked at.
+    pub lines: usize,
 }
 
 impl Table {
@@ -19,6 +21,7 @@ impl Table {
         if position < self.end {
             return self.row;
         }
+        self.lines += 1;
         let above = self.row && self.end > 0;
         let front = bytes.get(self.end..position).unwrap_or_default();
         let begin = front

@@ -27,12 +27,13 @@ pub fn judge(bytes: &[u8], prose: bool, effort: &mut Effort) -> Option<&'static 
     judge_from(bytes, prose, effort, None)
 }
 
-/// Taken from the value's effort, in its steps: for a tag, for what is read of its attributes and of styles, and for what
-/// may be an attribute's name.
+/// Taken from the value's effort, in its steps: for a `<`, for one with a name, for what is read of its attributes and of
+/// styles, and for what may be an attribute's name.
 const TAG_STEPS: usize = 12;
+const NAMED_STEPS: usize = 24;
 const READ_STEPS: usize = 3;
 const STYLE_STEPS: usize = 4;
-const NAME_STEPS: usize = 16;
+const NAME_STEPS: usize = 24;
 
 fn judge_from(bytes: &[u8], prose: bool, effort: &mut Effort, telling: Option<usize>) -> Option<&'static str> {
     let mut read = Reading {
@@ -48,7 +49,8 @@ fn judge_from(bytes: &[u8], prose: bool, effort: &mut Effort, telling: Option<us
         sections: Parts::default(),
     };
     for open in positions(bytes, b'<') {
-        effort.spend(TAG_STEPS);
+        let named = low(bytes, open + 1).is_ascii_alphabetic();
+        effort.spend(if named { NAMED_STEPS } else { TAG_STEPS });
         if read.close <= open {
             read.close = find_byte(bytes, open, b'>').unwrap_or(usize::MAX);
         }
@@ -338,16 +340,18 @@ fn markup_declaration(bytes: &[u8], at: usize, prose: bool, read: &mut Reading) 
         return (!prose).then_some("script.server_side_include");
     }
     // Conditional comments of Internet Explorer's run what is in them; those that Word writes are for Word.
-    let word = [
-        &b"--[if gte mso"[..],
-        b"--[if mso",
-        b"--[if !supportlists",
-        b"--[if !mso",
-        b"--[if gte vml",
-    ]
-    .iter()
-    .any(|begin| starts_with(rest, begin));
-    (starts_with(rest, b"--[if") && !prose && !word
+    let word = || {
+        [
+            &b"--[if gte mso"[..],
+            b"--[if mso",
+            b"--[if !supportlists",
+            b"--[if !mso",
+            b"--[if gte vml",
+        ]
+        .iter()
+        .any(|begin| starts_with(rest, begin))
+    };
+    (starts_with(rest, b"--[if") && !prose && !word()
         || starts_with(rest, b"[cdata[") && !prose && {
             let script = |section: &[u8]| contains(section, b"script");
             read.sections.have(bytes, at, SECTION_BYTES_MAX, script)

@@ -21,8 +21,9 @@ use tokens::{Kind, Token, Tokens, Word};
 /// Quotes of one kind that are tried as the one that closes the query's string. An attacker needs the first; the others
 /// are for values that are put together from several.
 const QUOTES_MAX: usize = 8;
-/// Taken from the value's effort, in its steps: for a token, and for what it is made of.
+/// Taken from the value's effort, in its steps: for a token, for an escape or quote in a string, and for what it is made of.
 const TOKEN_STEPS: usize = 24;
+const SIGN_STEPS: usize = 8;
 const BYTES_PER_STEP: usize = 1;
 const BYTES_PER_QUOTE_STEP: usize = 16;
 /// Tokens that a context is judged by: an injection shows within its first few.
@@ -93,6 +94,8 @@ struct Reader<'v> {
     tokens: Tokens<'v>,
     /// Where a token was read ahead, and what it is: what is seen is mostly taken then.
     ahead: Cell<Option<(usize, Token)>>,
+    /// Escapes and quotes that were read in strings.
+    signs: Cell<usize>,
     left: usize,
     /// How far was read before reading began anew.
     furthest: usize,
@@ -125,6 +128,7 @@ impl<'v> Reader<'v> {
         Self {
             tokens: Tokens::new(bytes, at),
             ahead: Cell::new(None),
+            signs: Cell::new(0),
             left: TOKENS_MAX,
             furthest: 0,
             prose,
@@ -140,7 +144,7 @@ impl<'v> Reader<'v> {
         // What was read ahead was read, too.
         let end = self.ahead.get().map_or(0, |(_, token)| token.end);
         let end = end.max(self.tokens.at).max(self.furthest);
-        tokens * TOKEN_STEPS + end.saturating_sub(begin) / BYTES_PER_STEP
+        tokens * TOKEN_STEPS + self.signs.get() * SIGN_STEPS + end.saturating_sub(begin) / BYTES_PER_STEP
     }
 
     fn next(&mut self) -> Token {
@@ -157,6 +161,7 @@ impl<'v> Reader<'v> {
             _ => {
                 let mut ahead = self.tokens;
                 let token = ahead.next();
+                self.signs.set(self.signs.get() + ahead.signs);
                 self.ahead.set(Some((self.tokens.at, token)));
                 token
             }

@@ -3,7 +3,7 @@
 //! SQLite take. A token borrows nothing: it is a kind and where it stands.
 
 use crate::guard::threats::bytes::{
-    Words, between, find_byte, find_pair, from, is_blank, is_word, low, starts_with, word_len,
+    Words, between, find_byte, find_pair, from, is_blank, is_word, low, positions_of, starts_with, word_len,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,11 +153,13 @@ pub fn word(text: &[u8]) -> Word {
 pub struct Tokens<'v> {
     pub bytes: &'v [u8],
     pub at: usize,
+    /// How many escapes and quotes were read in strings.
+    pub signs: usize,
 }
 
 impl<'v> Tokens<'v> {
     pub const fn new(bytes: &'v [u8], at: usize) -> Self {
-        Self { bytes, at }
+        Self { bytes, at, signs: 0 }
     }
 
     pub fn text(&self, token: Token) -> &'v [u8] {
@@ -313,22 +315,22 @@ impl<'v> Tokens<'v> {
     }
 
     fn string(&mut self, quote: u8, start: usize, opening: usize) -> Token {
-        let mut at = start + opening;
-        let mut close = find_byte(self.bytes, at, quote);
-        loop {
-            if close.is_some_and(|end| end < at) {
-                close = find_byte(self.bytes, at, quote);
+        let text = from(self.bytes, start + opening);
+        let mut at = 0;
+        for sign in positions_of(text, [quote, b'\\']) {
+            if sign < at {
+                continue;
             }
-            let Some(end) = close else { break };
-            if let Some(escape) = find_byte(between(self.bytes, 0, end), at, b'\\') {
-                at = escape + 2;
+            self.signs += 1;
+            if text.get(sign) == Some(&b'\\') {
+                at = sign + 2;
                 continue;
             }
             // Two stand for one; an odd number of them closes.
-            let run = from(self.bytes, end).iter().take_while(|b| **b == quote).count();
-            at = end + run;
+            let run = from(text, sign).iter().take_while(|b| **b == quote).count();
+            at = sign + run;
             if run % 2 == 1 {
-                return self.token(Kind::Text { closed: true }, start, at - start);
+                return self.token(Kind::Text { closed: true }, start, opening + at);
             }
         }
         self.token(Kind::Text { closed: false }, start, self.bytes.len() - start)
