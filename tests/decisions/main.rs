@@ -31,6 +31,7 @@ mod status_list;
 mod threats;
 mod threats_cost;
 mod threats_documents;
+mod threats_names;
 mod tokens;
 #[path = "../vectors/mod.rs"]
 mod vectors;

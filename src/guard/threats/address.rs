@@ -147,9 +147,8 @@ fn internal(host: &[u8]) -> Option<&'static str> {
         let address: Option<Ipv6Addr> = std::str::from_utf8(plain).ok()?.parse().ok();
         let Some(address) = address else {
             // An IPv4 address within that is spelled as `inet_aton` reads it.
-            let loose = plain
-                .strip_prefix(b"::ffff:")
-                .or_else(|| plain.strip_prefix(b"::FFFF:"))?;
+            const MAPPED: &[u8] = b"::ffff:";
+            let loose = starts_with(plain, MAPPED).then(|| from(plain, MAPPED.len()))?;
             let (address, odd) = lenient_v4(loose)?;
             return internal_v4(address).or(odd.then_some("request_forgery.spelling"));
         };
@@ -252,7 +251,7 @@ mod tests {
             "http://[::1]/",
             "http://[::]:80",
             "http://[::ffff:127.0.0.1]",
-            "http://[::ffff:0x7f000001]",
+            "http://[::FffF:0x7f000001]",
             "http://[::ffff:0:127.0.0.1]",
             "http://[64:ff9b::7f00:1]/",
             "http://0/",

@@ -257,7 +257,7 @@ impl Engine {
         verdict.ask(Category::Sql, pieces, |_| sql::fragment::judge(layer, bits, field));
         let brackets = kind == Kind::Json && !prose && bits & class::PAREN != 0;
         verdict.ask(Category::Sql, brackets, |_| {
-            sql::fragment::reopens(layer).then_some("sql.boolean")
+            sql::brackets::reopens(layer, true).then_some("sql.boolean")
         });
         verdict.ask(Category::Script, pieces && field, |_| {
             disguise::judge(layer, bits, kind)

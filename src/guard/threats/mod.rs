@@ -30,6 +30,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod words;
+mod written;
 
 use crate::verdict::{Mode, Reason};
 pub use effort::Account;

@@ -66,7 +66,10 @@ pub(super) fn returns(rest: &[u8]) -> bool {
             // What is not defined may be set or made: `a=1`, `a=>1`, `function it(){}` behind it.
             b'=' | b'{' => true,
             // As programs write it, whether or not it is defined.
-            b'(' | b'.' | b'?' if behind == end && low(rest, end + 1) != b's' && !is_blank(low(rest, end + 1)) => true,
+            b'(' | b'.' | b'?' if behind == end && !is_blank(low(rest, end + 1)) => {
+                // `3; return item(s)`
+                sign != b'(' || low(rest, end + 1) != b's'
+            }
             _ => operator || number || is_global(name) || contains(rest, b"function") || sets(rest, end),
         };
     }
@@ -88,22 +91,28 @@ fn says(text: &[u8]) -> bool {
         .iter()
         .filter_map(|pair| find_pair(text, 0, *pair))
         .min();
+    if contains(text, b"function") {
+        return false;
+    }
     let text = between(text, 0, comment.unwrap_or(text.len()));
     let text = between(text, 0, find_byte(text, 0, b';').unwrap_or(text.len()));
+    // `1, x => 1`, `1, a || 1`, `1, a ? 0 : 1`
+    let chooses = text.contains(&b'?') && text.contains(&b':');
     let mut words = text.split(|b| is_blank(*b)).skip(1);
-    words.any(|word| {
-        let word = word
-            .strip_suffix(b".")
-            .or_else(|| word.strip_suffix(b","))
-            .unwrap_or(word);
-        let part = |b: &u8| is_word(*b) || *b >= 0x80;
-        let letter = |b: &u8| b.is_ascii_alphabetic() || *b >= 0x80;
-        word.iter().all(part)
-            && word.iter().any(letter)
-            && !starts_with(word, b"0x")
-            && !listed(&VALUES, word)
-            && !GLOBALS.iter().any(|global| global.as_bytes() == word)
-    })
+    !(chooses || text.iter().any(|b| matches!(b, b'=' | b'|')))
+        && words.any(|word| {
+            let word = word
+                .strip_suffix(b".")
+                .or_else(|| word.strip_suffix(b","))
+                .unwrap_or(word);
+            let part = |b: &u8| is_word(*b) || *b >= 0x80;
+            let letter = |b: &u8| b.is_ascii_alphabetic() || *b >= 0x80;
+            word.iter().all(part)
+                && word.iter().any(letter)
+                && !starts_with(word, b"0x")
+                && !listed(&VALUES, word)
+                && !GLOBALS.iter().any(|global| global.as_bytes() == word)
+        })
 }
 
 /// Whether something is set between a position and the next semicolon.
@@ -114,7 +123,7 @@ fn sets(rest: &[u8], at: usize) -> bool {
 }
 
 /// What scripts of a document database find defined and true, in part. In letters as they are: `return date` is said.
-const GLOBALS: [&str; 41] = [
+const GLOBALS: [&str; 42] = [
     "Array",
     "Atomics",
     "Boolean",
@@ -124,6 +133,7 @@ const GLOBALS: [&str; 41] = [
     "Function",
     "Infinity",
     "Intl",
+    "JSON",
     "Map",
     "Math",
     "Number",

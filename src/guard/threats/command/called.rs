@@ -77,7 +77,7 @@ pub(super) fn spelled_at(
         );
     let strong = spaced && (strong_argument(argument) || root)
         || matches!(next, b'<' | b'>' | b'$' | b'{')
-        || from(rest, 0).starts_with(b"+/");
+        || rest.starts_with(b"+/");
     // A title's word (`30x30 | Top`): shells of Unix tell `Cat` from `cat`.
     let titled = len > 2 && is_titled(between(bytes, at.saturating_sub(len), at));
     // Words between bars are a list.
@@ -148,7 +148,7 @@ pub(super) fn spelled_at(
         Before::Line => {
             let ended = argument.iter().all(|b| is_blank(*b) || matches!(b, b'\'' | b'"'));
             // `127.0.0.1%0a ping localhost -i 3`: nothing or an address, and a line that ends with options. Each line looks again,
-            // so that no more is looked at than either is long.
+            // so that each looks at so many bytes.
             let front = (begin <= FRONT_BYTES_MAX).then(|| between(bytes, 0, begin).trim_ascii());
             let address = || {
                 // `1.0`, `29.11.2026`, `19.99` are none.
@@ -183,7 +183,10 @@ pub(super) fn spelled_at(
         }
         Before::Ampersand => {
             // `& echo abc &`: all of it runs beside what stands around.
-            let echoes = || exe == b"echo" && bytes.len() < 64 && bytes.starts_with(b"&") && bytes.ends_with(b"&");
+            let echoes = || {
+                let text = bytes.trim_ascii();
+                exe == b"echo" && text.len() < 64 && text.starts_with(b"&") && text.ends_with(b"&")
+            };
             let apart = || spaced && !is_blank(low(bytes, at.saturating_sub(len + 1)));
             next != b'=' && known && (strong || ends || apart() || echoes())
         }
@@ -202,9 +205,7 @@ pub(super) fn spelled_at(
                         )
                 };
                 before == Before::Opening
-                    && (plain() && low(argument, 0) != b'='
-                        || exe == b"ps" && starts_with(argument, b"aux") && !low(argument, 3).is_ascii_alphanumeric()
-                        || argument.iter().any(argued))
+                    && (plain() && low(argument, 0) != b'=' || argument.iter().any(argued))
                     && !(bytes.starts_with(b"| ") && find_pair(argument, 0, *b" |").is_some())
             };
             next != b'='

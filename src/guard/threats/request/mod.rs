@@ -11,8 +11,8 @@ mod xml;
 
 use super::bytes::{Words, between, find_byte, find_pair, from, positions, starts_with};
 use super::decode;
-use super::head::splits_written;
 use super::sql::filter;
+use super::written::splits_written;
 use super::{Account, Categories, Category, Finding, Kind, ThreatMode, ThreatPolicy};
 use crate::guard::requests;
 use crate::guard::requests::parameters::{Declared, Parameters};
@@ -538,8 +538,9 @@ impl Walk<'_> {
                     self.name(name.as_bytes(), Place::Body, steps);
                     self.prototype(steps);
                     // Beside other members a class or a schema is named by it.
-                    let type_of = *name == *"$type" && matches!(member, Value::Number(_));
-                    if type_of && steps.len() > 1 && members.iter().nth(1).is_none() {
+                    let type_of = *name == *"$type" && matches!(member, Value::Number(_) | Value::Array(_));
+                    let operators = || members.iter().take(MEMBERS_MAX).all(|(name, _)| name.starts_with('$'));
+                    if type_of && steps.len() > 1 && operators() {
                         self.note(Category::Nosql, "nosql.operator", Place::Body, steps);
                     }
                     self.json(member, steps, schema.map(|schema| schema.member(name)).as_ref());
@@ -550,6 +551,9 @@ impl Walk<'_> {
         }
     }
 }
+
+/// Members that are looked at beside one: an object of operators has few.
+const MEMBERS_MAX: usize = 8;
 
 /// Shorter runs in data are not judged: it has them by chance, and an attack takes more.
 const RUN_BYTES_MIN: usize = 8;

@@ -79,6 +79,11 @@ impl Reader<'_> {
                     _ => false,
                 }
             }
+            // `x' or id limit 1 -- x`
+            (Operand::Name, Kind::Word(Word::Clause | Word::Name)) if self.quoted && !self.prose => {
+                let word = self.next();
+                return self.tail(word);
+            }
             (Operand::Name, _) => {
                 self.quoted
                     && ends

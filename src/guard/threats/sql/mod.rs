@@ -2,6 +2,7 @@
 //! or a whole expression), inside single quotes and inside double quotes. In each, tokens are read from where the query
 //! would resume, and reading stops at the first that fits no grammar: text that only mentions SQL stops soon.
 
+pub mod brackets;
 mod conditions;
 mod cut;
 pub mod filter;
@@ -208,7 +209,7 @@ impl<'v> Reader<'v> {
         }
         match first.kind {
             Kind::Word(Word::Select) => return self.select(false),
-            Kind::Word(Word::Statement) => return self.changes(first),
+            Kind::Word(Word::Statement) => return self.changes(first, false),
             Kind::Word(Word::Union) => return self.union(),
             Kind::Word(Word::Logic) => return self.logic(None),
             Kind::Logic => {
@@ -304,14 +305,6 @@ impl<'v> Reader<'v> {
                 Kind::Word(Word::Logic) | Kind::Logic => return self.logic(Some((operand, first, token))),
                 Kind::Bits if self.quoted => return self.logic(Some((operand, first, token))),
                 Kind::Semicolon => return self.statement(),
-                Kind::Word(Word::Clause) => {
-                    if let Some(rule) = self.clause(token) {
-                        return Some(rule);
-                    }
-                    // What the clause read is asked again.
-                    self.tokens.at = token.end;
-                    return self.cut_tail(token);
-                }
                 Kind::Word(Word::Where) => return self.condition(),
                 // An alias, between what is selected from and its condition.
                 Kind::Word(Word::Part) if self.quoted && self.is(token, "as") => {
@@ -328,7 +321,7 @@ impl<'v> Reader<'v> {
                     return self.compared(token);
                 }
                 Kind::Word(Word::Compare) if self.is(token, "in") || self.is(token, "is") => return None,
-                Kind::Word(Word::Statement) if self.quoted => return self.changes(token),
+                Kind::Word(Word::Statement) if self.quoted => return self.changes(token, false),
                 Kind::Word(Word::Select) if self.quoted => return self.select(false),
                 Kind::Arithmetic | Kind::Compare | Kind::Bits | Kind::Comma => {
                     self.filters |= token.kind == Kind::Compare && operand == Operand::Name;
@@ -361,9 +354,21 @@ impl<'v> Reader<'v> {
                     }
                     operand = joined;
                 }
-                _ => return self.cut_tail(token),
+                _ => return self.tail(token),
             }
         }
+    }
+
+    /// From a word that a whole condition is behind.
+    fn tail(&mut self, word: Token) -> Option<&'static str> {
+        if word.kind == Kind::Word(Word::Clause) {
+            if let Some(rule) = self.clause(word) {
+                return Some(rule);
+            }
+            // What the clause read is asked again.
+            self.tokens.at = word.end;
+        }
+        self.cut_tail(word)
     }
 
     /// Whether a word is the name of another qualifier of a search, behind a text in double quotes that one has: `label:"a b" is:`.

@@ -2,7 +2,7 @@
 
 use super::tokens::{Kind, Token, Word};
 use super::{Operand, Reader, TOKENS_MAX};
-use crate::guard::threats::bytes::{between, is_blank, is_word, listed, low, starts_with};
+use crate::guard::threats::bytes::{from, is_blank, is_word, listed, low, starts_with};
 
 /// Words that a definition goes on with, behind its name.
 const GOES_ON: [&str; 25] = [
@@ -46,6 +46,9 @@ const BEFORE_NUMBERS: [&str; 9] = [
     "unique",
 ];
 
+/// Tokens that are read for a comment that cuts the query's rest off.
+const TAIL_TOKENS_MAX: usize = 12;
+
 impl Reader<'_> {
     /// After a semicolon.
     pub(super) fn statement(&mut self) -> Option<&'static str> {
@@ -55,7 +58,7 @@ impl Reader<'_> {
         }
         match token.kind {
             Kind::Word(Word::Select) => self.found("sql.stacked"),
-            Kind::Word(Word::Statement) => self.changes(token),
+            Kind::Word(Word::Statement) => self.changes(token, true),
             Kind::Word(Word::Part) if self.is(token, "with") => None,
             Kind::Cut if self.quoted && !self.prose => Some("sql.comment"),
             Kind::End if self.quoted && !self.prose => {
@@ -85,6 +88,9 @@ impl Reader<'_> {
             }
             let first = self.next();
             let operand = self.operand(first)?;
+            if self.skip_order() && operand == Operand::Name {
+                return (!self.prose && self.is_cut_soon()).then_some("sql.clause");
+            }
             let after = self.peek().kind;
             return match operand {
                 Operand::Number | Operand::Call | Operand::Select | Operand::Group => self.found("sql.clause"),
@@ -118,10 +124,40 @@ impl Reader<'_> {
         None
     }
 
+    /// Reads over how something is to be put in order: `desc nulls last`. Whether there was anything.
+    fn skip_order(&mut self) -> bool {
+        /// No more of them stand behind one another.
+        const WORDS_MAX: usize = 3;
+        for count in 0..WORDS_MAX {
+            let word = self.peek();
+            let two = ["collate", "nulls", "with"].iter().any(|first| self.is(word, first));
+            if !two && !self.is(word, "asc") && !self.is(word, "desc") {
+                return count > 0;
+            }
+            self.next();
+            if two {
+                self.next();
+            }
+        }
+        true
+    }
+
+    /// Whether a comment cuts the query's rest off within the next few tokens.
+    fn is_cut_soon(&mut self) -> bool {
+        for _ in 0..TAIL_TOKENS_MAX {
+            let token = self.next();
+            match token.kind {
+                Kind::Cut => return self.cuts(token),
+                Kind::End | Kind::Other | Kind::Text { closed: false } => return false,
+                _ => {}
+            }
+        }
+        false
+    }
+
     /// From a word behind the query's string: whether it is one that a query goes on with (`offset 1`, `for update`, `desc`) and
     /// a comment cuts the rest off soon, whatever else the grammar asks for between.
     pub(super) fn cut_tail(&mut self, word: Token) -> Option<&'static str> {
-        const TAIL_TOKENS_MAX: usize = 12;
         if !self.quoted || self.owned || self.prose {
             return None;
         }
@@ -131,40 +167,46 @@ impl Reader<'_> {
             && (matches!(second.kind, Kind::Cut | Kind::Comma) || any(second, &["limit", "nulls", "offset"]));
         let locks = any(word, &["for"]) && any(second, &["browse", "json", "key", "no", "share", "update", "xml"])
             || any(word, &["lock"]) && any(second, &["in"]);
+        let filters = any(word, &["fetch", "having", "returning", "window"]);
         let counted = matches!(
             second.kind,
             Kind::Number | Kind::Open | Kind::Variable | Kind::Text { .. } | Kind::Word(Word::Literal | Word::Part)
         );
-        let skips = any(
-            word,
-            &["escape", "limit", "offset", "fetch", "having", "returning", "window"],
-        ) && counted
+        let skips = (filters || any(word, &["escape", "limit", "offset"])) && counted
             || any(word, &["nulls"]) && any(second, &["first", "last"])
-            || any(word, &["option"]) && second.kind == Kind::Open;
+            || any(word, &["option"]) && second.kind == Kind::Open
+            || filters && any(second, &["first", "next"]);
         // `kids' having fun #`: a name behind these asks for nothing by itself.
-        let goes_on = any(word, &["fetch", "having", "returning", "window"])
-            && (any(second, &["first", "next"])
-                || matches!(
-                    second.kind,
-                    Kind::Word(Word::Name | Word::Not) | Kind::Arithmetic | Kind::Not
-                ));
+        let goes_on = filters
+            && matches!(
+                second.kind,
+                Kind::Word(Word::Name | Word::Not) | Kind::Arithmetic | Kind::Not
+            );
         if !(sorts || locks || skips || goes_on) {
             return None;
         }
-        let mut asks = skips || sorts || locks || any(second, &["first", "next"]);
+        let mut asks = skips || sorts || locks;
+        // Whoever speaks leaves blanks.
+        let joined = |token: Token| {
+            let before = token.start.checked_sub(1);
+            before.is_some_and(|at| !is_blank(low(self.tokens.bytes, at)))
+        };
+        let tight = joined(word) || joined(second);
+        let column = self.may_be_column(second);
         let mut names = 0_usize;
         for _ in 0..TAIL_TOKENS_MAX {
             let token = self.next();
             match token.kind {
                 Kind::Cut => {
-                    // `admin' having id#`: one name that MySQL takes for a condition, and a comment right behind it or nothing's.
+                    // `admin' having id#`: one name, which MySQL takes for a condition, and a comment right behind it, one that
+                    // holds signs (`-- -`), or any behind what columns are called.
                     let bytes = self.tokens.bytes;
-                    let close = token.start.checked_sub(1).is_some_and(|at| !is_blank(low(bytes, at)))
-                        || bytes
-                            .get(token.start + 2..)
-                            .is_some_and(|rest| !rest.trim_ascii().is_empty());
-                    let named = names == 1 && self.ends_bare(token) && close;
-                    return (self.cuts(token) && (asks || named)).then_some("sql.comment");
+                    let close = token.start.checked_sub(1).is_some_and(|at| !is_blank(low(bytes, at)));
+                    let holds = !from(bytes, token.start + 2).trim_ascii().is_empty();
+                    let bare = self.ends_bare(token) && (close || holds);
+                    let named = names == 1 && (bare || tight || column);
+                    let cuts = self.cuts(token) || named;
+                    return (cuts && (asks || named)).then_some("sql.comment");
                 }
                 Kind::End | Kind::Other | Kind::Text { closed: false } => return None,
                 Kind::Word(Word::Name) => names += 1,
@@ -172,6 +214,17 @@ impl Reader<'_> {
             }
         }
         None
+    }
+
+    /// Whether a word is written as columns are, or called as those of logins.
+    fn may_be_column(&self, word: Token) -> bool {
+        const COLUMNS: [&str; 16] = [
+            "active", "admin", "email", "enabled", "id", "level", "login", "mail", "name", "pass", "password", "role",
+            "status", "token", "uid", "username",
+        ];
+        let text = self.tokens.text(word);
+        word.kind == Kind::Word(Word::Name)
+            && (listed(&COLUMNS, text) || text.iter().any(|b| matches!(b, b'_' | b'`' | b'[' | b'0'..=b'9')))
     }
 
     /// A query of its own, after `select`, in parentheses or not. What lists or sources look like tells it from prose.
@@ -260,8 +313,8 @@ impl Reader<'_> {
         self.quoted || self.operand(column).is_some() && self.peek().kind == Kind::Compare
     }
 
-    /// A statement that changes something or runs code, from its first word.
-    pub(super) fn changes(&mut self, first: Token) -> Option<&'static str> {
+    /// A statement that changes something or runs code, from its first word; `stacked` behind another.
+    pub(super) fn changes(&mut self, first: Token, stacked: bool) -> Option<&'static str> {
         let mut second = self.next();
         // `create or replace function`, `create temporary table`
         const KINDS: [&str; 9] = [
@@ -275,23 +328,26 @@ impl Reader<'_> {
             "unique",
             "unlogged",
         ];
-        let stacked = || {
-            between(self.tokens.bytes, 0, first.start)
-                .trim_ascii_end()
-                .ends_with(b";")
-        };
-        let kind = second.start;
-        if self.is(first, "create") && stacked() {
+        // `Plan; create local user accounts`
+        let mut told = true;
+        if self.is(first, "create") && stacked {
             for _ in 0..3 {
                 if !KINDS.iter().any(|word| self.is(second, word)) {
                     break;
                 }
                 second = self.next();
+                told = self.quoted;
             }
         }
-        // `Plan; create local user accounts`
-        let told = second.start == kind || self.quoted;
         let third = self.next();
+        let goes_on_as = |after: Token| {
+            after.kind == Kind::Open
+                || ["after", "as", "before", "instead", "on"]
+                    .iter()
+                    .any(|word| self.is(after, word))
+                || self.is(third, "if")
+        };
+        let told = told || goes_on_as(self.peek());
         let name = matches!(third.kind, Kind::Word(Word::Name | Word::Part)) || matches!(third.kind, Kind::Open);
         let at_end = |kind: Kind| matches!(kind, Kind::End | Kind::Cut | Kind::Semicolon);
         let is = |word: &str| self.is(first, word);
@@ -315,7 +371,7 @@ impl Reader<'_> {
         // A quotation's end: `"Execute Workflow"`.
         let cited = |token: Token| token.end == token.start + 1 && matches!(token.kind, Kind::Text { closed: false });
         let evil = if is("drop") || is("create") || is("alter") || is("truncate") {
-            object && name && (told || self.peek().kind == Kind::Open) && {
+            object && name && told && {
                 let after = self.peek();
                 // `create table for …`: what goes on as a text does.
                 let goes_on = after.kind == Kind::Word(Word::Name);

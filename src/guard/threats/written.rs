@@ -1,0 +1,420 @@
+//! What is written into a head by its parameter's or member's name, and has one line there: an address that somebody is sent
+//! to, a language, a name, a mail's subject.
+
+use super::bytes::{Words, between, contains, find_byte, from, is_blank, listed, starts_with};
+use super::decode;
+use super::head::{FIELD_BYTES_MAX, FIELDS, behind_ends, ends, is_field, is_private, spelt_out};
+use std::borrow::Cow;
+
+/// Names of what is written into a head and has one line there: where somebody is sent, or their language, and [`HEADED`].
+static WRITTEN: Words<42> = Words::new([
+    "agent",
+    "back",
+    "callback",
+    "charset",
+    "continue",
+    "dest",
+    "destination",
+    "domain",
+    "email",
+    "forward",
+    "from",
+    "goto",
+    "host",
+    "hostname",
+    "key",
+    "lang",
+    "locale",
+    "login",
+    "mail",
+    "name",
+    "next",
+    "origin",
+    "redir",
+    "redirect",
+    "redirect_to",
+    "referer",
+    "referrer",
+    "request_id",
+    "return",
+    "return_to",
+    "returnto",
+    "session",
+    "session_id",
+    "subject",
+    "title",
+    "to",
+    "token",
+    "uri",
+    "url",
+    "user",
+    "user_agent",
+    "username",
+]);
+
+/// Names of what has one line wherever it is written, in heads as well. Sorted.
+const HEADED: [&str; 16] = [
+    "agent",
+    "email",
+    "from",
+    "key",
+    "login",
+    "mail",
+    "name",
+    "request_id",
+    "session",
+    "session_id",
+    "subject",
+    "title",
+    "to",
+    "token",
+    "user",
+    "username",
+];
+
+/// Of [`WRITTEN`], words that people have lines of labels under. Sorted.
+const SPOKEN: [&str; 12] = [
+    "back",
+    "callback",
+    "continue",
+    "dest",
+    "destination",
+    "domain",
+    "forward",
+    "host",
+    "next",
+    "origin",
+    "referrer",
+    "return",
+];
+
+/// Of [`HEADED`], those under which nobody cites a line's end as programs spell it.
+const ADDRESSED: [&str; 5] = ["email", "from", "login", "mail", "to"];
+
+/// Where what stands in front of a line is none of a text's, and what is known of the value.
+#[derive(Clone, Copy)]
+struct Lines<'v> {
+    value: &'v [u8],
+    /// People may have labels under it.
+    spoken: bool,
+    /// Decoding made the line ends, and a query holds them: there they are a text's, but right behind its parameter's `=`.
+    queried: bool,
+}
+
+/// Whether a parameter or a member is written into a head by its name, and its value goes on with another field, a head of its
+/// own or a body. Such a value has one line: what texts have in their lines is none of its business.
+pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
+    /// Behind more lines than these, or within longer values, nothing is looked for.
+    const LINES_MAX: usize = 8;
+    const VALUE_BYTES_MAX: usize = 2048;
+    let name_ends = |end: &[u8]| name.len() > end.len() && from(name, name.len() - end.len()).eq_ignore_ascii_case(end);
+    let written = || match name.last() {
+        Some(b'l' | b'L') => name_ends(b"url") && !name_ends(b"curl") && name != b"curl",
+        Some(b'i' | b'I') => name_ends(b"uri"),
+        Some(b't' | b'T') => name_ends(b"redirect"),
+        _ => false,
+    };
+    // Words with blanks between are a title.
+    if !(WRITTEN.has(name) || written()) || name.iter().any(|b| is_blank(*b)) {
+        return false;
+    }
+    let value = between(value, 0, value.len().min(VALUE_BYTES_MAX));
+    if !value.iter().any(|b| ends(b) || matches!(b, b'%' | b'&' | b'\\')) {
+        return false;
+    }
+    let headed = listed(&HEADED, name);
+    let decoded = decode::step(value);
+    // `https://a.example/?text=Order%0AName: Ann`
+    let queried = value.contains(&b'?') && decoded.is_some() && !value.iter().any(ends);
+    let value = decoded.as_deref().unwrap_or(value);
+    let value = &*if headed && !listed(&ADDRESSED, name) {
+        Cow::Borrowed(value)
+    } else {
+        spelt_out(value)
+    };
+    let Some(end) = value.iter().position(ends) else {
+        return false;
+    };
+    let front = between(value, 0, end);
+    if headed {
+        return is_headed(front, from(value, end));
+    }
+    // A request of its own.
+    if contains(front, b" http/1.") {
+        return true;
+    }
+    let address = starts_with(front, b"http://") || starts_with(front, b"https://");
+    let path = matches!(front.first(), Some(b'/' | b'?' | b'#'));
+    // `data:text/calendar,BEGIN:VCALENDAR⏎LOCATION:Berlin`
+    let document = starts_with(front, b"data:") && front.contains(&b',');
+    let lines = Lines {
+        value,
+        // `"next": "Testing⏎Blockers: none"`
+        spoken: queried || document || listed(&SPOKEN, name) && !address && !path,
+        queried,
+    };
+    // `#`, `/index.php` or `text/html` in front: no text that people write; nor is `en`. A site's address is, and `Photo`.
+    let named = front.len() > 2
+        && front.iter().all(u8::is_ascii_alphabetic)
+        && front.first().is_some_and(u8::is_ascii_uppercase);
+    let lang = listed(&["charset", "lang", "locale"], name);
+    let single = !lines.spoken
+        && !front.is_empty()
+        && front.len() <= FIELD_BYTES_MAX
+        && !front.iter().any(|b| is_blank(*b))
+        && !named
+        && (lang || path || !front.contains(&b'.'));
+    // A picture's own text.
+    let picture = starts_with(value, b"data:image/");
+    let mut rest = from(value, end);
+    for line in 0..LINES_MAX {
+        let broken = rest.iter().take_while(|b| ends(b)).count();
+        let empty_line = broken > 2 || broken == 2 && rest.first() == rest.get(1);
+        rest = behind_ends(rest);
+        let page = || {
+            ["<html", "<script", "<svg", "<!doctype"]
+                .iter()
+                .any(|tag| starts_with(rest, tag.as_bytes()))
+        };
+        if empty_line && !picture && !queried && page() || lines.go_on(rest, line == 0 && single) {
+            return true;
+        }
+        let Some(end) = rest.iter().position(ends) else {
+            return false;
+        };
+        rest = from(rest, end);
+    }
+    false
+}
+
+/// A line's name, and what stands behind its colon. RFC 9112 §5.1 allows no blank between; who reads it may.
+fn field_of(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let head = line.iter().take(FIELD_BYTES_MAX + 1);
+    let len = head.take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
+    let name = between(line, 0, len);
+    let blanks = || from(line, len).iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let known = || is_field(name) || name.eq_ignore_ascii_case(b"bcc");
+    let colon = if line.get(len) == Some(&b':') || !known() {
+        len
+    } else {
+        len + blanks()
+    };
+    (line.get(colon) == Some(&b':')).then(|| (name, from(line, colon + 1)))
+}
+
+/// Whether behind what has one line in heads too (`front`) stand fields alone, the first one that only heads have, or one of a
+/// mail's that names who else gets it. No text's paragraph, nor an indented list.
+fn is_headed(front: &[u8], rest: &[u8]) -> bool {
+    /// More are a mail.
+    const LINES_MAX: usize = 4;
+    let broken = rest.iter().take_while(|b| ends(b)).count();
+    let lines = from(rest, broken);
+    // Folded by one blank, as mailers do (RFC 5322 §2.2.3).
+    let indented = lines.iter().take_while(|b| is_blank(**b)).count() > 1;
+    if broken > 2 || broken == 2 && rest.first() == rest.get(1) || indented {
+        return false;
+    }
+    let mut fields = behind_ends(lines)
+        .split(ends)
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty());
+    let Some((name, value)) = fields.next().and_then(field_of) else {
+        return false;
+    };
+    // `fix: the parser⏎Cc: stable@a.example`; a mail as a whole.
+    let label = field_of(front).is_some();
+    let copies = name.eq_ignore_ascii_case(b"bcc") || name.eq_ignore_ascii_case(b"cc") && !label;
+    let sent = copies && value.contains(&b'@')
+        || name.eq_ignore_ascii_case(b"set-cookie")
+        || !label && (FIELDS.has(name) || starts_with(name, b"x-") && is_private(name, value));
+    let mut count = 0;
+    sent && fields.all(|line| {
+        count += 1;
+        count < LINES_MAX && field_of(line).is_some()
+    })
+}
+
+impl Lines<'_> {
+    /// Whether a line of the value is a field of a head, or the first of a request or an answer. `behind_single`: what stands in
+    /// front of it is no text that people write.
+    fn go_on(self, text: &[u8], behind_single: bool) -> bool {
+        /// What begins an answer's or a request's line is not longer, where somebody tries.
+        const LINE_BYTES_MAX: usize = 256;
+        /// Fields of one word that act, sorted; other words are labels (`Staging: https://…`).
+        const SINGLE: [&str; 15] = [
+            "authorization",
+            "connection",
+            "cookie",
+            "header",
+            "host",
+            "injected",
+            "link",
+            "location",
+            "origin",
+            "pragma",
+            "referer",
+            "refresh",
+            "trailer",
+            "upgrade",
+            "vary",
+        ];
+        /// Of those, what labels are as well; a place stands behind them. Sorted.
+        const PLACES: [&str; 5] = ["host", "link", "location", "origin", "referer"];
+        /// Schemes of URIs without `//`, sorted.
+        const SCHEMES: [&str; 8] = ["data", "doi", "geo", "mailto", "sip", "sms", "tel", "urn"];
+        let line = between(
+            text,
+            0,
+            text.iter().position(ends).unwrap_or(text.len()).min(LINE_BYTES_MAX),
+        );
+        if starts_with(line, b"http/1.") || contains(line, b" http/1.") {
+            return true;
+        }
+        let Some((field, behind)) = field_of(line) else {
+            return false;
+        };
+        if field.len() < 2 || !field.first().is_some_and(u8::is_ascii_alphabetic) {
+            return false;
+        }
+        if self.queried {
+            let front = between(self.value, 0, self.value.len() - text.len());
+            let direct = front.trim_ascii_end().ends_with(b"=") && !starts_with(front, b"mailto:");
+            let acts = field.eq_ignore_ascii_case(b"set-cookie") || starts_with(field, b"x-") || !FIELDS.has(field);
+            return is_field(field) && (direct || acts) || direct && listed(&SINGLE, field);
+        }
+        let place = find_byte(behind, 0, b'/').is_some_and(|at| behind.get(at + 1) == Some(&b'/'));
+        // `localhost:3000/a`, `fe80::2`, `nfs:/a`, `db-2: 10.0.0.2`; and lists of one kind (`doi:10.1/a⏎doi:10.1/b`).
+        let digits = behind.iter().take_while(|b| b.is_ascii_digit()).count();
+        let port =
+            matches!(behind.get(digits), None | Some(b'/')) || behind.first() == Some(&b':') || contains(behind, b"::");
+        let again = self
+            .value
+            .get(..=field.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(between(line, 0, field.len() + 1)));
+        let word = !place
+            && !port
+            && !again
+            && !self.spoken
+            && !listed(&SCHEMES, field)
+            && !field.contains(&b'-')
+            && (behind_single || !behind.first().is_some_and(|b| is_blank(*b)));
+        let single = || {
+            let acts = match behind.trim_ascii_start().first() {
+                Some(b'/' | b'<') => true,
+                _ if self.spoken => place,
+                _ => !listed(&PLACES, field) || behind.iter().any(|b| matches!(b, b'.' | b'/' | b':')),
+            };
+            digits < behind.len() && acts && !(self.spoken && field.eq_ignore_ascii_case(b"link"))
+        };
+        is_field(field) || starts_with(field, b"x-") || word || listed(&SINGLE, field) && single()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_into_a_head_has_one_line() {
+        for (name, value) in [
+            ("url", "foo\r\nSet-Cookie: admin=1"),
+            ("redirect", "\nLocation: https://evil.example/x\n\n"),
+            ("redirect", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            ("redirect_url", "/home\rX-Injected: x\rX-Forwarded-For: 127.0.0.1"),
+            ("lang", "foobar \rContent-Length: 0 \rHTTP/1.1 200 OK"),
+            ("returnUrl", "/a\n\n<html>"),
+            ("url", "http://127.0.0.1:6379/ HTTP/1.1\r\nHost: x"),
+            ("lang", "GET / HTTP/1.1\r\nHost: x"),
+            ("next", "/a%0d%0aheader:header"),
+            ("url", r"/a\r\nheader:header"),
+            ("Referer", "x\n\tX-Any: 1"),
+            ("redirect", "?\r\nInjected: yes"),
+            ("redirect", "data:\r\nX-Injected: 1"),
+            ("url", "https://e.example/?x=%0d%0aX-Injected:%20yes"),
+            ("lang", "text/html\r\nFoo: bar"),
+            ("name", "v\r\nSet-Cookie: pwned=1"),
+            ("login", "user@a.example\r\nX-Injected: evil"),
+            ("email", "Hello\r\nBcc: b@evil.example"),
+            ("name", "Ann\r\nSet-Cookie: a=b\r\nX-Foo: b"),
+            ("subject", "re: x\r\nBcc: b@evil.example"),
+            ("email", "a@b.example\r\nBcc : x@e.example"),
+            ("email", r"a@b.example\r\nBcc: a@e.example"),
+            ("redirect", "/a?b=%20\r\n\r\n<html>x"),
+            ("redirect", "/a?b=1%26\r\nInjected: yes"),
+            ("url", "/index.php\r\nInjected: yes"),
+            ("url", "/index.php\r\nFoo: yes"),
+            ("url", "https://a.example/\r\nVary: *"),
+            ("lang", "en_US.UTF-8\r\nFoo: bar"),
+            ("next", "/a\r\nFoo:bar"),
+            ("next", "/a\r\n\r\n<html>"),
+            ("callback", "x\r\n\r\n<html>"),
+            ("redirect", "data:x\r\n\r\n<html>"),
+            ("redirect", "/a\r\nSet-Cookie : a=b"),
+            ("url", "https://e.example/?x=1%0d%0aSet-Cookie:%20a=b"),
+            ("email", "Wed, 1 Jan 2020 00:00:00 +0000\r\n\tBcc: b@evil.example"),
+        ] {
+            assert!(splits_written(name.as_bytes(), value.as_bytes()), "{name} {value:?}");
+        }
+        for (name, value) in [
+            ("url", "https://a.example\nhttps://b.example"),
+            ("url", "a.example:80\nb.example:443"),
+            ("url", "localhost:80\nlocalhost:443"),
+            ("url", "Production: https://a.example\nStaging: https://b.example"),
+            ("url", "https://a.example\r\n"),
+            ("text", "x\r\nSet-Cookie: a=b"),
+            ("next", "Call Ann\nThen: lunch"),
+            ("next", "Testing\nBlockers: none"),
+            ("url", "https://a.example/?text=Order%0AName:%20Ann"),
+            ("url", "mailto:a@b.example?body=Hello%0AName: Ann"),
+            ("redirect", "/login?msg=Error%0AReason:%20x"),
+            ("url", "https://a.example\nlocalhost:3000/path"),
+            ("url", "doi:10.1/a\ndoi:10.1/b"),
+            ("url", "https://a.example\ntel:+49123"),
+            ("host", "fe80::1\nfe80::2"),
+            ("host", "nfs1:/a\nnfs2:/b"),
+            ("host", "db-1: 10.0.0.1\ndb-2: 10.0.0.2"),
+            ("host", "db-1:5432\ndb-2:5432"),
+            ("name", "Ann\nE-Mail: a@b.example"),
+            ("title", "fix(net): foo\n\nCc: stable@a.example"),
+            ("name", "returns 200 with\n  Content-Type: application/json"),
+            ("title", r"Header \r\nX-Custom: 1 is dropped"),
+            ("email", "From: a@b.example\nTo: c@d.example\nCc: e@f.example\n\nx"),
+            ("back", "Paris\n\n<img src=\"paris.jpg\">"),
+            ("avatar_url", "data:image/svg+xml,<svg>\n\n<path>"),
+            ("curl", "biceps\nreps:10"),
+            ("title", "Meeting notes\ncc: Ann, Bob"),
+            ("title", "Movie\nEvil-Dead: 1981"),
+            ("url", "https://a.example\r\nSource: Wikipedia"),
+            ("url", "https://a.example\n\n<p>hello</p>"),
+            ("next", "lunch\nTime:12:30"),
+            ("host", "1.1.1.1\nabcd:1234::1"),
+            ("title", "Sizes\r\nX-Large: 2"),
+            ("subject", "Call\nTo: Ann"),
+            ("title", "fix: x\nCc: stable@a.example"),
+            ("url", "https://wa.me/?text=Concert%0ALink:%20https://a.example"),
+            ("url", "https://wa.me/?text=Party%0ALocation:%20Berlin"),
+            ("url", "mailto:a@b.example?body=%0D%0A%0D%0AUser-Agent%3A%20Mozilla"),
+            ("url", "https://a.example/new?body=Browser%0AUser-Agent:%20Mozilla"),
+            (
+                "url",
+                "https://a.example/graphql?query=%7B%0A%20%20user(%0A%20%20link%3Aa",
+            ),
+            ("redirect", "/search?q=site%3Aa%0Alink%3Ab"),
+            ("url", "data:text/calendar,BEGIN:VCALENDAR%0ALOCATION:Berlin"),
+            (
+                "image_url",
+                "data:image/svg+xml,<svg>\n<style>\na{\ncolor:red;\n}\n</style></svg>",
+            ),
+            ("image_url", "Photo\nSource: AP"),
+            ("linkedin_url", "Ann\nLocation: Berlin"),
+            ("lang", "Deutsch\nNiveau: C1"),
+            ("lang", "English\nLevel: B2"),
+            ("next", "Standup\nHost: Ann"),
+            ("origin", "Berlin\nConnection: Munich"),
+            ("destination", "Home\nLocation: Berlin"),
+            ("back", "Haus\nLink: https://a.example/wiki/Haus"),
+        ] {
+            assert!(!splits_written(name.as_bytes(), value.as_bytes()), "{name} {value:?}");
+        }
+    }
+}
