@@ -10,6 +10,7 @@ const TOKENS_MAX: usize = 32;
 /// Whether a text closes a bracket of the query's behind what stands for a number, goes on behind it, and leaves another open
 /// for the query to close, or a comment cuts the rest off: `1) or (1=1`, `0)|(1`, `0)or 1--`. A string of a JSON document
 /// (`json`) may be a part of a sum (`5) - (3`), as an editor sends it.
+#[inline(never)]
 pub fn reopens(bytes: &[u8], json: bool) -> bool {
     let text = bytes.trim_ascii();
     text.len() <= FRAGMENT_BYTES_MAX && text.contains(&b')') && Piece::new(text, &mut [NONE; TOKENS_MAX]).reopens(json)
