@@ -2,7 +2,7 @@
 //! addresses in whatever spelling resolvers take (decimal, octal, hexadecimal, short), or with a scheme that reaches
 //! other services.
 
-use super::bytes::{between, contains, find_byte, from, starts_with};
+use super::bytes::{begins_with, between, contains, find_byte, from};
 use super::effort::Effort;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -148,7 +148,7 @@ fn internal(host: &[u8]) -> Option<&'static str> {
         let Some(address) = address else {
             // An IPv4 address within that is spelled as `inet_aton` reads it.
             const MAPPED: &[u8] = b"::ffff:";
-            let loose = starts_with(plain, MAPPED).then(|| from(plain, MAPPED.len()))?;
+            let loose = begins_with(plain, MAPPED).then(|| from(plain, MAPPED.len()))?;
             let (address, odd) = lenient_v4(loose)?;
             return internal_v4(address).or(odd.then_some("request_forgery.spelling"));
         };
@@ -202,7 +202,7 @@ fn lenient_v4(host: &[u8]) -> Option<(Ipv4Addr, bool)> {
     let mut odd = false;
     for part in host.split(|b| *b == b'.') {
         let text = std::str::from_utf8(part).ok()?;
-        let value = if starts_with(part, b"0x") {
+        let value = if begins_with(part, b"0x") {
             odd = true;
             u32::from_str_radix(text.get(2..)?, 16).ok()?
         } else if text.len() > 1 && text.starts_with('0') {

@@ -2,7 +2,7 @@
 //! where no page has any: in cookies and in names.
 
 use super::Kind;
-use super::bytes::{between, find_byte, from, is_blank, is_word, low, skip_blank, starts_with, word_len};
+use super::bytes::{begins_with, between, find_byte, from, is_blank, is_word, low, skip_blank, word_len};
 use super::profile::class;
 
 /// Longer values are texts.
@@ -51,7 +51,7 @@ fn has_tag(text: &[u8]) -> bool {
 /// `onload=` as a name, or at the beginning of one.
 fn names_handler(text: &[u8]) -> bool {
     let len = word_len(text, 0);
-    starts_with(text, b"on") && len > 5 && low(text, skip_blank(text, len)) == b'='
+    begins_with(text, b"on") && len > 5 && low(text, skip_blank(text, len)) == b'='
 }
 
 /// `<f o r m`: an element's name, its letters apart.
@@ -76,7 +76,7 @@ fn spaced(text: &[u8]) -> bool {
         let named = low(rest, prefix) == b':'
             && prefix > 0
             && is_blank(low(rest, prefix + 1))
-            && starts_with(from(rest, skip_blank(rest, prefix + 1)), b"script");
+            && begins_with(from(rest, skip_blank(rest, prefix + 1)), b"script");
         if found || named {
             return true;
         }
@@ -95,7 +95,7 @@ fn ascii_folded(text: &[u8]) -> bool {
         let of = |byte: u8, escaped: &[u8]| {
             let end = if rest.first() == Some(&byte) && !other {
                 1
-            } else if starts_with(rest, escaped) {
+            } else if begins_with(rest, escaped) {
                 escaped.len()
             } else {
                 0
@@ -123,7 +123,7 @@ fn commented(text: &[u8]) -> bool {
     while let Some(byte) = text.get(at) {
         // Behind the last end none is looked for: what opens again and again would be read to the end each time.
         if at < last_end
-            && starts_with(from(text, at), b"/*")
+            && begins_with(from(text, at), b"/*")
             && let Some(len) = from(text, at + 2).windows(2).position(|pair| pair == b"*/")
         {
             at += len + 4;

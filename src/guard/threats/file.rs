@@ -59,6 +59,7 @@ const ENDINGS: [&[u8]; 9] = [
 ];
 
 /// Judges a whole value that stands in a place of this kind.
+#[inline(never)]
 pub fn judge(bytes: &[u8], kind: Kind) -> Option<&'static str> {
     if bytes.len() > PATH_BYTES_MAX {
         return None;

@@ -1,6 +1,6 @@
 //! A line's end and a field of HTTP's head (RFC 9112 §5) behind it: what a value becomes that is written into one.
 
-use super::bytes::{Words, between, contains, from, is_blank, listed, starts_with};
+use super::bytes::{Words, begins_with, between, contains, from, is_blank, listed};
 use std::borrow::Cow;
 
 /// Longer names and values are a text's.
@@ -227,7 +227,7 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
     let token = |b: &u8| b.is_ascii_graphic() && *b != b':';
     let name_of = between(rest, 0, name);
     // `lang=en` and `X-Injected: by me`: a word, and a field that heads have or that tells what it is for, whatever it holds.
-    let header = is_field(name_of) || starts_with(name_of, b"x-") && (path || place || is_private(name_of, value));
+    let header = is_field(name_of) || begins_with(name_of, b"x-") && (path || place || is_private(name_of, value));
     if header
         && rest.get(name) == Some(&b':')
         && !value.is_empty()
@@ -240,7 +240,7 @@ pub fn splits(bytes: &[u8], path: bool) -> bool {
     let leads = front.is_empty() && bytes.len() <= LINES_BYTES_MAX;
     if leads
         && (FIELDS.has(name_of) && name_of.contains(&b'-') && rest.get(name) == Some(&b':')
-            || starts_with(rest, b"<html>"))
+            || begins_with(rest, b"<html>"))
     {
         return true;
     }
@@ -299,7 +299,7 @@ pub(super) fn is_private(name: &[u8], value: &[u8]) -> bool {
     let value = value.trim_ascii();
     let place = [&b"http://"[..], b"https://", b"//", b"/"]
         .iter()
-        .any(|scheme| starts_with(value, scheme));
+        .any(|scheme| begins_with(value, scheme));
     let address = || std::str::from_utf8(value).is_ok_and(|text| text.parse::<std::net::IpAddr>().is_ok());
     let switch = value.eq_ignore_ascii_case(b"true") || value.eq_ignore_ascii_case(b"localhost");
     more && !listed(&WORDS, first) || !first.is_empty() && (place || switch || address())

@@ -117,6 +117,49 @@ const BESIDE_TEXTS: [&str; 46] = [
     "where",
 ];
 
+/// What a byte is to [`closes_condition`], looked up: it is asked of every byte, up to three times.
+#[derive(Clone, Copy)]
+struct Class(u8);
+
+impl Class {
+    const WORD: u8 = 1;
+    const BLANK: u8 = 1 << 1;
+    const STEP: u8 = 1 << 2;
+    /// Quotes, brackets, the bar, and what comments begin and end with.
+    const SIGN: u8 = 1 << 3;
+
+    #[inline(always)]
+    fn of(byte: u8) -> Self {
+        static CLASSES: [u8; 256] = {
+            let mut table = [0_u8; 256];
+            let mut byte: u8 = 0;
+            loop {
+                let word = if is_word(byte) { Class::WORD } else { 0 };
+                let blank = if is_blank(byte) { Class::BLANK } else { 0 };
+                let step = if is_step(byte) { Class::STEP } else { 0 };
+                let sign = matches!(byte, b'\'' | b'"' | b'[' | b']' | b'|' | b'(' | b':');
+                #[allow(
+                    clippy::indexing_slicing,
+                    reason = "in constants an index beyond the end does not compile"
+                )]
+                {
+                    table[byte as usize] = word | blank | step | if sign { Class::SIGN } else { 0 };
+                }
+                if byte == u8::MAX {
+                    break table;
+                }
+                byte += 1;
+            }
+        };
+        Self(CLASSES.get(usize::from(byte)).copied().unwrap_or(0))
+    }
+
+    #[inline(always)]
+    const fn has(self, any: u8) -> bool {
+        self.0 & any != 0
+    }
+}
+
 /// Whether a bracket that the value did not open is closed and a bar follows, where the value is put within a text that the
 /// quote in `text` closes, or outside of one. One walk.
 fn closes_condition(bytes: &[u8], mut text: Option<u8>) -> bool {
@@ -126,38 +169,41 @@ fn closes_condition(bytes: &[u8], mut text: Option<u8>) -> bool {
     let (mut before, mut last, mut name) = (0, 0, 0);
     // A condition was left, and behind a text, a number or a call; a bar stands behind it.
     let (mut left, mut firm, mut barred) = (false, false, false);
-    // Comments that are open, and where the last sign of two bytes ends.
-    let (mut comments, mut behind) = (0_usize, 0);
+    // Comments that are open.
+    let mut comments = 0_usize;
     // More is selected, if what is left open is closed by the query.
     let mut more = false;
-    for (at, byte) in bytes.iter().copied().enumerate() {
-        if at < behind {
-            continue;
-        }
-        let previous = std::mem::replace(&mut before, byte);
-        let next = low(bytes, at + 1);
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at).copied() {
         if let Some(quote) = text {
-            if byte == quote {
-                if next.is_ascii_alphabetic() && !listed(&BESIDE_TEXTS, word_at(bytes, at + 1)) {
-                    return false;
-                }
-                text = None;
-                last = byte;
+            let Some(end) = find_byte(bytes, at, quote) else { break };
+            at = end + 1;
+            if low(bytes, at).is_ascii_alphabetic() && !listed(&BESIDE_TEXTS, word_at(bytes, at)) {
+                return false;
             }
+            text = None;
+            (before, last) = (quote, quote);
             continue;
         }
-        // Comments of XPath 2, one within another; nothing else in a path is written so.
-        let opens = (byte, next) == (b'(', b':');
-        let closes = comments > 0 && (byte, next) == (b':', b')');
-        if opens || closes {
-            comments = if opens { comments + 1 } else { comments - 1 };
-            behind = at + 2;
+        let is = Class::of(byte);
+        let previous = std::mem::replace(&mut before, byte);
+        if is.has(Class::SIGN) {
+            let next = low(bytes, at + 1);
+            // Comments of XPath 2, one within another; nothing else in a path is written so.
+            let opens = (byte, next) == (b'(', b':');
+            if opens || comments > 0 && (byte, next) == (b':', b')') {
+                comments = if opens { comments + 1 } else { comments - 1 };
+                before = b' ';
+                at += 2;
+                continue;
+            }
         }
-        if comments > 0 || at < behind {
+        if comments > 0 {
             before = b' ';
+            at += 1;
             continue;
         }
-        if barred && !(is_blank(byte) || byte == b'(') {
+        if barred && !(is.has(Class::BLANK) || byte == b'(') {
             barred = false;
             match Step::at(bytes, at) {
                 Some(Step::Everywhere) if quoted => return true,
@@ -166,10 +212,12 @@ fn closes_condition(bytes: &[u8], mut text: Option<u8>) -> bool {
                 None => {}
             }
         }
-        if is_word(byte) && !is_word(previous) {
+        if is.has(Class::WORD) && !is_word(previous) {
             name = at;
         }
         match byte {
+            // Between a condition and the bar the path may go on, and have conditions again.
+            _ if !is.has(Class::SIGN) => left &= open > 0 || is.has(Class::BLANK | Class::STEP),
             b'\'' | b'"' => {
                 let word = between(bytes, name, at);
                 let named = is_word(previous) && word.first().is_some_and(u8::is_ascii_alphabetic);
@@ -186,12 +234,13 @@ fn closes_condition(bytes: &[u8], mut text: Option<u8>) -> bool {
                 firm = left && (last.is_ascii_digit() || matches!(last, b'\'' | b'"' | b')'));
             }
             b'|' if left && open == 0 => barred = true,
-            // Between it and the bar the path may go on, and have conditions again.
-            _ => left &= open > 0 || is_blank(byte) || is_step(byte),
+            // A bar within, a parenthesis or a colon: all of them steps' bytes.
+            _ => {}
         }
-        if !is_blank(byte) {
+        if !is.has(Class::BLANK) {
             last = byte;
         }
+        at += 1;
     }
     // The query goes on with the bracket that was to close the condition, unless something hides it, or brackets and quotes are
     // what XPath 3 and XQuery have beside: `Q{]}a`, `<a>]</a>`, "``[ ] ]``", `(#a:b ] #)`.
@@ -206,7 +255,7 @@ fn word_at(bytes: &[u8], at: usize) -> &[u8] {
 }
 
 /// What a path is made of, but for texts, blanks and brackets that open.
-fn is_step(byte: u8) -> bool {
+const fn is_step(byte: u8) -> bool {
     is_word(byte)
         || byte >= 0x80
         || matches!(

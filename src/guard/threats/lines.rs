@@ -1,7 +1,7 @@
 //! What stands around a document goes on with its first line and from its last: lines that say nothing, before or behind, would
 //! hide what leaves a query, a command or a head. What acts by itself, such as a program's first line, documents have too.
 
-use super::bytes::{between, find_pair, from, is_blank, listed, low, positions, skip_blank, starts_with, word_len};
+use super::bytes::{begins_with, between, find_pair, from, is_blank, listed, low, positions, skip_blank, word_len};
 use super::effort::Effort;
 use super::{Categories, Engine, Finding, Kind, Listener, profile};
 
@@ -33,7 +33,7 @@ impl Engine {
 /// Whether what a rule finds in a line leaves what stands around it. `beside`: what the line below or above begins with.
 fn goes_on(line: &[u8], beside: u8, rule: &str) -> bool {
     match rule {
-        "request_forgery.scheme" => starts_with(line, b"gopher:") || starts_with(line, b"dict:"),
+        "request_forgery.scheme" => begins_with(line, b"gopher:") || begins_with(line, b"dict:"),
         "sql.union"
         | "sql.boolean"
         | "sql.comment"

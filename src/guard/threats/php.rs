@@ -1,7 +1,7 @@
 //! PHP's calls without a known name: by a variable, by a string, by what an expression gives. As whole values only: in
 //! programs' texts they are common.
 
-use super::bytes::{between, find_byte, from, is_blank, is_word, listed, low, skip_blank, starts_with};
+use super::bytes::{begins_with, between, find_byte, from, is_blank, is_word, listed, low, skip_blank};
 use super::literals::numbers_change;
 use super::profile::class;
 
@@ -26,12 +26,12 @@ pub fn gap(bytes: &[u8], mut at: usize) -> usize {
     for _ in 0..PARTS_MAX {
         at = skip_blank(bytes, at);
         let rest = from(bytes, at);
-        if starts_with(rest, b"/*") {
+        if begins_with(rest, b"/*") {
             let Some(end) = rest.windows(2).skip(2).position(|w| w == b"*/") else {
                 return at;
             };
             at += end + 4;
-        } else if starts_with(rest, b"//") || starts_with(rest, b"#") {
+        } else if begins_with(rest, b"//") || begins_with(rest, b"#") {
             let Some(end) = find_byte(bytes, at, b'\n') else {
                 return at;
             };
@@ -126,7 +126,7 @@ fn by_value(bytes: &[u8]) -> bool {
     );
     for start in starts {
         let mut at = gap(bytes, start);
-        if starts_with(from(bytes, at), b"return") {
+        if begins_with(from(bytes, at), b"return") {
             at = gap(bytes, at + 6);
         }
         let mut words = false;

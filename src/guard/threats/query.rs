@@ -89,6 +89,7 @@ const ATTRIBUTES: [&str; 20] = [
 /// Taken from the value's effort, in its steps, for what may be an operator.
 const OPERATOR_STEPS: usize = 24;
 
+#[inline(never)]
 pub fn judge(bytes: &[u8], effort: &mut Effort) -> Option<&'static str> {
     operator(bytes, effort)
         .or_else(|| script(bytes))

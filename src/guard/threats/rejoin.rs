@@ -2,7 +2,7 @@
 //! language that has quotes and operators (XPath, scripts of document databases, filters). What is asked is not looked into;
 //! that operators and operands alternate, from the first quote to the last, is what no text has.
 
-use super::bytes::{between, find_byte, from, is_blank, is_word, low, starts_with, word_len};
+use super::bytes::{begins_with, between, find_byte, from, is_blank, is_word, low, word_len};
 
 /// Longer values are texts.
 const VALUE_BYTES_MAX: usize = 256;
@@ -85,7 +85,7 @@ impl<'v> Asked<'v> {
             run
         };
         if signs > 0 {
-            self.logic |= starts_with(rest, b"||");
+            self.logic |= begins_with(rest, b"||");
             self.compares |= rest.iter().take(signs).any(|b| matches!(b, b'=' | b'<' | b'>'));
             self.joins = !matches!(low(rest, signs - 1), b'%' | b'!');
             self.at += signs;
@@ -109,7 +109,7 @@ impl<'v> Asked<'v> {
                 let calls = matches!(low(rest, word), b'(' | b':');
                 let is = |operator: &&str| {
                     let next = low(rest, operator.len());
-                    starts_with(rest, operator.as_bytes()) && (!is_word(next) || next.is_ascii_digit() || calls)
+                    begins_with(rest, operator.as_bytes()) && (!is_word(next) || next.is_ascii_digit() || calls)
                 };
                 let operator = ["or", "xor", "and", "div", "mod"].into_iter().find(is)?;
                 self.joins = true;
@@ -142,7 +142,7 @@ impl<'v> Asked<'v> {
             }
             b'*' | b'.' | b')' | b']' | b'}' => {
                 self.asks |= first == b'*';
-                self.at += if starts_with(rest, b"..") { 2 } else { 1 };
+                self.at += if begins_with(rest, b"..") { 2 } else { 1 };
                 Some(first == b'.' && low(rest, 1).is_ascii_digit())
             }
             b'0'..=b'9' => {

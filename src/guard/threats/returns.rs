@@ -1,7 +1,7 @@
 //! What a script of a document database's gives back, behind what leaves a number (`0;return true`), and what sentences say.
 
 use super::bytes::{
-    between, contains, find_byte, find_pair, from, is_blank, is_word, listed, low, skip_blank, starts_with,
+    begins_with, between, contains, find_byte, find_pair, from, is_blank, is_word, listed, low, skip_blank,
 };
 
 /// Whether what stands behind `return` and a number's semicolon may be a value, as a script has it, that is true. `12.50; return
@@ -97,7 +97,7 @@ fn says(text: &[u8]) -> bool {
     let text = between(text, 0, comment.unwrap_or(text.len()));
     let text = between(text, 0, find_byte(text, 0, b';').unwrap_or(text.len()));
     // `1, x => 1`, `1, a || 1`, `1, a ? 0 : 1`
-    let chooses = text.contains(&b'?') && text.contains(&b':');
+    let chooses = text.contains(&b'?') && text.contains(&b':') || find_pair(text, 0, *b"&&").is_some();
     let mut words = text.split(|b| is_blank(*b)).skip(1);
     !(chooses || text.iter().any(|b| matches!(b, b'=' | b'|')))
         && words.any(|word| {
@@ -109,7 +109,7 @@ fn says(text: &[u8]) -> bool {
             let letter = |b: &u8| b.is_ascii_alphabetic() || *b >= 0x80;
             word.iter().all(part)
                 && word.iter().any(letter)
-                && !starts_with(word, b"0x")
+                && !begins_with(word, b"0x")
                 && !listed(&VALUES, word)
                 && !GLOBALS.iter().any(|global| global.as_bytes() == word)
         })

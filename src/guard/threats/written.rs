@@ -1,7 +1,7 @@
 //! What is written into a head by its parameter's or member's name, and has one line there: an address that somebody is sent
 //! to, a language, a name, a mail's subject.
 
-use super::bytes::{Words, between, contains, find_byte, from, is_blank, listed, starts_with};
+use super::bytes::{Words, begins_with, between, contains, find_byte, from, is_blank, listed};
 use super::decode;
 use super::head::{FIELD_BYTES_MAX, FIELDS, behind_ends, ends, is_field, is_private, spelt_out};
 use std::borrow::Cow;
@@ -91,21 +91,29 @@ const SPOKEN: [&str; 12] = [
 /// Of [`HEADED`], those under which nobody cites a line's end as programs spell it.
 const ADDRESSED: [&str; 5] = ["email", "from", "login", "mail", "to"];
 
-/// Where what stands in front of a line is none of a text's, and what is known of the value.
-#[derive(Clone, Copy)]
-struct Lines<'v> {
-    value: &'v [u8],
-    /// People may have labels under it.
-    spoken: bool,
-    /// Decoding made the line ends, and a query holds them: there they are a text's, but right behind its parameter's `=`.
-    queried: bool,
-}
+/// Fields of one word that act, sorted; other words are labels (`Staging: https://…`).
+const SINGLE: [&str; 15] = [
+    "authorization",
+    "connection",
+    "cookie",
+    "header",
+    "host",
+    "injected",
+    "link",
+    "location",
+    "origin",
+    "pragma",
+    "referer",
+    "refresh",
+    "trailer",
+    "upgrade",
+    "vary",
+];
 
 /// Whether a parameter or a member is written into a head by its name, and its value goes on with another field, a head of its
 /// own or a body. Such a value has one line: what texts have in their lines is none of its business.
 pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
-    /// Behind more lines than these, or within longer values, nothing is looked for.
-    const LINES_MAX: usize = 8;
+    /// Longer values are looked at so far.
     const VALUE_BYTES_MAX: usize = 2048;
     let name_ends = |end: &[u8]| name.len() > end.len() && from(name, name.len() - end.len()).eq_ignore_ascii_case(end);
     let written = || match name.last() {
@@ -119,14 +127,16 @@ pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
         return false;
     }
     let value = between(value, 0, value.len().min(VALUE_BYTES_MAX));
-    if !value.iter().any(|b| ends(b) || matches!(b, b'%' | b'&' | b'\\')) {
-        return false;
-    }
+    let broken = |b: &u8| ends(b) || matches!(b, b'%' | b'&' | b'\\');
+    value.iter().any(broken) && has_lines(name, value)
+}
+
+fn has_lines(name: &[u8], raw: &[u8]) -> bool {
+    /// Behind more lines than these nothing is looked for.
+    const LINES_MAX: usize = 8;
+    let decoded = decode::step(raw);
+    let value = decoded.as_deref().unwrap_or(raw);
     let headed = listed(&HEADED, name);
-    let decoded = decode::step(value);
-    // `https://a.example/?text=Order%0AName: Ann`
-    let queried = value.contains(&b'?') && decoded.is_some() && !value.iter().any(ends);
-    let value = decoded.as_deref().unwrap_or(value);
     let value = &*if headed && !listed(&ADDRESSED, name) {
         Cow::Borrowed(value)
     } else {
@@ -137,46 +147,21 @@ pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
     };
     let front = between(value, 0, end);
     if headed {
-        return is_headed(front, from(value, end));
+        return is_headed(name, front, from(value, end));
     }
+    let lines = Lines::new(name, front, !raw.iter().any(ends));
     // A request of its own.
-    if contains(front, b" http/1.") {
+    if !listed(&SPOKEN, name) && contains(front, b" http/1.") {
         return true;
     }
-    let address = starts_with(front, b"http://") || starts_with(front, b"https://");
-    let path = matches!(front.first(), Some(b'/' | b'?' | b'#'));
-    // `data:text/calendar,BEGIN:VCALENDAR⏎LOCATION:Berlin`
-    let document = starts_with(front, b"data:") && front.contains(&b',');
-    let lines = Lines {
-        value,
-        // `"next": "Testing⏎Blockers: none"`
-        spoken: queried || document || listed(&SPOKEN, name) && !address && !path,
-        queried,
-    };
-    // `#`, `/index.php` or `text/html` in front: no text that people write; nor is `en`. A site's address is, and `Photo`.
-    let named = front.len() > 2
-        && front.iter().all(u8::is_ascii_alphabetic)
-        && front.first().is_some_and(u8::is_ascii_uppercase);
-    let lang = listed(&["charset", "lang", "locale"], name);
-    let single = !lines.spoken
-        && !front.is_empty()
-        && front.len() <= FIELD_BYTES_MAX
-        && !front.iter().any(|b| is_blank(*b))
-        && !named
-        && (lang || path || !front.contains(&b'.'));
     // A picture's own text.
-    let picture = starts_with(value, b"data:image/");
+    let page = !lines.queried && !begins_with(value, b"data:image/");
     let mut rest = from(value, end);
     for line in 0..LINES_MAX {
         let broken = rest.iter().take_while(|b| ends(b)).count();
         let empty_line = broken > 2 || broken == 2 && rest.first() == rest.get(1);
         rest = behind_ends(rest);
-        let page = || {
-            ["<html", "<script", "<svg", "<!doctype"]
-                .iter()
-                .any(|tag| starts_with(rest, tag.as_bytes()))
-        };
-        if empty_line && !picture && !queried && page() || lines.go_on(rest, line == 0 && single) {
+        if empty_line && page && begins_page(rest) || lines.go_on(rest, line == 0) {
             return true;
         }
         let Some(end) = rest.iter().position(ends) else {
@@ -187,26 +172,31 @@ pub fn splits_written(name: &[u8], value: &[u8]) -> bool {
     false
 }
 
+/// Whether a text is the beginning of a page that runs what it holds, whatever stands in front.
+fn begins_page(text: &[u8]) -> bool {
+    ["<html", "<script", "<svg", "<!doctype"]
+        .iter()
+        .any(|tag| begins_with(text, tag.as_bytes()))
+}
+
 /// A line's name, and what stands behind its colon. RFC 9112 §5.1 allows no blank between; who reads it may.
 fn field_of(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let head = line.iter().take(FIELD_BYTES_MAX + 1);
     let len = head.take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
     let name = between(line, 0, len);
-    let blanks = || from(line, len).iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-    let known = || is_field(name) || name.eq_ignore_ascii_case(b"bcc");
-    let colon = if line.get(len) == Some(&b':') || !known() {
-        len
-    } else {
-        len + blanks()
-    };
-    (line.get(colon) == Some(&b':')).then(|| (name, from(line, colon + 1)))
+    let blanks = from(line, len).iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let known = || is_field(name) || listed(&SINGLE, name) || listed(&["bcc", "cc"], name);
+    let colon = len + blanks;
+    (line.get(colon) == Some(&b':') && (blanks == 0 || known())).then(|| (name, from(line, colon + 1)))
 }
 
 /// Whether behind what has one line in heads too (`front`) stand fields alone, the first one that only heads have, or one of a
 /// mail's that names who else gets it. No text's paragraph, nor an indented list.
-fn is_headed(front: &[u8], rest: &[u8]) -> bool {
+fn is_headed(name: &[u8], front: &[u8], rest: &[u8]) -> bool {
     /// More are a mail.
     const LINES_MAX: usize = 4;
+    /// What a mail as a whole begins with, and some fields else, sorted.
+    const MAIL: [&str; 5] = ["cc", "date", "from", "subject", "to"];
     let broken = rest.iter().take_while(|b| ends(b)).count();
     let lines = from(rest, broken);
     // Folded by one blank, as mailers do (RFC 5322 §2.2.3).
@@ -214,52 +204,94 @@ fn is_headed(front: &[u8], rest: &[u8]) -> bool {
     if broken > 2 || broken == 2 && rest.first() == rest.get(1) || indented {
         return false;
     }
-    let mut fields = behind_ends(lines)
-        .split(ends)
-        .map(<[u8]>::trim_ascii)
-        .filter(|line| !line.is_empty());
-    let Some((name, value)) = fields.next().and_then(field_of) else {
+    // Behind an empty line stands what is to be the body.
+    let text = behind_ends(lines);
+    let head = [&b"\n\n"[..], b"\r\n\r\n"]
+        .iter()
+        .filter_map(|empty| text.windows(empty.len()).position(|w| w == *empty))
+        .min();
+    let mut rest = between(text, 0, head.unwrap_or(text.len())).split(ends);
+    let Some((field, value)) = rest.next().and_then(field_of) else {
         return false;
     };
-    // `fix: the parser⏎Cc: stable@a.example`; a mail as a whole.
-    let label = field_of(front).is_some();
-    let copies = name.eq_ignore_ascii_case(b"bcc") || name.eq_ignore_ascii_case(b"cc") && !label;
-    let sent = copies && value.contains(&b'@')
-        || name.eq_ignore_ascii_case(b"set-cookie")
-        || !label && (FIELDS.has(name) || starts_with(name, b"x-") && is_private(name, value));
-    let mut count = 0;
-    sent && fields.all(|line| {
-        count += 1;
-        count < LINES_MAX && field_of(line).is_some()
-    })
+    let copies = listed(&["bcc", "cc"], field) && value.contains(&b'@');
+    if field.eq_ignore_ascii_case(b"set-cookie") || copies && field.len() == 3 {
+        return true;
+    }
+    // A mail as a whole; `fix: the parser⏎Cc: stable@a.example`.
+    let label = field_of(front).map(|(label, _)| label);
+    let titled = listed(&["name", "subject", "title"], name);
+    let sent = copies && !(titled && label.is_some())
+        || FIELDS.has(field)
+        || begins_with(field, b"x-") && is_private(field, value);
+    let crlf = lines.contains(&b'\r');
+    let mut more = rest.filter(|line| !line.is_empty()).take(LINES_MAX);
+    sent && !label.is_some_and(|label| is_field(label) || listed(&MAIL, label))
+        && more.all(|line| crlf && field_of(line).is_some())
 }
 
-impl Lines<'_> {
-    /// Whether a line of the value is a field of a head, or the first of a request or an answer. `behind_single`: what stands in
-    /// front of it is no text that people write.
-    fn go_on(self, text: &[u8], behind_single: bool) -> bool {
+/// What is known of a value in front of its lines.
+struct Lines<'v> {
+    front: &'v [u8],
+    /// People may have labels under it.
+    spoken: bool,
+    /// Decoding made the line ends, and a query holds them: there they are a text's.
+    queried: bool,
+    /// But right behind what a parameter begins with.
+    direct: bool,
+    /// What stands in front is no text that people write.
+    single: bool,
+}
+
+impl<'v> Lines<'v> {
+    fn new(name: &[u8], front: &'v [u8], decoded: bool) -> Self {
+        let called = listed(&SPOKEN, name);
+        // `/tree/` is how it is spoken.
+        let path = match front.first() {
+            Some(b'/') => !called || front.is_ascii() && !(front.len() > 1 && front.ends_with(b"/")),
+            Some(b'?' | b'#') => !called,
+            _ => false,
+        };
+        // `https://a.example/?text=Order%0AName: Ann`
+        let queried = decoded && front.contains(&b'?');
+        // `data:text/calendar,BEGIN:VCALENDAR⏎LOCATION:Berlin`
+        let document = begins_with(front, b"data:")
+            && find_byte(front, 0, b',').is_some_and(|comma| between(front, 0, comma).contains(&b'/'));
+        let spoken = queried || document || called && !path;
+        // `#`, `/index.php` or `text/html`; nor is `en`. A site's address is, and `Photo`.
+        let letters = front.len() > 2 && front.iter().all(u8::is_ascii_alphabetic);
+        let named = letters && front.first().is_some_and(u8::is_ascii_uppercase);
+        let lang = listed(&["charset", "lang", "locale"], name);
+        Self {
+            front,
+            spoken,
+            queried,
+            direct: matches!(front.last(), Some(b'=' | b'?' | b'&')) && !begins_with(front, b"mailto:"),
+            single: !spoken
+                && !front.is_empty()
+                && front.len() <= FIELD_BYTES_MAX
+                && !front.iter().any(|b| is_blank(*b))
+                && !named
+                && (lang || path || !front.contains(&b'.')),
+        }
+    }
+
+    /// Whether a line of the value, the `first` behind what is in front or another, is a field of a head, or the first of a
+    /// request or an answer.
+    fn go_on(&self, text: &[u8], first: bool) -> bool {
         /// What begins an answer's or a request's line is not longer, where somebody tries.
         const LINE_BYTES_MAX: usize = 256;
-        /// Fields of one word that act, sorted; other words are labels (`Staging: https://…`).
-        const SINGLE: [&str; 15] = [
-            "authorization",
-            "connection",
-            "cookie",
-            "header",
-            "host",
-            "injected",
-            "link",
-            "location",
-            "origin",
-            "pragma",
-            "referer",
-            "refresh",
-            "trailer",
-            "upgrade",
-            "vary",
-        ];
-        /// Of those, what labels are as well; a place stands behind them. Sorted.
+        /// Of [`SINGLE`], what labels are as well; a place stands behind them. Sorted.
         const PLACES: [&str; 5] = ["host", "link", "location", "origin", "referer"];
+        /// Of what heads have, what mails and tickets cite as well, sorted.
+        const CITED: [&str; 6] = [
+            "content-type",
+            "message-id",
+            "mime-version",
+            "reply-to",
+            "return-path",
+            "user-agent",
+        ];
         /// Schemes of URIs without `//`, sorted.
         const SCHEMES: [&str; 8] = ["data", "doi", "geo", "mailto", "sip", "sms", "tel", "urn"];
         let line = between(
@@ -267,7 +299,7 @@ impl Lines<'_> {
             0,
             text.iter().position(ends).unwrap_or(text.len()).min(LINE_BYTES_MAX),
         );
-        if starts_with(line, b"http/1.") || contains(line, b" http/1.") {
+        if begins_with(line, b"http/1.") || contains(line, b" http/1.") {
             return true;
         }
         let Some((field, behind)) = field_of(line) else {
@@ -276,37 +308,50 @@ impl Lines<'_> {
         if field.len() < 2 || !field.first().is_some_and(u8::is_ascii_alphabetic) {
             return false;
         }
+        let known = is_field(field);
         if self.queried {
-            let front = between(self.value, 0, self.value.len() - text.len());
-            let direct = front.trim_ascii_end().ends_with(b"=") && !starts_with(front, b"mailto:");
-            let acts = field.eq_ignore_ascii_case(b"set-cookie") || starts_with(field, b"x-") || !FIELDS.has(field);
-            return is_field(field) && (direct || acts) || direct && listed(&SINGLE, field);
+            return known && (self.direct || !listed(&CITED, field)) || self.direct && listed(&SINGLE, field);
         }
-        let place = find_byte(behind, 0, b'/').is_some_and(|at| behind.get(at + 1) == Some(&b'/'));
+        if known || begins_with(field, b"x-") {
+            return true;
+        }
         // `localhost:3000/a`, `fe80::2`, `nfs:/a`, `db-2: 10.0.0.2`; and lists of one kind (`doi:10.1/a⏎doi:10.1/b`).
         let digits = behind.iter().take_while(|b| b.is_ascii_digit()).count();
+        if listed(&SINGLE, field) && digits < behind.len() {
+            let acts = if listed(&PLACES, field) {
+                is_place(field, behind)
+            } else {
+                !self.spoken
+            };
+            if acts {
+                return true;
+            }
+        }
         let port =
             matches!(behind.get(digits), None | Some(b'/')) || behind.first() == Some(&b':') || contains(behind, b"::");
-        let again = self
-            .value
-            .get(..=field.len())
-            .is_some_and(|begin| begin.eq_ignore_ascii_case(between(line, 0, field.len() + 1)));
-        let word = !place
+        let again = self.front.get(field.len()) == Some(&b':')
+            && between(self.front, 0, field.len()).eq_ignore_ascii_case(field);
+        !self.spoken
+            && !contains(behind, b"//")
             && !port
             && !again
-            && !self.spoken
             && !listed(&SCHEMES, field)
             && !field.contains(&b'-')
-            && (behind_single || !behind.first().is_some_and(|b| is_blank(*b)));
-        let single = || {
-            let acts = match behind.trim_ascii_start().first() {
-                Some(b'/' | b'<') => true,
-                _ if self.spoken => place,
-                _ => !listed(&PLACES, field) || behind.iter().any(|b| matches!(b, b'.' | b'/' | b':')),
-            };
-            digits < behind.len() && acts && !(self.spoken && field.eq_ignore_ascii_case(b"link"))
-        };
-        is_field(field) || starts_with(field, b"x-") || word || listed(&SINGLE, field) && single()
+            && (first && self.single || !behind.first().is_some_and(|b| is_blank(*b)))
+    }
+}
+
+/// Whether what stands behind a field's colon is where somebody may be sent, and no name: `Location: Berlin`, `Host: Ann`. A link's
+/// target stands in angle brackets there (RFC 8288 §3); labels have addresses.
+fn is_place(field: &[u8], behind: &[u8]) -> bool {
+    let place = behind.trim_ascii();
+    match place.first() {
+        Some(b'<' | b'/') => true,
+        _ if field.eq_ignore_ascii_case(b"link") => false,
+        _ => {
+            place.eq_ignore_ascii_case(b"localhost")
+                || place.iter().any(|b| matches!(b, b'.' | b'/' | b':')) && !place.iter().any(|b| is_blank(*b))
+        }
     }
 }
 
@@ -351,6 +396,22 @@ mod tests {
             ("redirect", "data:x\r\n\r\n<html>"),
             ("redirect", "/a\r\nSet-Cookie : a=b"),
             ("url", "https://e.example/?x=1%0d%0aSet-Cookie:%20a=b"),
+            ("name", "Ann\r\nSet-Cookie: a=b\r\n\r\n<html>x"),
+            ("subject", "Hi\nBcc: x@e.example\n\nhello"),
+            ("subject", "Re: Hi\r\nContent-Type: text/html"),
+            ("subject", "Hi\nContent-Type: text/html\n\nhello"),
+            ("email", "mailto:a@b.example\r\nCc: x@e.example"),
+            ("login", "DOMAIN:user\r\nX-Forwarded-For: 127.0.0.1"),
+            ("redirect", "/home%0d%0aContent-Type:%20text/html?"),
+            ("redirect", "/home%0d%0aAuthorization:%20x?"),
+            ("url", "https://e.example/?x=1%0d%0aTransfer-Encoding:%20chunked"),
+            ("url", "/?%0d%0aContent-Type:%20text/html"),
+            ("url", "https://a.example/x\r\nHost: localhost"),
+            ("host", "a.example\r\nHost: evil.example"),
+            ("next", "foo\r\nLocation: evil.example"),
+            ("callback", "foo\r\nLink: </x>; rel=preload"),
+            ("redirect", "/home\r\nInjected : yes"),
+            ("redirect", "data:a,b\r\nFoo: bar"),
             ("email", "Wed, 1 Jan 2020 00:00:00 +0000\r\n\tBcc: b@evil.example"),
         ] {
             assert!(splits_written(name.as_bytes(), value.as_bytes()), "{name} {value:?}");
@@ -391,6 +452,13 @@ mod tests {
             ("title", "Sizes\r\nX-Large: 2"),
             ("subject", "Call\nTo: Ann"),
             ("title", "fix: x\nCc: stable@a.example"),
+            ("title", "Bug\nUser-Agent: Mozilla/5.0\nContent-Type: text/html"),
+            ("back", "/haʊs/\nNoun: house"),
+            ("back", "/tree/\nPlural: trees"),
+            ("next", "#123\nOwner: Ann"),
+            ("next", "https://a.example/abc\nTime:15 Uhr"),
+            ("next", "Upgrade to HTTP/1.1\nAnn"),
+            ("origin", "https://a.example\nStatus:ok"),
             ("url", "https://wa.me/?text=Concert%0ALink:%20https://a.example"),
             ("url", "https://wa.me/?text=Party%0ALocation:%20Berlin"),
             ("url", "mailto:a@b.example?body=%0D%0A%0D%0AUser-Agent%3A%20Mozilla"),

@@ -75,7 +75,20 @@ pub(super) fn spelled_at(
             low(argument, 1 + leading(argument, 1)),
             0 | b'|' | b'>' | b'&' | b';' | b'`'
         );
-    let strong = spaced && (strong_argument(argument) || root)
+    // `ps aux`, whose options have no dash; `PS auxiliary power`.
+    let processes = || {
+        let options = argument.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+        !matches!(before, Before::Start | Before::Prose)
+            && exe == b"ps"
+            && path.ends_with(exe)
+            && (2..6).contains(&options)
+            && argument.first() == Some(&b'a')
+            && argument
+                .iter()
+                .take(options)
+                .all(|b| matches!(b, b'a' | b'f' | b'u' | b'w' | b'x'))
+    };
+    let strong = spaced && (strong_argument(argument) || root || processes())
         || matches!(next, b'<' | b'>' | b'$' | b'{')
         || rest.starts_with(b"+/");
     // A title's word (`30x30 | Top`): shells of Unix tell `Cat` from `cat`.

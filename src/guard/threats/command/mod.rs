@@ -42,6 +42,7 @@ const LEADING_MAX: usize = 64;
 /// command with an argument as command lines have them.
 ///
 /// What is looked at is taken from what is left of it, at first [`looked_max`].
+#[inline(never)]
 pub fn judge(bytes: &[u8], prose: bool, effort: &mut Effort) -> Option<&'static str> {
     let before = effort.looked;
     let mut separators = 0;

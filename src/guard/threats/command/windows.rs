@@ -1,6 +1,6 @@
 //! The command interpreter of Windows.
 
-use crate::guard::threats::bytes::{from, is_blank, low, starts_with};
+use crate::guard::threats::bytes::{begins_with, from, is_blank, low};
 
 /// The loops and conditions of Windows' command interpreter: `for %a in (…) do`, `if [/i] [not] exist …`, `if a==b …`.
 pub(super) fn windows_at(bytes: &[u8], at: usize, begin: usize, left: &mut usize) -> Option<&'static str> {
@@ -8,7 +8,7 @@ pub(super) fn windows_at(bytes: &[u8], at: usize, begin: usize, left: &mut usize
     const REACH: usize = 160;
     let rest = from(bytes, at);
     let begun = from(bytes, begin);
-    if !starts_with(begun, b"if") && !starts_with(begun, b"for") {
+    if !begins_with(begun, b"if") && !begins_with(begun, b"for") {
         return None;
     }
     *left = left.saturating_sub(REACH);

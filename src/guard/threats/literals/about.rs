@@ -1,7 +1,7 @@
 //! What stands about a hit: whether it is called, mentioned, reported or named, by a few bytes on either side.
 
 use crate::guard::threats::bytes::{
-    between, find_byte, find_pair, from, is_blank, is_word, listed, low, skip_blank, starts_with,
+    begins_with, between, find_byte, find_pair, from, is_blank, is_word, listed, low, skip_blank,
 };
 
 /// Whether a name is an argument as programs write them, and not in a remark: `find(alert)`, `apply(alert,null)`.
@@ -184,12 +184,12 @@ pub(super) fn declares(rest: &[u8]) -> bool {
     };
     let rest = from(declared, named.len()).trim_ascii();
     let own = rest.is_empty()
-        || starts_with(rest, b"system \"about:legacy-compat\"")
-        || starts_with(rest, b"public \"-//w3c//dtd ")
+        || begins_with(rest, b"system \"about:legacy-compat\"")
+        || begins_with(rest, b"public \"-//w3c//dtd ")
             && rest
                 .split(|b| *b == b'"')
                 .nth(3)
-                .is_none_or(|dtd| starts_with(dtd, b"http://www.w3.org/") || starts_with(dtd, b"https://www.w3.org/"));
+                .is_none_or(|dtd| begins_with(dtd, b"http://www.w3.org/") || begins_with(dtd, b"https://www.w3.org/"));
     !own || rest.contains(&b'[')
 }
 
@@ -204,7 +204,7 @@ pub(super) const BEFORE_CALLS: [&str; 40] = [
 /// is called behind, or without arguments between Markdown's back-quotes.
 pub(super) fn mentioned(bytes: &[u8], start: usize, open: usize) -> bool {
     let front = bytes.get(..start).unwrap_or_default();
-    if front.last() == Some(&b'`') && starts_with(from(bytes, open), b"()`") {
+    if front.last() == Some(&b'`') && begins_with(from(bytes, open), b"()`") {
         return true;
     }
     let trimmed = front.trim_ascii_end();

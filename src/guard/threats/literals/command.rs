@@ -1,6 +1,6 @@
 //! Shells' and PHP's commands by their names and in their places.
 
-use super::Around::{Bare, Call, Command as At, Device, Ends, Here, Program, Unlinked, Value, Whole};
+use super::Around::{Bare, Call, Command as At, Device, Here, Program, Unlinked, Value, Whole};
 use super::{Group, group};
 use crate::guard::threats::Category::Command;
 
@@ -376,11 +376,7 @@ pub const GROUPS: &[Group] = &[
             "find /home -name",
             "find /home -type",
             "find /var -name",
-            "ps auxf",
-            "ps auxw",
             "ps -ef",
         ],
     ),
-    // `PS auxiliary power`
-    group(Command, "command.shell", Ends, &["ps aux"]),
 ];

@@ -1,7 +1,7 @@
 //! What a value is by the name that it was given by: a path to be included, a password, an address that is only reported.
 
 use crate::guard::threats::bytes::{
-    Words, between, contains, find_byte, find_pair, from, is_blank, is_word, listed, starts_with, word_len,
+    Words, begins_with, between, contains, find_byte, find_pair, from, is_blank, is_word, listed, word_len,
 };
 use crate::guard::threats::query::OPERATORS;
 
@@ -68,8 +68,8 @@ pub(super) fn includes(name: &[u8]) -> bool {
         || ends(b"_root")
         || ends(b"basedir")
         || ends(b"_dir")
-        || starts_with(name, b"_server[")
-        || starts_with(name, b"globals[")
+        || begins_with(name, b"_server[")
+        || begins_with(name, b"globals[")
 }
 
 /// Whether a value is a password in one piece: by the name it was given by, and without blanks, which a sentence has. Those
@@ -91,7 +91,7 @@ pub(super) fn is_password(name: &[u8], value: &[u8]) -> bool {
         Some(b'w') => ends(b"pw"),
         Some(b't') => ends(b"secret"),
         _ => false,
-    } || starts_with(name, b"password");
+    } || begins_with(name, b"password");
     named && value.len() <= BYTES_MAX && !value.iter().any(|b| is_blank(*b) || *b == 0)
 }
 

@@ -1,6 +1,6 @@
 //! What texts of a request are: decoded as forms are, and told apart where their form alone says what is meant.
 
-use crate::guard::threats::bytes::{Words, between, find_byte, from, listed, low, starts_with};
+use crate::guard::threats::bytes::{Words, begins_with, between, find_byte, from, listed, low};
 use std::borrow::Cow;
 
 /// A URL with another host in the place of its own, where that is made of nothing but what names have: a name is no attack,
@@ -54,7 +54,7 @@ pub(super) fn remote(value: &[u8]) -> bool {
         && matches!(low(value, 0), b'h' | b'f' | b'/')
         && [&b"http://"[..], b"https://", b"ftp://", b"ftps://", b"//"]
             .iter()
-            .any(|scheme| starts_with(value, scheme))
+            .any(|scheme| begins_with(value, scheme))
 }
 
 /// Whether a body is parts with heads of their own (RFC 2046 §5.1.1), as SOAP with attachments is: an answer's head is what
@@ -74,7 +74,7 @@ pub(super) fn is_mime(bytes: &[u8]) -> bool {
         .unwrap_or_default();
     text.starts_with(b"--")
         && boundary.trim_ascii().len() > 2
-        && starts_with(from(text, end + 1), b"content-")
+        && begins_with(from(text, end + 1), b"content-")
         && last.starts_with(boundary.trim_ascii())
         && last.ends_with(b"--")
         && bytes.iter().take(4096).filter(|b| **b == b'\n').count() > 3

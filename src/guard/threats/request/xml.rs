@@ -3,7 +3,7 @@
 use super::given::is_expression;
 use super::place::Place;
 use super::{Category, Kind, Walk};
-use crate::guard::threats::bytes::{between, find_byte, find_pair, from, skip_blank, starts_with};
+use crate::guard::threats::bytes::{begins_with, between, find_byte, find_pair, from, skip_blank};
 use crate::guard::threats::decode;
 
 /// What begins a section of characters (XML 1.0 §2.7), and a comment (§2.5).
@@ -88,10 +88,10 @@ impl Walk<'_> {
         while let Some(open) = find_byte(bytes, at, b'<') {
             let text = between(bytes, at, open);
             self.element_text(element, text);
-            let declares = starts_with(from(bytes, open), b"<!");
-            let section = starts_with(from(bytes, open), SECTION);
-            let comment = starts_with(from(bytes, open), COMMENT);
-            let instruction = starts_with(from(bytes, open), b"<?");
+            let declares = begins_with(from(bytes, open), b"<!");
+            let section = begins_with(from(bytes, open), SECTION);
+            let comment = begins_with(from(bytes, open), COMMENT);
+            let instruction = begins_with(from(bytes, open), b"<?");
             let (close, behind) = match () {
                 () if section => (find_end(bytes, open + SECTION.len(), *b"]]"), 3),
                 () if comment => (find_end(bytes, open + COMMENT.len(), *b"--"), 3),

@@ -23,6 +23,7 @@ pub const fn read_max(len: usize) -> usize {
 }
 
 /// What is read of attributes is taken from what is left of it, at first [`read_max`].
+#[inline(never)]
 pub fn judge(bytes: &[u8], prose: bool, effort: &mut Effort) -> Option<&'static str> {
     judge_from(bytes, prose, effort, None)
 }

@@ -1,7 +1,7 @@
 //! A bracket of the query's that a value closes, and goes on behind: `1) or (1=1`.
 
 use super::fragment::{FRAGMENT_BYTES_MAX, NONE, Piece};
-use super::tokens::{Kind, Word};
+use super::tokens::{Kind, Token, Word};
 use crate::guard::threats::bytes::{from, is_blank, low};
 
 /// Tokens that are read: brackets and conditions may be several.
@@ -18,7 +18,8 @@ pub fn reopens(bytes: &[u8], json: bool) -> bool {
 
 impl Piece<'_> {
     fn reopens(&self, json: bool) -> bool {
-        let (mut depth, mut closed, mut cut, mut soon) = (0_i32, None, false, false);
+        let (mut depth, mut closed) = (0_i32, None);
+        let (mut cut, mut soon, mut says) = (false, false, false);
         for (at, token) in self.list.iter().enumerate() {
             match token.kind {
                 Kind::Open => depth += 1,
@@ -30,7 +31,9 @@ impl Piece<'_> {
                     let mut behind = self.list.iter().take(at).skip(closed.unwrap_or(0));
                     let unnamed = !behind.any(|token| token.kind == Kind::Word(Word::Name));
                     let sign = low(self.text, token.start);
-                    soon = rest.len() <= 3 && !self.counts(at);
+                    let number = sign == b'#' && rest.iter().any(u8::is_ascii_digit);
+                    soon = rest.len() <= 3 && !number && !self.counts(at);
+                    says = rest.split(|b| !b.is_ascii_alphabetic()).any(|word| word.len() > 2);
                     let bare = soon || rest.len() <= 3 && !rest.iter().any(u8::is_ascii_alphanumeric);
                     cut = bare || sign == b'/' || unnamed || sign == b'-' && !self.is_spaced(token.start);
                 }
@@ -68,7 +71,12 @@ impl Piece<'_> {
         }
         let mut behind = (closed + 2..self.list.len()).map(|at| self.kind(at));
         // Behind a name's half (`i < 10) && (j > 5`) only two values.
-        let strict = self.kind(0) == Kind::Word(Word::Name) && closed > 1;
+        let strict = self.kind(0) == Kind::Word(Word::Name)
+            && self
+                .list
+                .iter()
+                .take(closed)
+                .any(|token| matches!(token.kind, Kind::Compare | Kind::Logic));
         let compared = || {
             (closed + 2..self.list.len()).any(|at| {
                 self.kind(at) == Kind::Compare && value(self.kind(at + 1)) && (!strict || value(self.kind(at - 1)))
@@ -87,13 +95,16 @@ impl Piece<'_> {
         ) && signs();
         match self.kind(closed + 1) {
             // `2019) and (2020`
-            Kind::Word(Word::Logic) if self.is(closed + 1, "and") => compared() || (number || close) && signs(),
+            Kind::Word(Word::Logic) if self.is(closed + 1, "and") && self.are_years() => false,
+            Kind::Word(Word::Clause) => number && soon,
             // `1) or id -- x`
             Kind::Word(Word::Logic) | Kind::Logic if number && soon && self.kind(closed + 3) == Kind::Cut => true,
             Kind::Word(Word::Logic | Word::Compare | Word::Not) => {
                 compared() || number && signs() || (number && !named() || close) && behind.any(value)
             }
             Kind::Arithmetic if json && self.list.len() == 5 && self.is_spaced(self.text.len()) && !named() => false,
+            // `2) + 2 = 4 -- easy`
+            Kind::Arithmetic if says => false,
             Kind::Logic | Kind::Compare | Kind::Arithmetic | Kind::Bits => {
                 let first = self.kind(0) == Kind::Close;
                 // `x+1)/(x-1` is a sum's.
@@ -102,6 +113,12 @@ impl Piece<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Whether the first and the last token are numbers of four digits.
+    fn are_years(&self) -> bool {
+        let year = |token: Option<&Token>| token.is_some_and(|t| t.kind == Kind::Number && t.end - t.start == 4);
+        self.list.len() == 5 && year(self.list.first()) && year(self.list.last())
     }
 
     /// Whether any byte in front of a position is blank.
@@ -125,6 +142,10 @@ mod tests {
             "1,2)or(rowid",
             "0) or 1-- ",
             "13, 14, 154) OR (1=1",
+            "1) and (1",
+            "1) and not (0",
+            "1) and ('a'",
+            "1) order by id desc -- x",
             "1) and 1=1 and ('a'='a'",
             "1)) or ((1=1",
             "1))) or (((1=1",
@@ -143,6 +164,8 @@ mod tests {
             "id) or (id>0",
             "id) or (id=1",
             "id) or id>0 #",
+            "id+1) or (id>0",
+            "a.id) or (a.id>0",
             "1) or (1=1 and 2=2 and 3=3",
             "1)))))) or ((((((1=1",
         ] {
@@ -165,6 +188,9 @@ mod tests {
             "x+1)/(x-1",
             "a) <span x=\"1\">(b",
             "2019) and (2020",
+            "2) + 2 = 4 -- easy",
+            "12) - 3 -- remaining",
+            "3) or die #2",
             "1) or later -- see below",
             "5) or more --",
         ] {

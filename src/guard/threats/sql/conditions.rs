@@ -82,7 +82,7 @@ impl Reader<'_> {
             // `x' or id limit 1 -- x`
             (Operand::Name, Kind::Word(Word::Clause | Word::Name)) if self.quoted && !self.prose => {
                 let word = self.next();
-                return self.tail(word);
+                return self.cut_tail(word);
             }
             (Operand::Name, _) => {
                 self.quoted

@@ -162,7 +162,7 @@ impl<'v> Reader<'v> {
             _ => {
                 let mut ahead = self.tokens;
                 let token = ahead.next();
-                self.signs.set(self.signs.get() + ahead.signs);
+                self.signs.set(self.signs.get() + ahead.signs - self.tokens.signs);
                 self.ahead.set(Some((self.tokens.at, token)));
                 token
             }
@@ -451,6 +451,7 @@ impl<'v> Reader<'v> {
                 Kind::End | Kind::Cut | Kind::Other | Kind::Semicolon => break,
                 _ => {}
             }
+            self.signs.set(self.signs.get() + ahead.signs - self.tokens.signs);
             self.tokens = ahead;
         }
         Some(if operand == Operand::Call {

@@ -53,7 +53,9 @@ impl Reader<'_> {
     /// After a semicolon.
     pub(super) fn statement(&mut self) -> Option<&'static str> {
         let mut token = self.next();
-        while matches!(token.kind, Kind::Semicolon | Kind::Close) {
+        // The statement may stand in a further line.
+        let len = self.tokens.bytes.len();
+        while matches!(token.kind, Kind::Semicolon | Kind::Close) || token.kind == Kind::Cut && token.end < len {
             token = self.next();
         }
         match token.kind {
@@ -88,9 +90,6 @@ impl Reader<'_> {
             }
             let first = self.next();
             let operand = self.operand(first)?;
-            if self.skip_order() && operand == Operand::Name {
-                return (!self.prose && self.is_cut_soon()).then_some("sql.clause");
-            }
             let after = self.peek().kind;
             return match operand {
                 Operand::Number | Operand::Call | Operand::Select | Operand::Group => self.found("sql.clause"),
@@ -124,37 +123,6 @@ impl Reader<'_> {
         None
     }
 
-    /// Reads over how something is to be put in order: `desc nulls last`. Whether there was anything.
-    fn skip_order(&mut self) -> bool {
-        /// No more of them stand behind one another.
-        const WORDS_MAX: usize = 3;
-        for count in 0..WORDS_MAX {
-            let word = self.peek();
-            let two = ["collate", "nulls", "with"].iter().any(|first| self.is(word, first));
-            if !two && !self.is(word, "asc") && !self.is(word, "desc") {
-                return count > 0;
-            }
-            self.next();
-            if two {
-                self.next();
-            }
-        }
-        true
-    }
-
-    /// Whether a comment cuts the query's rest off within the next few tokens.
-    fn is_cut_soon(&mut self) -> bool {
-        for _ in 0..TAIL_TOKENS_MAX {
-            let token = self.next();
-            match token.kind {
-                Kind::Cut => return self.cuts(token),
-                Kind::End | Kind::Other | Kind::Text { closed: false } => return false,
-                _ => {}
-            }
-        }
-        false
-    }
-
     /// From a word behind the query's string: whether it is one that a query goes on with (`offset 1`, `for update`, `desc`) and
     /// a comment cuts the rest off soon, whatever else the grammar asks for between.
     pub(super) fn cut_tail(&mut self, word: Token) -> Option<&'static str> {
@@ -164,7 +132,8 @@ impl Reader<'_> {
         let second = self.peek();
         let any = |token: Token, words: &[&str]| words.iter().any(|word| self.is(token, word));
         let sorts = any(word, &["asc", "desc"])
-            && (matches!(second.kind, Kind::Cut | Kind::Comma) || any(second, &["limit", "nulls", "offset"]));
+            && (matches!(second.kind, Kind::Cut | Kind::Comma) || any(second, &["limit", "nulls", "offset"]))
+            || any(word, &["group", "order"]) && any(second, &["by"]);
         let locks = any(word, &["for"]) && any(second, &["browse", "json", "key", "no", "share", "update", "xml"])
             || any(word, &["lock"]) && any(second, &["in"]);
         let filters = any(word, &["fetch", "having", "returning", "window"]);
@@ -191,8 +160,8 @@ impl Reader<'_> {
             let before = token.start.checked_sub(1);
             before.is_some_and(|at| !is_blank(low(self.tokens.bytes, at)))
         };
-        let tight = joined(word) || joined(second);
-        let column = self.may_be_column(second);
+        let tight = any(word, &["having", "returning"]) && (joined(word) || joined(second));
+        let column = any(word, &["having"]) && self.may_be_column(second);
         let mut names = 0_usize;
         for _ in 0..TAIL_TOKENS_MAX {
             let token = self.next();
@@ -205,8 +174,10 @@ impl Reader<'_> {
                     let holds = !from(bytes, token.start + 2).trim_ascii().is_empty();
                     let bare = self.ends_bare(token) && (close || holds);
                     let named = names == 1 && (bare || tight || column);
-                    let cuts = self.cuts(token) || named;
-                    return (cuts && (asks || named)).then_some("sql.comment");
+                    // `admin' having id # x`; a number behind the sign is one.
+                    let rest = from(bytes, token.start + 1).trim_ascii();
+                    let soon = named && rest.len() < 3 && !rest.iter().any(u8::is_ascii_digit);
+                    return ((asks || named) && (self.cuts(token) || soon)).then_some("sql.comment");
                 }
                 Kind::End | Kind::Other | Kind::Text { closed: false } => return None,
                 Kind::Word(Word::Name) => names += 1,
@@ -224,7 +195,20 @@ impl Reader<'_> {
         ];
         let text = self.tokens.text(word);
         word.kind == Kind::Word(Word::Name)
-            && (listed(&COLUMNS, text) || text.iter().any(|b| matches!(b, b'_' | b'`' | b'[' | b'0'..=b'9')))
+            && (listed(&COLUMNS, text) || text.iter().any(|b| matches!(b, b'_' | b'`' | b'[')))
+    }
+
+    /// Whether what follows goes on as a definition of `object` does, and no phrase: `(`, `as select`, `on t(`, `before insert`.
+    fn defines(&self, object: Token) -> bool {
+        let mut tokens = self.tokens;
+        let (one, two, three) = (tokens.next(), tokens.next(), tokens.next());
+        let as_words = ["begin", "table", "values", "with"];
+        one.kind == Kind::Open
+            || self.is(one, "as")
+                && (matches!(two.kind, Kind::Open | Kind::Word(Word::Select))
+                    || as_words.iter().any(|word| self.is(two, word)))
+            || self.is(one, "on") && three.kind == Kind::Open
+            || self.is(object, "trigger") && ["after", "before", "instead"].iter().any(|word| self.is(one, word))
     }
 
     /// A query of its own, after `select`, in parentheses or not. What lists or sources look like tells it from prose.
@@ -340,14 +324,7 @@ impl Reader<'_> {
             }
         }
         let third = self.next();
-        let goes_on_as = |after: Token| {
-            after.kind == Kind::Open
-                || ["after", "as", "before", "instead", "on"]
-                    .iter()
-                    .any(|word| self.is(after, word))
-                || self.is(third, "if")
-        };
-        let told = told || goes_on_as(self.peek());
+        let told = told || self.is(third, "if") || self.defines(second);
         let name = matches!(third.kind, Kind::Word(Word::Name | Word::Part)) || matches!(third.kind, Kind::Open);
         let at_end = |kind: Kind| matches!(kind, Kind::End | Kind::Cut | Kind::Semicolon);
         let is = |word: &str| self.is(first, word);

@@ -3,7 +3,7 @@
 //! SQLite take. A token borrows nothing: it is a kind and where it stands.
 
 use crate::guard::threats::bytes::{
-    Words, between, find_byte, find_pair, from, is_blank, is_word, low, positions_of, starts_with, word_len,
+    Marks, Words, between, find_byte, find_pair, from, is_blank, is_word, low, positions_of, starts_with, word_len,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,12 +111,19 @@ static PARTS: Words<20> = Words::new([
     "with",
 ]);
 
+/// Of all of them: most words of texts are in none.
+static KEYWORDS: Marks = CORE
+    .marks()
+    .with(STATEMENTS.marks())
+    .with(COMPARES.marks())
+    .with(CLAUSES.marks())
+    .with(PARTS.marks());
+
 /// What a word is to a database.
 pub fn word(text: &[u8]) -> Word {
     let is = |other: &str| text.eq_ignore_ascii_case(other.as_bytes());
-    match text.len() {
-        2..=12 => {}
-        _ => return Word::Name,
+    if !(2..=12).contains(&text.len()) || !KEYWORDS.may_have(text) {
+        return Word::Name;
     }
     if !CORE.has(text) {
         return if STATEMENTS.has(text) {
