@@ -56,6 +56,9 @@ const ENTITIES: [(&[u8], u8); 28] = [
     (b"tab;", b'\t'),
 ];
 
+/// The longest of their names: `newline`.
+const NAME_BYTES_MAX: usize = 7;
+
 /// For each letter, where the references that begin with it start, and how many they are.
 static ENTITIES_BY_LETTER: [(usize, usize); 26] = by_letter();
 
@@ -82,6 +85,11 @@ const fn by_letter() -> [(usize, usize); 26] {
 
 /// The named reference that begins a text, behind its `&`.
 fn entity(name: &[u8]) -> Option<&'static (&'static [u8], u8)> {
+    // Most signs begin none: `&r>`, and each layer is asked for each of them.
+    let letters = name.iter().take(NAME_BYTES_MAX).take_while(|b| b.is_ascii_alphabetic());
+    if name.get(letters.count()) != Some(&b';') {
+        return None;
+    }
     let letter = usize::from(name.first()?.to_ascii_lowercase().checked_sub(b'a')?);
     let (start, count) = *ENTITIES_BY_LETTER.get(letter)?;
     ENTITIES

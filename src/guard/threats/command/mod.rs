@@ -21,10 +21,10 @@ use windows::windows_at;
 
 /// Bytes that may be looked at behind separators, for each byte of the value and at least. A script has a separator in
 /// ten bytes and a name of six behind it; what takes more is nothing that people or programs write.
-const LOOKED_PER_BYTE: usize = 4;
+const LOOKED_PER_BYTE: usize = 6;
 const LOOKED_MIN: usize = 1024;
 /// Taken for a name that is read over what obscures it, beside its bytes: that costs several times as much.
-const SPELLED: usize = 12;
+const SPELLED: usize = 24;
 
 /// Taken for a separator without a name behind it, beside the bytes between. Twice over, a value may be nothing else (a
 /// table's empty columns); in three layers it is nothing that anybody writes.
