@@ -158,6 +158,8 @@ fn a_type_by_its_number_is_an_operator_where_nothing_else_stands_beside_it() {
         r#"{"$type":1,"city":"Berlin"}"#,
         r#"[{"$type":3,"city":"Berlin"}]"#,
         r#"{"user":{"$type":2,"city":"Berlin"}}"#,
+        r#"{"user":{"$id":"1","$type":3}}"#,
+        r#"{"user":{"$type":3,"$values":[1]}}"#,
     ] {
         scene.allowed(&post_json("/x", body));
     }

@@ -149,7 +149,8 @@ fn has_lines(name: &[u8], raw: &[u8]) -> bool {
     if headed {
         return is_headed(name, front, from(value, end));
     }
-    let lines = Lines::new(name, front, !raw.iter().any(ends));
+    let made = !raw.iter().any(ends) && decoded.as_deref().is_some_and(|value| value.iter().any(ends));
+    let lines = Lines::new(name, front, made);
     // A request of its own.
     if !listed(&SPOKEN, name) && contains(front, b" http/1.") {
         return true;
@@ -195,8 +196,8 @@ fn field_of(line: &[u8]) -> Option<(&[u8], &[u8])> {
 fn is_headed(name: &[u8], front: &[u8], rest: &[u8]) -> bool {
     /// More are a mail.
     const LINES_MAX: usize = 4;
-    /// What a mail as a whole begins with, and some fields else, sorted.
-    const MAIL: [&str; 5] = ["cc", "date", "from", "subject", "to"];
+    /// What stands in front of the subject of a mail that is answered or passed on, or of an address, sorted.
+    const REPLIES: [&str; 9] = ["aw", "fw", "fwd", "http", "https", "mailto", "re", "sv", "wg"];
     let broken = rest.iter().take_while(|b| ends(b)).count();
     let lines = from(rest, broken);
     // Folded by one blank, as mailers do (RFC 5322 §2.2.3).
@@ -218,16 +219,17 @@ fn is_headed(name: &[u8], front: &[u8], rest: &[u8]) -> bool {
     if field.eq_ignore_ascii_case(b"set-cookie") || copies && field.len() == 3 {
         return true;
     }
-    // A mail as a whole; `fix: the parser⏎Cc: stable@a.example`.
+    // `fix: the parser⏎Cc: stable@a.example`, but no mail's subject that is answered; and fields that are cited.
     let label = field_of(front).map(|(label, _)| label);
-    let titled = listed(&["name", "subject", "title"], name);
-    let sent = copies && !(titled && label.is_some())
-        || FIELDS.has(field)
-        || begins_with(field, b"x-") && is_private(field, value);
+    let titled = listed(&["name", "subject", "title"], name) && label.is_some_and(|label| !listed(&REPLIES, label));
+    let cited = titled && name != b"subject" && label.is_some_and(is_field);
+    let sent = copies && !titled || FIELDS.has(field) || begins_with(field, b"x-") && is_private(field, value);
     let crlf = lines.contains(&b'\r');
-    let mut more = rest.filter(|line| !line.is_empty()).take(LINES_MAX);
-    sent && !label.is_some_and(|label| is_field(label) || listed(&MAIL, label))
-        && more.all(|line| crlf && field_of(line).is_some())
+    let mut more = rest
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty())
+        .take(LINES_MAX);
+    sent && !cited && more.all(|line| crlf && field_of(line).is_some())
 }
 
 /// What is known of a value in front of its lines.
@@ -235,25 +237,29 @@ struct Lines<'v> {
     front: &'v [u8],
     /// People may have labels under it.
     spoken: bool,
+    /// An address or a path stands in front.
+    sited: bool,
     /// Decoding made the line ends, and a query holds them: there they are a text's.
     queried: bool,
-    /// But right behind what a parameter begins with.
+    /// They stand right behind what a parameter of a query begins with.
     direct: bool,
     /// What stands in front is no text that people write.
     single: bool,
 }
 
 impl<'v> Lines<'v> {
-    fn new(name: &[u8], front: &'v [u8], decoded: bool) -> Self {
+    /// `made`: decoding made the line ends.
+    fn new(name: &[u8], front: &'v [u8], made: bool) -> Self {
         let called = listed(&SPOKEN, name);
-        // `/tree/` is how it is spoken.
         let path = match front.first() {
+            // `/tree/` is how it is spoken.
             Some(b'/') => !called || front.is_ascii() && !(front.len() > 1 && front.ends_with(b"/")),
             Some(b'?' | b'#') => !called,
             _ => false,
         };
         // `https://a.example/?text=Order%0AName: Ann`
-        let queried = decoded && front.contains(&b'?');
+        let query = find_byte(front, 0, b'?').map_or(&[][..], |mark| from(front, mark));
+        let queried = made && query.contains(&b'=');
         // `data:text/calendar,BEGIN:VCALENDAR⏎LOCATION:Berlin`
         let document = begins_with(front, b"data:")
             && find_byte(front, 0, b',').is_some_and(|comma| between(front, 0, comma).contains(&b'/'));
@@ -265,9 +271,11 @@ impl<'v> Lines<'v> {
         Self {
             front,
             spoken,
+            sited: path || contains(front, b"://"),
             queried,
             direct: matches!(front.last(), Some(b'=' | b'?' | b'&')) && !begins_with(front, b"mailto:"),
             single: !spoken
+                && !called
                 && !front.is_empty()
                 && front.len() <= FIELD_BYTES_MAX
                 && !front.iter().any(|b| is_blank(*b))
@@ -310,7 +318,8 @@ impl<'v> Lines<'v> {
         }
         let known = is_field(field);
         if self.queried {
-            return known && (self.direct || !listed(&CITED, field)) || self.direct && listed(&SINGLE, field);
+            let private = begins_with(field, b"x-");
+            return known && !listed(&CITED, field) || self.direct && (known || private || listed(&SINGLE, field));
         }
         if known || begins_with(field, b"x-") {
             return true;
@@ -319,9 +328,9 @@ impl<'v> Lines<'v> {
         let digits = behind.iter().take_while(|b| b.is_ascii_digit()).count();
         if listed(&SINGLE, field) && digits < behind.len() {
             let acts = if listed(&PLACES, field) {
-                is_place(field, behind)
+                self.is_place(field, behind)
             } else {
-                !self.spoken
+                !self.spoken || self.sited
             };
             if acts {
                 return true;
@@ -339,18 +348,17 @@ impl<'v> Lines<'v> {
             && !field.contains(&b'-')
             && (first && self.single || !behind.first().is_some_and(|b| is_blank(*b)))
     }
-}
 
-/// Whether what stands behind a field's colon is where somebody may be sent, and no name: `Location: Berlin`, `Host: Ann`. A link's
-/// target stands in angle brackets there (RFC 8288 §3); labels have addresses.
-fn is_place(field: &[u8], behind: &[u8]) -> bool {
-    let place = behind.trim_ascii();
-    match place.first() {
-        Some(b'<' | b'/') => true,
-        _ if field.eq_ignore_ascii_case(b"link") => false,
-        _ => {
-            place.eq_ignore_ascii_case(b"localhost")
-                || place.iter().any(|b| matches!(b, b'.' | b'/' | b':')) && !place.iter().any(|b| is_blank(*b))
+    /// Whether what stands behind a field's colon is where somebody may be sent, and no name: `Location: Berlin`, `Host: Ann`. A
+    /// link's target stands in angle brackets there (RFC 8288 §3); labels have addresses.
+    fn is_place(&self, field: &[u8], behind: &[u8]) -> bool {
+        let place = behind.trim_ascii();
+        let dotted = |b: &u8| matches!(b, b'.' | b'/' | b':');
+        match place.first() {
+            Some(b'<' | b'/') => true,
+            _ if field.eq_ignore_ascii_case(b"link") => false,
+            _ if contains(place, b"//") || place.eq_ignore_ascii_case(b"localhost") => true,
+            _ => !place.iter().any(|b| is_blank(*b)) && (self.sited || place.iter().any(dotted)),
         }
     }
 }
@@ -412,6 +420,17 @@ mod tests {
             ("callback", "foo\r\nLink: </x>; rel=preload"),
             ("redirect", "/home\r\nInjected : yes"),
             ("redirect", "data:a,b\r\nFoo: bar"),
+            ("subject", "Re: Hi\r\nCc: x@e.example"),
+            ("subject", "Hi\r\nContent-Type: text/html\r\n "),
+            ("token", "to:x\r\nTransfer-Encoding: chunked"),
+            ("redirect", r"/a?x=y\r\nLocation: https://e.example"),
+            ("lang", "a?b%0d%0aContent-Type:%20text/html"),
+            ("redirect", "/a?x%0d%0aCookie:%20a=b"),
+            ("redirect", "/a?b=%0d%0aX-Header1:%20value1"),
+            ("next", "https://a.example/\r\nRefresh: 0;url=//e.example"),
+            ("next", "http://a.example/ HTTP/1.1\r\nHost: internal"),
+            ("url", "https://a.example\r\nHost: internal"),
+            ("lang", "en\r\nLocation: https://e.example x"),
             ("email", "Wed, 1 Jan 2020 00:00:00 +0000\r\n\tBcc: b@evil.example"),
         ] {
             assert!(splits_written(name.as_bytes(), value.as_bytes()), "{name} {value:?}");
@@ -455,6 +474,8 @@ mod tests {
             ("title", "Bug\nUser-Agent: Mozilla/5.0\nContent-Type: text/html"),
             ("back", "/haʊs/\nNoun: house"),
             ("back", "/tree/\nPlural: trees"),
+            ("back", "/tree\nPlural: trees"),
+            ("next", "/deploy\nOwner: Ann"),
             ("next", "#123\nOwner: Ann"),
             ("next", "https://a.example/abc\nTime:15 Uhr"),
             ("next", "Upgrade to HTTP/1.1\nAnn"),

@@ -75,18 +75,17 @@ pub(super) fn spelled_at(
             low(argument, 1 + leading(argument, 1)),
             0 | b'|' | b'>' | b'&' | b';' | b'`'
         );
-    // `ps aux`, whose options have no dash; `PS auxiliary power`.
+    // `ps aux`, whose options have no dash, and nothing behind; `PS auxiliary power`, `ps au fait`.
     let processes = || {
-        let options = argument.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+        let options = argument
+            .iter()
+            .take_while(|b| matches!(b, b'a' | b'f' | b'u' | b'w' | b'x'))
+            .count();
         !matches!(before, Before::Start | Before::Prose)
             && exe == b"ps"
             && path.ends_with(exe)
-            && (2..6).contains(&options)
-            && argument.first() == Some(&b'a')
-            && argument
-                .iter()
-                .take(options)
-                .all(|b| matches!(b, b'a' | b'f' | b'u' | b'w' | b'x'))
+            && between(argument, 0, options).contains(&b'x')
+            && !low(argument, options + leading(argument, options)).is_ascii_alphanumeric()
     };
     let strong = spaced && (strong_argument(argument) || root || processes())
         || matches!(next, b'<' | b'>' | b'$' | b'{')

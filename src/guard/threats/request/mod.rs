@@ -539,7 +539,7 @@ impl Walk<'_> {
                     self.prototype(steps);
                     // Beside other members a class or a schema is named by it.
                     let type_of = *name == *"$type" && matches!(member, Value::Number(_) | Value::Array(_));
-                    let operators = || members.iter().take(MEMBERS_MAX).all(|(name, _)| name.starts_with('$'));
+                    let operators = || members.iter().take(MEMBERS_MAX).all(|(name, _)| may_be_operator(name));
                     if type_of && steps.len() > 1 && operators() {
                         self.note(Category::Nosql, "nosql.operator", Place::Body, steps);
                     }
@@ -550,6 +550,11 @@ impl Walk<'_> {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
+}
+
+/// Whether a member may stand beside `$type` as an operator, and none of what serialisers have there.
+fn may_be_operator(name: &str) -> bool {
+    name.starts_with('$') && !matches!(name, "$id" | "$ref" | "$value" | "$values")
 }
 
 /// Members that are looked at beside one: an object of operators has few.

@@ -33,7 +33,8 @@ impl Piece<'_> {
                     let sign = low(self.text, token.start);
                     let number = sign == b'#' && rest.iter().any(u8::is_ascii_digit);
                     soon = rest.len() <= 3 && !number && !self.counts(at);
-                    says = rest.split(|b| !b.is_ascii_alphabetic()).any(|word| word.len() > 2);
+                    let spoken = self.is_spaced(token.start);
+                    says = spoken && rest.split(|b| !b.is_ascii_alphabetic()).any(|word| word.len() > 2);
                     let bare = soon || rest.len() <= 3 && !rest.iter().any(u8::is_ascii_alphanumeric);
                     cut = bare || sign == b'/' || unnamed || sign == b'-' && !self.is_spaced(token.start);
                 }
@@ -96,7 +97,8 @@ impl Piece<'_> {
         match self.kind(closed + 1) {
             // `2019) and (2020`
             Kind::Word(Word::Logic) if self.is(closed + 1, "and") && self.are_years() => false,
-            Kind::Word(Word::Clause) => number && soon,
+            // `1) order by id desc -- x`
+            Kind::Word(Word::Clause) => number && soon && (self.is(closed + 2, "by") || value(self.kind(closed + 2))),
             // `1) or id -- x`
             Kind::Word(Word::Logic) | Kind::Logic if number && soon && self.kind(closed + 3) == Kind::Cut => true,
             Kind::Word(Word::Logic | Word::Compare | Word::Not) => {
@@ -115,10 +117,16 @@ impl Piece<'_> {
         }
     }
 
-    /// Whether the first and the last token are numbers of four digits.
+    /// Whether the first and the last token are two years.
     fn are_years(&self) -> bool {
-        let year = |token: Option<&Token>| token.is_some_and(|t| t.kind == Kind::Number && t.end - t.start == 4);
-        self.list.len() == 5 && year(self.list.first()) && year(self.list.last())
+        let year = |token: Option<&Token>| {
+            token.map(|token| self.part(token)).filter(|text| {
+                let century = [&b"18"[..], b"19", b"20"].iter().any(|begin| text.starts_with(begin));
+                century && text.len() == 4 && text.iter().all(u8::is_ascii_digit)
+            })
+        };
+        let (first, last) = (year(self.list.first()), year(self.list.last()));
+        self.list.len() == 5 && first.is_some() && last.is_some() && first != last && self.is_spaced(self.text.len())
     }
 
     /// Whether any byte in front of a position is blank.
@@ -143,6 +151,8 @@ mod tests {
             "0) or 1-- ",
             "13, 14, 154) OR (1=1",
             "1) and (1",
+            "1111) and (1111",
+            "1)-1=0-- foo",
             "1) and not (0",
             "1) and ('a'",
             "1) order by id desc -- x",
@@ -191,6 +201,7 @@ mod tests {
             "2) + 2 = 4 -- easy",
             "12) - 3 -- remaining",
             "3) or die #2",
+            "4) order #",
             "1) or later -- see below",
             "5) or more --",
         ] {

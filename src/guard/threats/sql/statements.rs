@@ -54,10 +54,18 @@ impl Reader<'_> {
     pub(super) fn statement(&mut self) -> Option<&'static str> {
         let mut token = self.next();
         // The statement may stand in a further line.
+        let mut cut = false;
         let len = self.tokens.bytes.len();
         while matches!(token.kind, Kind::Semicolon | Kind::Close) || token.kind == Kind::Cut && token.end < len {
+            cut |= token.kind == Kind::Cut;
             token = self.next();
         }
+        let found = self.stacked(token);
+        found.or((cut && self.quoted && !self.prose).then_some("sql.comment"))
+    }
+
+    /// A statement behind another, from its first token.
+    fn stacked(&mut self, token: Token) -> Option<&'static str> {
         match token.kind {
             Kind::Word(Word::Select) => self.found("sql.stacked"),
             Kind::Word(Word::Statement) => self.changes(token, true),
