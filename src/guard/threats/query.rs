@@ -1,8 +1,8 @@
 //! Queries that are no SQL: filters of directories (RFC 4515), and operators and scripts of document databases in a text.
 
 use super::bytes::{
-    Words, between, contains, find_byte, find_pair, from, is_blank, is_word, listed, low, positions, skip_blank,
-    starts_with, word_len,
+    Words, begins_with, between, contains, find_byte, find_pair, from, is_blank, is_word, listed, low, positions,
+    skip_blank, word_len,
 };
 use super::effort::Effort;
 use super::returns::returns;
@@ -193,7 +193,7 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
             let rest = from(behind, b"return true".len());
             let rest = rest.strip_prefix(b";").unwrap_or(rest);
             let front = between(bytes, 0, end.min(VALUE_BYTES_MAX + 1));
-            starts_with(behind, b"return true")
+            begins_with(behind, b"return true")
                 && rest.first() == Some(&b'}')
                 && front.len() <= VALUE_BYTES_MAX
                 && !front.iter().any(|b| matches!(b, b'{' | b'(' | b' '))
@@ -203,11 +203,11 @@ fn script(bytes: &[u8]) -> Option<&'static str> {
         let number = || end <= 8 && between(bytes, 0, end).iter().all(part);
         let returned = || {
             let rest = from(behind, b"return".len());
-            starts_with(behind, b"return")
+            begins_with(behind, b"return")
                 && !is_word(low(rest, 0))
                 && (quoted || (end <= 3 || number()) && returns(rest))
         };
-        if returned() || starts_with(behind, b"while(") && (quoted || number()) || leaves() {
+        if returned() || begins_with(behind, b"while(") && (quoted || number()) || leaves() {
             return Some("nosql.script");
         }
     }

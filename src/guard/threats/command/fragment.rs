@@ -1,7 +1,7 @@
 //! A short value that is, by itself, a piece of a shell's line or of a PHP program, told by its form: expansions, calls and
 //! settings. For parameters, cookies and the like only: in documents such pieces are quoted.
 
-use crate::guard::threats::bytes::{between, from, is_blank, is_word, listed, low, skip_blank, starts_with, word_len};
+use crate::guard::threats::bytes::{begins_with, between, from, is_blank, is_word, listed, low, skip_blank, word_len};
 use crate::guard::threats::literals::numbers_change;
 use crate::guard::threats::php::gap;
 use crate::guard::threats::profile::class;
@@ -208,7 +208,7 @@ fn variable(text: &[u8]) -> bool {
 
 /// `cd /;...`.
 fn changes_folder(text: &[u8]) -> bool {
-    starts_with(text, b"cd ")
+    begins_with(text, b"cd ")
         && text
             .iter()
             .position(|b| matches!(b, b';' | b'|' | b'&'))
@@ -236,7 +236,7 @@ fn program(text: &[u8]) -> bool {
 
 /// `if "a"=="b" dir`: a condition of the Windows shell with what is run.
 fn compared(text: &[u8]) -> bool {
-    if !starts_with(text, b"if") || !matches!(low(text, 2), b' ' | b'/') || text.contains(&b'(') {
+    if !begins_with(text, b"if") || !matches!(low(text, 2), b' ' | b'/') || text.contains(&b'(') {
         return false;
     }
     let Some(at) = text.windows(2).position(|pair| pair == b"==") else {
@@ -282,7 +282,7 @@ fn setting(text: &[u8]) -> bool {
         return false;
     };
     let name = between(text, 0, equals).trim_ascii();
-    name.iter().all(|b| is_word(*b) || *b == b'.') && SETTINGS.iter().any(|known| starts_with(name, known))
+    name.iter().all(|b| is_word(*b) || *b == b'.') && SETTINGS.iter().any(|known| begins_with(name, known))
 }
 
 #[cfg(test)]

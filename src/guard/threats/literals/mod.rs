@@ -12,7 +12,7 @@ mod template;
 mod tries;
 
 use super::Category;
-use super::bytes::{between, find_byte, find_pair, from, is_blank, is_word, listed, low, starts_with};
+use super::bytes::{begins_with, between, find_byte, find_pair, from, is_blank, is_word, listed, low};
 use super::left::condition;
 pub use about::numbers_change;
 use about::{
@@ -262,7 +262,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             // `alert (#1022)`: the number of a change; `file(s)`: one or more.
             let inside = from(bytes, open + 1);
             let number = open > end && numbers_change(bytes, open);
-            let plural = (starts_with(inside, b"s)") || starts_with(inside, b"es)"))
+            let plural = (begins_with(inside, b"s)") || begins_with(inside, b"es)"))
                 && listed(&COUNTED, between(bytes, start, end));
             // `file(1)`: a page of the manual.
             let manual = matches!(inside, [b'1'..=b'8', b')', ..]) && listed(&PAGES, between(bytes, start, end));
@@ -294,7 +294,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
                 && bytes.get(end + 1).is_some_and(u8::is_ascii_alphabetic)
                 && [&b".exe"[..], b".com"]
                     .iter()
-                    .all(|program| !starts_with(from(bytes, end), program));
+                    .all(|program| !begins_with(from(bytes, end), program));
             // `powershell-7.1`
             let version = next == Some(b'-') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
             let longer = name.iter().all(|b| b.is_ascii_alphabetic() || *b == b'-')
@@ -309,7 +309,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         Member => {
             matches!(previous, Some(b'.' | b'[' | b'\'' | b'"' | b'('))
                 || next == Some(b'[')
-                || starts_with(from(bytes, end), b"._")
+                || begins_with(from(bytes, end), b"._")
         }
         Climb if is_link(bytes, start) => false,
         // `/repos/x/.../forks`: three within a path are a name, unless more stand behind them.
@@ -332,7 +332,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             let behind = from(bytes, end);
             let receives = [&b".call("[..], b".apply(", b".bind("]
                 .iter()
-                .any(|call| starts_with(behind, call));
+                .any(|call| begins_with(behind, call));
             apart(previous) && previous != Some(b'-') && receives || is_handed(bytes, start, end)
         }
         Split => {
@@ -349,7 +349,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         Program => !(text.json && is_bare_path(bytes)),
         Device => {
             let front = from(bytes, start.saturating_sub(4));
-            let compared = starts_with(front, b"--- ") || starts_with(front, b"+++ ");
+            let compared = begins_with(front, b"--- ") || begins_with(front, b"+++ ");
             !(compared || text.json && is_bare_path(bytes))
         }
         Below => matches!(previous, Some(b'/' | b'\\')),
@@ -363,7 +363,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
         Section => {
             let inside = between(bytes, end, bytes.len().min(end + NEAR_BYTES));
             let inside = between(inside, 0, find_pair(inside, 0, *b"]]").unwrap_or(inside.len()));
-            inside.contains(&b'<') || previous.is_some_and(is_word) || starts_with(inside, b"script")
+            inside.contains(&b'<') || previous.is_some_and(is_word) || begins_with(inside, b"script")
         }
         Method | Object => {
             let name = super::bytes::word_len(bytes, end);
@@ -450,7 +450,7 @@ pub fn confirmed(text: &Text<'_>, around: Around, start: usize, end: usize) -> b
             apart(previous) && {
                 let at = skip_parentheses(bytes, end);
                 at > end
-                    && starts_with(from(bytes, at), word.as_bytes())
+                    && begins_with(from(bytes, at), word.as_bytes())
                     && (word == "@" || apart(bytes.get(at.saturating_add(word.len())).copied()))
             }
         }
@@ -488,13 +488,13 @@ fn skip_gap(bytes: &[u8], mut at: usize) -> usize {
     for _ in 0..COMMENTS_MAX {
         at = super::bytes::skip_blank(bytes, at);
         let rest = from(bytes, at);
-        if starts_with(rest, b"/*") {
+        if begins_with(rest, b"/*") {
             let near = between(rest, 0, rest.len().min(COMMENT_BYTES_MAX + 3));
             let Some(end) = find_pair(near, 2, *b"*/") else {
                 return at;
             };
             at += end + 2;
-        } else if starts_with(rest, b"#") || starts_with(rest, b"--") {
+        } else if begins_with(rest, b"#") || begins_with(rest, b"--") {
             let Some(end) = find_byte(between(rest, 0, rest.len().min(LINE_BYTES_MAX)), 0, b'\n') else {
                 return at;
             };

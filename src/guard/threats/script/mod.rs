@@ -32,8 +32,8 @@ pub fn judge(bytes: &[u8], prose: bool, effort: &mut Effort) -> Option<&'static 
 /// styles, and for what may be an attribute's name.
 const TAG_STEPS: usize = 12;
 const NAMED_STEPS: usize = 24;
-const READ_STEPS: usize = 3;
-const STYLE_STEPS: usize = 4;
+const READ_STEPS: usize = 2;
+const STYLE_STEPS: usize = 3;
 const NAME_STEPS: usize = 24;
 
 fn judge_from(bytes: &[u8], prose: bool, effort: &mut Effort, telling: Option<usize>) -> Option<&'static str> {
@@ -92,7 +92,7 @@ struct Reading {
     known: Vec<u8>,
     /// See [`last_telling`]; looked for when the first tag is read.
     telling: Option<usize>,
-    /// How many were looked at for that.
+    /// How many were looked at for that, and for what loads something.
     names: usize,
     /// Bytes of styles that were read.
     styled: usize,
@@ -121,7 +121,7 @@ impl Reading {
     fn may_tell(&mut self, bytes: &[u8], at: usize) -> bool {
         let telling = self.telling.unwrap_or_else(|| {
             let (telling, names) = last_telling(bytes);
-            self.names = names;
+            self.names += names;
             telling
         });
         self.telling = Some(telling);
@@ -157,6 +157,8 @@ impl Reading {
             let mut does = READ;
             if LOADING.has(key) {
                 does |= LOADS;
+                // What it loads is looked into.
+                self.names += 2;
             }
             if replaces(key, value.unwrap_or_default()) {
                 does |= REFRESHES;

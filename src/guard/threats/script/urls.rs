@@ -19,17 +19,24 @@ pub(super) fn script_url(value: &[u8]) -> bool {
     if !begins.is_some_and(u8::is_ascii_alphabetic) || !head.contains(&b':') {
         return false;
     }
-    scheme(value, b"javascript:")
-        || scheme(value, b"vbscript:")
-        || scheme(value, b"livescript:")
-        || scheme(value, b"mocha:")
-        || scheme(value, b"data:") && {
+    let refresh = contains(between(value, 0, value.len().min(64)), b"url=");
+    scheme(value, b"javascript:", refresh)
+        || scheme(value, b"vbscript:", refresh)
+        || scheme(value, b"livescript:", refresh)
+        || scheme(value, b"mocha:", refresh)
+        || scheme(value, b"data:", refresh) && {
             let head = between(value, 0, value.len().min(96));
-            contains(head, b"text/html")
-                || contains(head, b"script")
-                || contains(head, b"svg")
-                || contains(head, b"base64") && !is_file(head)
-                || contains(head, b"data:,")
+            let runs = |at: usize| {
+                let here = from(head, at);
+                match low(head, at) {
+                    b't' => starts_with(here, b"text/html"),
+                    b's' => starts_with(here, b"script") || starts_with(here, b"svg"),
+                    b'b' => starts_with(here, b"base64") && !is_file(head),
+                    b'd' => starts_with(here, b"data:,"),
+                    _ => false,
+                }
+            };
+            (0..head.len()).any(runs)
         }
 }
 
@@ -60,7 +67,8 @@ const fn is_skipped(byte: u8) -> bool {
     byte <= b' ' || byte == 0x7F || matches!(byte, b'"' | b'\'' | b'`' | b'0'..=b'9' | b';' | b'=' | b',')
 }
 
-fn scheme(value: &[u8], scheme: &[u8]) -> bool {
+/// `refresh`: the value has a URL behind what says when it is loaded.
+fn scheme(value: &[u8], scheme: &[u8], refresh: bool) -> bool {
     let mut wanted = scheme.iter();
     let Some(mut next) = wanted.next() else { return false };
     let mut begun = false;
@@ -70,7 +78,7 @@ fn scheme(value: &[u8], scheme: &[u8]) -> bool {
         }
         if byte.to_ascii_lowercase() != *next {
             // `0;url=javascript:` of a refresh.
-            if !begun && byte.is_ascii_alphabetic() && contains(between(value, 0, value.len().min(64)), b"url=") {
+            if !begun && byte.is_ascii_alphabetic() && refresh {
                 continue;
             }
             return false;

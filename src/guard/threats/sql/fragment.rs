@@ -4,7 +4,7 @@
 use super::brackets::reopens;
 use super::names::{ABOUT_SERVER, FUNCTIONS, TYPES};
 use super::tokens::{Kind, Token, Tokens, Word};
-use crate::guard::threats::bytes::{between, find_byte, from, is_blank, is_word, listed, low, starts_with, word_len};
+use crate::guard::threats::bytes::{begins_with, between, find_byte, from, is_blank, is_word, listed, low, word_len};
 use crate::guard::threats::profile::class;
 
 /// Longer values are texts.
@@ -63,7 +63,7 @@ pub(super) const NONE: Token = Token {
 
 /// Whether a text is a URL in one piece: `https://a248.e.akamai.net/x.png`.
 fn is_address(text: &[u8]) -> bool {
-    (starts_with(text, b"http://") || starts_with(text, b"https://"))
+    (begins_with(text, b"http://") || begins_with(text, b"https://"))
         && !text
             .iter()
             .any(|b| b.is_ascii_whitespace() || matches!(b, b'\'' | b'"' | b'`' | b'(' | b')'))
@@ -377,7 +377,7 @@ fn cut_off(text: &[u8]) -> Option<&'static str> {
         let rest = from(text, at + 1).trim_ascii_start();
         let goes_on = ["or", "and", "is", "like", "in", "xor"]
             .iter()
-            .any(|word| starts_with(rest, word.as_bytes()) && !is_word(low(rest, word.len())));
+            .any(|word| begins_with(rest, word.as_bytes()) && !is_word(low(rest, word.len())));
         let trimmed = text.strip_suffix(b" -").unwrap_or(text);
         let trimmed = trimmed.strip_suffix(b"+").unwrap_or(trimmed).trim_ascii_end();
         if goes_on && (trimmed.ends_with(b"--") || trimmed.ends_with(b"#")) {
@@ -411,13 +411,13 @@ fn led_by_quote(text: &[u8]) -> Option<&'static str> {
     let words = text.split(|b| is_blank(*b)).count();
     for word in ["or", "and", "xor"] {
         let after = low(rest, word.len());
-        if starts_with(rest, word.as_bytes()) && is_blank(after) && rest.len() > word.len() + 1 && words <= 4 {
+        if begins_with(rest, word.as_bytes()) && is_blank(after) && rest.len() > word.len() + 1 && words <= 4 {
             return Some("sql.boolean");
         }
     }
     for word in ["alter", "union"] {
         let after = low(rest, word.len());
-        if starts_with(rest, word.as_bytes()) && (is_blank(after) || after == b'/') {
+        if begins_with(rest, word.as_bytes()) && (is_blank(after) || after == b'/') {
             return Some("sql.fragment");
         }
     }

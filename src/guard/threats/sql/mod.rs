@@ -12,7 +12,7 @@ mod quotes;
 mod statements;
 pub mod tokens;
 
-use super::bytes::{between, find_byte, find_pair, from, is_blank, starts_with};
+use super::bytes::{begins_with, between, find_byte, find_pair, from, is_blank};
 use super::effort::Effort;
 use names::FUNCTIONS;
 use quotes::{cites, elided, is_even, quoted_words};
@@ -49,7 +49,7 @@ pub fn judge(bytes: &[u8], quotes: bool, prose: bool, effort: &mut Effort) -> Op
         }
         // `x: select …`: a query behind what somebody called it.
         if let Some(label) = find_pair(bytes, 0, *b": ")
-            && starts_with(from(bytes, label + 2), b"select ")
+            && begins_with(from(bytes, label + 2), b"select ")
             && let Some(rule) = stands(label + 2)
         {
             return Some(rule);

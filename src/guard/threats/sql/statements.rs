@@ -2,7 +2,7 @@
 
 use super::tokens::{Kind, Token, Word};
 use super::{Operand, Reader, TOKENS_MAX};
-use crate::guard::threats::bytes::{from, is_blank, is_word, listed, low, starts_with};
+use crate::guard::threats::bytes::{begins_with, from, is_blank, is_word, listed, low};
 
 /// Words that a definition goes on with, behind its name.
 const GOES_ON: [&str; 25] = [
@@ -295,7 +295,7 @@ impl Reader<'_> {
         word.kind == Kind::Word(Word::Name)
             && text.iter().all(|b| is_word(*b))
             && !text.starts_with(b"_")
-            && !starts_with(text, b"sql_")
+            && !begins_with(text, b"sql_")
             && !listed(&BEFORE_NUMBERS, text)
     }
 
