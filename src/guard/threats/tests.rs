@@ -189,6 +189,22 @@ fn what_costs_too_much_is_left_unfinished_and_names_of_many_parts_are_read_in_pa
 }
 
 /// Line ends alone make no document of a value, and what stands in front of lines that say nothing, or behind them, is judged.
+/// Cells of one sign, in quotes or not: each is a name behind a separator.
+#[test]
+fn a_table_of_short_cells_is_within_what_it_may_cost() {
+    let row = "\"a\";\"b\";".repeat(20);
+    for text in [
+        "\"a\";\"b\";".repeat(400),
+        format!("{row}\n").repeat(100),
+        "x|".repeat(2000),
+        "ab;x;".repeat(400),
+    ] {
+        for kind in [Kind::Parameter, Kind::Json, Kind::Text] {
+            check(&text, kind, None);
+        }
+    }
+}
+
 #[test]
 fn line_ends_buy_nothing() {
     let lines = "a line that says nothing at all\n".repeat(8);

@@ -156,7 +156,7 @@ fn has_lines(name: &[u8], raw: &[u8]) -> bool {
         return true;
     }
     // A picture's own text.
-    let page = !lines.queried && !begins_with(value, b"data:image/");
+    let page = !begins_with(value, b"data:image/");
     let mut rest = from(value, end);
     for line in 0..LINES_MAX {
         let broken = rest.iter().take_while(|b| ends(b)).count();
@@ -194,10 +194,11 @@ fn field_of(line: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Whether behind what has one line in heads too (`front`) stand fields alone, the first one that only heads have, or one of a
 /// mail's that names who else gets it. No text's paragraph, nor an indented list.
 fn is_headed(name: &[u8], front: &[u8], rest: &[u8]) -> bool {
-    /// More are a mail.
+    /// So many of the lines behind it are looked at.
     const LINES_MAX: usize = 4;
     /// What stands in front of the subject of a mail that is answered or passed on, or of an address, sorted.
     const REPLIES: [&str; 9] = ["aw", "fw", "fwd", "http", "https", "mailto", "re", "sv", "wg"];
+    let crlf = rest.contains(&b'\r');
     let broken = rest.iter().take_while(|b| ends(b)).count();
     let lines = from(rest, broken);
     // Folded by one blank, as mailers do (RFC 5322 §2.2.3).
@@ -221,10 +222,10 @@ fn is_headed(name: &[u8], front: &[u8], rest: &[u8]) -> bool {
     }
     // `fix: the parser⏎Cc: stable@a.example`, but no mail's subject that is answered; and fields that are cited.
     let label = field_of(front).map(|(label, _)| label);
-    let titled = listed(&["name", "subject", "title"], name) && label.is_some_and(|label| !listed(&REPLIES, label));
+    let label_of = |label: &[u8]| !crlf && !listed(&REPLIES, label);
+    let titled = listed(&["name", "subject", "title"], name) && label.is_some_and(label_of);
     let cited = titled && name != b"subject" && label.is_some_and(is_field);
     let sent = copies && !titled || FIELDS.has(field) || begins_with(field, b"x-") && is_private(field, value);
-    let crlf = lines.contains(&b'\r');
     let mut more = rest
         .map(<[u8]>::trim_ascii)
         .filter(|line| !line.is_empty())
@@ -259,7 +260,9 @@ impl<'v> Lines<'v> {
         };
         // `https://a.example/?text=Order%0AName: Ann`
         let query = find_byte(front, 0, b'?').map_or(&[][..], |mark| from(front, mark));
-        let queried = made && query.contains(&b'=');
+        let lang = listed(&["charset", "lang", "locale"], name);
+        let host = listed(&["domain", "host", "hostname"], name);
+        let queried = made && query.contains(&b'=') && !lang && !host;
         // `data:text/calendar,BEGIN:VCALENDAR⏎LOCATION:Berlin`
         let document = begins_with(front, b"data:")
             && find_byte(front, 0, b',').is_some_and(|comma| between(front, 0, comma).contains(&b'/'));
@@ -267,13 +270,19 @@ impl<'v> Lines<'v> {
         // `#`, `/index.php` or `text/html`; nor is `en`. A site's address is, and `Photo`.
         let letters = front.len() > 2 && front.iter().all(u8::is_ascii_alphabetic);
         let named = letters && front.first().is_some_and(u8::is_ascii_uppercase);
-        let lang = listed(&["charset", "lang", "locale"], name);
+        let begun = front
+            .iter()
+            .rposition(|b| !is_blank(*b) && *b != b'#')
+            .and_then(|last| front.get(last));
         Self {
             front,
             spoken,
-            sited: path || contains(front, b"://"),
+            sited: path
+                || contains(front, b"://")
+                || front.is_ascii() && front.first() == Some(&b'/')
+                || host && !front.iter().any(|b| is_blank(*b)),
             queried,
-            direct: matches!(front.last(), Some(b'=' | b'?' | b'&')) && !begins_with(front, b"mailto:"),
+            direct: matches!(begun, Some(b'=' | b'?' | b'&')) && !begins_with(front, b"mailto:"),
             single: !spoken
                 && !called
                 && !front.is_empty()
@@ -319,7 +328,10 @@ impl<'v> Lines<'v> {
         let known = is_field(field);
         if self.queried {
             let private = begins_with(field, b"x-");
-            return known && !listed(&CITED, field) || self.direct && (known || private || listed(&SINGLE, field));
+            let refreshes = field.eq_ignore_ascii_case(b"refresh") && contains(behind, b"url=");
+            return known && !listed(&CITED, field)
+                || refreshes
+                || self.direct && (known || private || listed(&SINGLE, field));
         }
         if known || begins_with(field, b"x-") {
             return true;
@@ -431,6 +443,13 @@ mod tests {
             ("next", "http://a.example/ HTTP/1.1\r\nHost: internal"),
             ("url", "https://a.example\r\nHost: internal"),
             ("lang", "en\r\nLocation: https://e.example x"),
+            ("redirect", "/a?x=1%0d%0aContent-Type:%20text/html%0d%0a%0d%0a<html>x"),
+            ("redirect", "/a?x=1%0d%0aRefresh:%200;url=//e.example"),
+            ("redirect", "/a?x=#%0d%0aContent-Type:%20text/html"),
+            ("lang", "en?x=1%0d%0aLocation:%20https://e.example"),
+            ("next", "/home/\r\nRefresh: 0;url=https://e.example"),
+            ("host", "foo\r\nHost: internal"),
+            ("subject", "Order: 5\r\nCc: x@e.example"),
             ("email", "Wed, 1 Jan 2020 00:00:00 +0000\r\n\tBcc: b@evil.example"),
         ] {
             assert!(splits_written(name.as_bytes(), value.as_bytes()), "{name} {value:?}");

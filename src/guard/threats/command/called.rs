@@ -3,7 +3,7 @@
 use super::names::{COMMANDS, TITLES, WORDS, WRAPPERS};
 use super::spelling::{Spelled, spelled};
 use super::{REACHING, SPELLED, command_at, leading};
-use crate::guard::threats::bytes::{between, find_pair, from, is_blank, low, positions, starts_with};
+use crate::guard::threats::bytes::{between, find_pair, from, is_blank, low, positions, skip_spaces, starts_with};
 
 /// What stands in front of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,17 +75,22 @@ pub(super) fn spelled_at(
             low(argument, 1 + leading(argument, 1)),
             0 | b'|' | b'>' | b'&' | b';' | b'`'
         );
-    // `ps aux`, whose options have no dash, and nothing behind; `PS auxiliary power`, `ps au fait`.
+    // `ps aux`, whose options have no dash, and the command's end behind; `PS auxiliary power`, `ps au fait`, `ps xxx`.
     let processes = || {
         let options = argument
             .iter()
             .take_while(|b| matches!(b, b'a' | b'f' | b'u' | b'w' | b'x'))
             .count();
+        let behind = low(argument, skip_spaces(argument, options));
         !matches!(before, Before::Start | Before::Prose)
             && exe == b"ps"
             && path.ends_with(exe)
+            && argument.first() == Some(&b'a')
             && between(argument, 0, options).contains(&b'x')
-            && !low(argument, options + leading(argument, options)).is_ascii_alphanumeric()
+            && matches!(
+                behind,
+                0 | b'\r' | b'\n' | b'|' | b'>' | b'<' | b'&' | b';' | b'`' | b'-' | b'#' | b')' | b'"' | b'\'' | b'$'
+            )
     };
     let strong = spaced && (strong_argument(argument) || root || processes())
         || matches!(next, b'<' | b'>' | b'$' | b'{')

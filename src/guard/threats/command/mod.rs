@@ -24,7 +24,7 @@ use windows::windows_at;
 const LOOKED_PER_BYTE: usize = 6;
 const LOOKED_MIN: usize = 1024;
 /// Taken for a name that is read over what obscures it, beside its bytes: that costs several times as much.
-const SPELLED: usize = 24;
+const SPELLED: usize = 20;
 
 /// Taken for a separator without a name behind it, beside the bytes between. Twice over, a value may be nothing else (a
 /// table's empty columns); in three layers it is nothing that anybody writes.

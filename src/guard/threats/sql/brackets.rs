@@ -33,7 +33,7 @@ impl Piece<'_> {
                     let sign = low(self.text, token.start);
                     let number = sign == b'#' && rest.iter().any(u8::is_ascii_digit);
                     soon = rest.len() <= 3 && !number && !self.counts(at);
-                    let spoken = self.is_spaced(token.start);
+                    let spoken = sign != b'/' && self.is_spaced(token.start);
                     says = spoken && rest.split(|b| !b.is_ascii_alphabetic()).any(|word| word.len() > 2);
                     let bare = soon || rest.len() <= 3 && !rest.iter().any(u8::is_ascii_alphanumeric);
                     cut = bare || sign == b'/' || unnamed || sign == b'-' && !self.is_spaced(token.start);
@@ -104,7 +104,11 @@ impl Piece<'_> {
             Kind::Word(Word::Logic | Word::Compare | Word::Not) => {
                 compared() || number && signs() || (number && !named() || close) && behind.any(value)
             }
-            Kind::Arithmetic if json && self.list.len() == 5 && self.is_spaced(self.text.len()) && !named() => false,
+            Kind::Arithmetic
+                if json && depth > 0 && self.list.len() == 5 && self.is_spaced(self.text.len()) && !named() =>
+            {
+                false
+            }
             // `2) + 2 = 4 -- easy`
             Kind::Arithmetic if says => false,
             Kind::Logic | Kind::Compare | Kind::Arithmetic | Kind::Bits => {
@@ -153,6 +157,7 @@ mod tests {
             "1) and (1",
             "1111) and (1111",
             "1)-1=0-- foo",
+            "1) + 1/*foo",
             "1) and not (0",
             "1) and ('a'",
             "1) order by id desc -- x",
