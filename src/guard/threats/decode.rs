@@ -266,6 +266,14 @@ mod tests {
     }
 
     #[test]
+    fn every_reference_is_within_what_is_looked_at_for_one() {
+        for (name, byte) in ENTITIES {
+            let found = entity(name).map(|(_, byte)| *byte);
+            assert_eq!(found, Some(byte), "{}", String::from_utf8_lossy(name));
+        }
+    }
+
+    #[test]
     fn one_step_undoes_one_encoding_everywhere() {
         for (text, expected) in [
             ("plain", "plain"),

@@ -191,8 +191,8 @@ fn field_of(line: &[u8]) -> Option<(&[u8], &[u8])> {
     (line.get(colon) == Some(&b':') && (blanks == 0 || known())).then(|| (name, from(line, colon + 1)))
 }
 
-/// Whether behind what has one line in heads too (`front`) stand fields alone, the first one that only heads have, or one of a
-/// mail's that names who else gets it. No text's paragraph, nor an indented list.
+/// Whether behind what has one line in heads too (`front`) stand fields alone, up to an empty line, the first one that only
+/// heads have; or first a cookie, or who else gets a mail, whatever follows. No text's paragraph, nor an indented list.
 fn is_headed(name: &[u8], front: &[u8], rest: &[u8]) -> bool {
     /// So many of the lines behind it are looked at.
     const LINES_MAX: usize = 4;
@@ -222,8 +222,8 @@ fn is_headed(name: &[u8], front: &[u8], rest: &[u8]) -> bool {
     }
     // `fix: the parser⏎Cc: stable@a.example`, but no mail's subject that is answered; and fields that are cited.
     let label = field_of(front).map(|(label, _)| label);
-    let label_of = |label: &[u8]| !crlf && !listed(&REPLIES, label);
-    let titled = listed(&["name", "subject", "title"], name) && label.is_some_and(label_of);
+    let is_label = |label: &[u8]| !crlf && !listed(&REPLIES, label);
+    let titled = listed(&["name", "subject", "title"], name) && label.is_some_and(is_label);
     let cited = titled && name != b"subject" && label.is_some_and(is_field);
     let sent = copies && !titled || FIELDS.has(field) || begins_with(field, b"x-") && is_private(field, value);
     let mut more = rest

@@ -26,8 +26,8 @@ const LOOKED_MIN: usize = 1024;
 /// Taken for a name that is read over what obscures it, beside its bytes: that costs several times as much.
 const SPELLED: usize = 20;
 
-/// Taken for a separator without a name behind it, beside the bytes between. Twice over, a value may be nothing else (a
-/// table's empty columns); in three layers it is nothing that anybody writes.
+/// Taken for a separator without a name behind it, beside the bytes between. Three times over, a value may be nothing else (a
+/// table's empty columns); in four layers it is nothing that anybody writes.
 const NAMELESS: usize = 2;
 
 /// What may be looked at behind separators in a value of so many bytes, all its layers together.
